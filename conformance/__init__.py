@@ -1,0 +1,1 @@
+"""The conformance suite for implementations of the asyncio streams API."""

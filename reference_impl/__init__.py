@@ -1,0 +1,1 @@
+"""The streams API of asyncio, as its documentation describes it."""
