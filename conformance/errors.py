@@ -1,0 +1,31 @@
+"""What stops a certification before it starts, and what stops a test: the suite's own exceptions."""
+
+
+class CannotRun(Exception):
+    """The certification cannot be run at all.
+
+    Its message is one line for the user: what is wrong and what to do. The command line prints it
+    and exits with status 2.
+    """
+
+
+class Deviation(AssertionError):
+    """The implementation did something other than what the clause says.
+
+    Args:
+        expected: what the clause asks for, in words or as a value's repr.
+        seen: what the implementation did.
+    """
+
+    def __init__(self, expected: str, seen: str) -> None:
+        super().__init__(f"expected {expected}; saw {seen}")
+        self.expected = expected
+        self.seen = seen
+
+
+class Hang(KeyboardInterrupt):
+    """A test did not end within its bound.
+
+    A `KeyboardInterrupt`, because that is what passes through an event loop's callbacks and tasks
+    when the watchdog has to stop code that never gives control back.
+    """

@@ -1,0 +1,118 @@
+"""The plug-in point: an implementation of the streams API, found by name."""
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any, cast
+
+from conformance.clauses import version
+from conformance.errors import CannotRun
+
+NEWEST_SPEC = "3.15"
+OLDEST_SPEC = "3.11"
+
+FUNCTIONS = ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
+CLASSES = ("StreamReader", "StreamWriter")
+
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Implementation:
+    """An implementation of the streams API under test.
+
+    Its attributes are the names of the streams page, taken from the object that was plugged in;
+    the exceptions are asyncio's own where that object has none. Their types are spelled with
+    asyncio's classes because that is the shape that an implementation promises.
+
+    Attributes:
+        name: what the user called it: `"asyncio"`, `"mypackage.streams"`, `"module:attribute"`.
+    """
+
+    open_connection: Callable[..., Awaitable[Pair]]
+    start_server: Callable[..., Awaitable[asyncio.Server]]
+    open_unix_connection: Callable[..., Awaitable[Pair]]
+    start_unix_server: Callable[..., Awaitable[asyncio.Server]]
+    StreamReader: type[asyncio.StreamReader]
+    StreamWriter: type[asyncio.StreamWriter]
+    IncompleteReadError: type[asyncio.IncompleteReadError]
+    LimitOverrunError: type[asyncio.LimitOverrunError]
+
+    def __init__(self, name: str, target: object) -> None:
+        """Plug in `target` under `name`.
+
+        Raises:
+            CannotRun: it lacks a name that the streams page lists.
+        """
+        self.name = name
+        missing = [each for each in FUNCTIONS + CLASSES if not hasattr(target, each)]
+        if missing:
+            raise CannotRun(
+                f"{name} lacks {', '.join(missing)}: an implementation has the names "
+                "of the streams page"
+            )
+        for each in FUNCTIONS + CLASSES:
+            setattr(self, each, getattr(target, each))
+        for each in ("IncompleteReadError", "LimitOverrunError"):
+            setattr(self, each, getattr(target, each, getattr(asyncio, each)))
+
+    @property
+    def default_spec(self) -> str:
+        """The specification that it is held to unless the user says otherwise.
+
+        The standard library is held to the documentation of the Python that it came with; everyone
+        else to the newest.
+        """
+        if self.name in ("asyncio", "asyncio.streams"):
+            running = f"{sys.version_info.major}.{sys.version_info.minor}"
+            return min(running, NEWEST_SPEC, key=version)
+        return NEWEST_SPEC
+
+
+def load(name: str) -> object:
+    """Import what `name` names: `package.module`, or `package.module:attribute.path`.
+
+    Raises:
+        CannotRun: the module does not import, or lacks the attribute; the message says which.
+    """
+    module_name, _, path = name.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except Exception as error:
+        problem = " ".join(str(error).split())
+        raise CannotRun(
+            f"cannot import {module_name!r}: {type(error).__name__}: {problem}"
+        ) from error
+    for attribute in path.split(".") if path else ():
+        if not hasattr(target, attribute):
+            kind = "module" if isinstance(target, ModuleType) else "object"
+            raise CannotRun(f"cannot find {name!r}: the {kind} has no attribute {attribute!r}")
+        target = getattr(target, attribute)
+    return cast(object, target)
+
+
+def implementation(name: str) -> Implementation:
+    """Return the implementation that the user calls `name`.
+
+    Raises:
+        CannotRun: it cannot be imported, or lacks names.
+    """
+    return Implementation(name, load(name))
+
+
+def checked_spec(text: str) -> str:
+    """Return `text` if it is a specification version that there is.
+
+    Raises:
+        CannotRun: it is not.
+    """
+    try:
+        number = version(text)
+    except ValueError:
+        number = (0, 0)
+    if not version(OLDEST_SPEC) <= number <= version(NEWEST_SPEC) or text.count(".") != 1:
+        raise CannotRun(
+            f"unknown specification {text!r}: give a version from {OLDEST_SPEC} to {NEWEST_SPEC}"
+        )
+    return text

@@ -1,0 +1,26 @@
+"""The networks that clauses run on, by the names that `--network` takes."""
+
+from conformance.errors import CannotRun
+from conformance.networks.kernel import TcpNetwork, UnixNetwork
+from conformance.networks.network import Network
+from conformance.networks.tls import TlsOverTcp
+
+NETWORKS: dict[str, type[Network]] = {
+    "tcp": TcpNetwork,
+    "unix": UnixNetwork,
+    "tls": TlsOverTcp,
+}
+
+
+def network_names(text: str) -> tuple[str, ...]:
+    """Return the names in a comma-separated list, in the order of `NETWORKS`.
+
+    Raises:
+        CannotRun: one of them is no network, or there is none.
+    """
+    wanted = {name.strip() for name in text.split(",") if name.strip()}
+    unknown = wanted - NETWORKS.keys()
+    if unknown or not wanted:
+        named = ", ".join(sorted(unknown)) or "''"
+        raise CannotRun(f"unknown network {named}: give some of {','.join(NETWORKS)}")
+    return tuple(name for name in NETWORKS if name in wanted)

@@ -1,0 +1,235 @@
+"""TLS on top of another network: the far end runs it over memory buffers, record by record."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+import trustme
+
+from conformance.implementation import Implementation, Pair
+from conformance.loops import Loop
+from conformance.networks.kernel import TcpNetwork
+from conformance.networks.network import Listener, Network, Options, ServerOptions
+from conformance.networks.wire import CHUNK, Wire
+
+T = TypeVar("T")
+
+HOST_NAME = "streams.test"  # the name that the certificates are for
+OTHER_HOST_NAME = "other.test"  # a name that they are not for
+
+
+@cache
+def authority() -> trustme.CA:
+    """Return the certificate authority of this process, made for it."""
+    return trustme.CA()
+
+
+@cache
+def stranger() -> trustme.CA:
+    """Return a certificate authority that no context here trusts."""
+    return trustme.CA()
+
+
+def server_context(issuer: trustme.CA | None = None) -> ssl.SSLContext:
+    """Return a context for the serving side, with a certificate for `HOST_NAME`.
+
+    Args:
+        issuer: who signs the certificate; by default the authority that clients trust.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _certificate(issuer or authority()).configure_cert(context)
+    return context
+
+
+@cache
+def _certificate(issuer: trustme.CA) -> trustme.LeafCert:
+    return issuer.issue_cert(HOST_NAME)
+
+
+def client_context() -> ssl.SSLContext:
+    """Return a context for the connecting side: trusts `authority()`, checks the host's name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority().configure_trust(context)
+    return context
+
+
+class TlsWire(Wire):
+    """The far end of a TLS connection, over a wire that carries its records.
+
+    Args:
+        carrier: the wire below.
+        context: its TLS settings.
+        server_side: whether the far end is the TLS server.
+        server_hostname: the name that the far end, as client, expects of the implementation.
+    """
+
+    def __init__(
+        self,
+        carrier: Wire,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        self.carrier = carrier
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(
+            self.incoming, self.outgoing, server_side=server_side, server_hostname=server_hostname
+        )
+
+    async def _drive(self, operation: Callable[[], T]) -> T:
+        """Return what `operation` returns, carrying records both ways while it needs them."""
+        while True:
+            try:
+                result = operation()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                records = await self.carrier.receive_some()
+                if records:
+                    self.incoming.write(records)
+                else:
+                    self.incoming.write_eof()
+            except BaseException:
+                await self._flush()  # the alert that says why
+                raise
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self) -> None:
+        if self.outgoing.pending:
+            await self.carrier.send(self.outgoing.read())
+
+    async def handshake(self) -> None:
+        """Do the TLS handshake.
+
+        Raises:
+            ssl.SSLError: it failed.
+            ConnectionError: the implementation ended the connection.
+        """
+        await self._drive(self.tls.do_handshake)
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`, in records of at most 16 KiB; see `Wire.send()`."""
+        rest = memoryview(data)
+        while rest:
+            view = rest
+            rest = rest[await self._drive(lambda: self.tls.write(view)) :]
+
+    async def receive_some(self) -> bytes:
+        """Return the next bytes; see `Wire.receive_some()`.
+
+        The end is `b""` when the implementation said so (`close_notify`); a connection that ends
+        without that counts as reset, since TLS cannot tell it from a truncation.
+        """
+        try:
+            return await self._drive(lambda: self.tls.read(CHUNK))
+        except ssl.SSLZeroReturnError:
+            return b""
+        except ssl.SSLEOFError as error:
+            raise ConnectionResetError("the TLS stream was cut off") from error
+
+    async def send_eof(self) -> None:
+        """Send `close_notify`, which says that nothing more will be sent."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass  # sent; the implementation's own may come later, or never
+        await self._flush()
+
+    async def cut_off(self) -> None:
+        """End the connection below without `close_notify`."""
+        await self.carrier.close()
+
+    async def reset(self) -> None:
+        """Reset the connection below."""
+        await self.carrier.reset()
+
+    async def close(self) -> None:
+        """Say `close_notify`, as far as the connection still carries it, and close."""
+        try:
+            await self.send_eof()
+        except (OSError, ssl.SSLError):
+            pass  # closed already, from either side
+        await self.carrier.close()
+
+    async def arrived(self) -> None:
+        """Wait until the implementation's end of the network holds all that was sent."""
+        await self.carrier.arrived()
+
+
+class TlsListener(Listener):
+    """A far end that waits for TLS connections."""
+
+    def __init__(self, carrier: Listener) -> None:
+        self.carrier = carrier
+
+    async def accept(self) -> TlsWire:
+        """Return the far end of the next connection, its handshake done."""
+        wire = TlsWire(await self.carrier.accept(), server_context(), server_side=True)
+        await wire.handshake()
+        return wire
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.carrier.close()
+
+
+class TlsNetwork(Network):
+    """TLS over another network.
+
+    Args:
+        carrier: the network that carries the records.
+    """
+
+    def __init__(self, carrier: Network) -> None:
+        self.carrier = carrier
+        self.unread_capacity = carrier.unread_capacity
+        self.virtual_time = carrier.virtual_time
+
+    def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
+        """Return a new event loop on which the carrier can be used."""
+        return self.carrier.new_loop(loop)
+
+    async def listen(self) -> TlsListener:
+        """Return a far end that listens."""
+        return TlsListener(await self.carrier.listen())
+
+    async def open(self, streams: Implementation, listener: Listener, **options: Options) -> Pair:
+        """Let the implementation connect with `ssl=` and `server_hostname=`."""
+        assert isinstance(listener, TlsListener)
+        options = {"ssl": client_context(), "server_hostname": HOST_NAME} | options
+        return await self.carrier.open(streams, listener.carrier, **options)
+
+    async def serve(
+        self, streams: Implementation, callback: object, **options: ServerOptions
+    ) -> asyncio.Server:
+        """Let the implementation serve with `ssl=`."""
+        return await self.carrier.serve(streams, callback, **{"ssl": server_context()} | options)
+
+    async def dial(self, server: asyncio.Server) -> TlsWire:
+        """Connect a far end to the implementation's `server` and do the handshake."""
+        wire = TlsWire(
+            await self.carrier.dial(server),
+            client_context(),
+            server_side=False,
+            server_hostname=HOST_NAME,
+        )
+        await wire.handshake()
+        return wire
+
+    def close(self) -> None:
+        """Give back what the carrier holds."""
+        self.carrier.close()
+
+
+class TlsOverTcp(TlsNetwork):
+    """TLS over the kernel's TCP."""
+
+    name = "tls"
+
+    def __init__(self) -> None:
+        super().__init__(TcpNetwork())

@@ -1,0 +1,135 @@
+"""The far end of a connection, in the suite's hands and made of nothing under test."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from ssl import SSLWantReadError, SSLWantWriteError
+from typing import TypeVar
+
+from conformance.errors import Deviation
+from conformance.expect import shown
+
+T = TypeVar("T")
+
+SETTLING_TURNS = 50
+CHUNK = 256 * 1024  # bytes asked for at a time when a wire reads all there is
+
+
+async def turns(count: int = SETTLING_TURNS) -> None:
+    """Let the event loop run `count` whole turns, each of which looks at its sockets."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def attempt(operation: Callable[[], T]) -> T:
+    """Return what a non-blocking `operation` returns, as soon as the kernel lets it.
+
+    The loop under test runs in between. This asks nothing of that loop but `asyncio.sleep()`, so
+    that a wire works on any loop; after many turns it asks less often, so that implementations
+    with threads of their own get the processor.
+    """
+    tried = 0
+    while True:
+        try:
+            return operation()
+        except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
+            tried += 1
+            await asyncio.sleep(0 if tried < 500 else 0.001)
+
+
+class Wire(ABC):
+    """The far end of one connection.
+
+    It does nothing by itself: it reads only when asked to, so that a test can hold data back, and
+    what it sends goes out in exactly the pieces given, as far as its network keeps pieces apart.
+    """
+
+    @abstractmethod
+    async def send(self, data: bytes) -> None:
+        """Send `data` as one piece; return when the network has all of it.
+
+        Raises:
+            ConnectionError: the implementation has closed or reset the connection.
+        """
+
+    @abstractmethod
+    async def receive_some(self) -> bytes:
+        """Return the next bytes that arrive, at least one; `b""` at the end of the stream.
+
+        Raises:
+            ConnectionResetError: the implementation reset the connection.
+        """
+
+    @abstractmethod
+    async def send_eof(self) -> None:
+        """Close the sending direction: the implementation sees the end of the stream."""
+
+    @abstractmethod
+    async def reset(self) -> None:
+        """Reset the connection: what is on its way is lost, the implementation sees an error."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close both directions in order. Closing twice is allowed."""
+
+    async def arrived(self) -> None:
+        """Wait until the implementation's end of the network holds all that was sent.
+
+        Only a network that can delay data has something to wait for.
+        """
+        return
+
+    async def settle(self) -> None:
+        """Let the implementation receive what was sent, and do whatever it does about it.
+
+        For expecting that something does *not* happen: an implementation that keeps the clause
+        passes however short this is; it is long enough for one that breaks it to show.
+        """
+        await self.arrived()
+        await turns()
+
+    async def receive(self, count: int) -> bytes:
+        """Return exactly `count` bytes that the implementation sent.
+
+        Raises:
+            Deviation: the stream ended, or was reset, before.
+        """
+        received = bytearray()
+        while len(received) < count:
+            try:
+                piece = await self.receive_some()
+            except ConnectionResetError as error:
+                raise Deviation(
+                    f"{count} bytes on the wire", f"{shown(bytes(received))}, then a reset"
+                ) from error
+            if not piece:
+                raise Deviation(
+                    f"{count} bytes on the wire", f"{shown(bytes(received))}, then the end"
+                )
+            received += piece
+        if len(received) > count:
+            raise Deviation(f"{count} bytes on the wire, no more", shown(bytes(received)))
+        return bytes(received)
+
+    async def receive_rest(self) -> bytes:
+        """Return all that the implementation sends until it ends the stream in order.
+
+        Raises:
+            Deviation: it reset the connection instead.
+        """
+        data, end = await self.receive_to_end()
+        if end != "eof":
+            raise Deviation("an orderly end on the wire", f"{shown(data)}, then a {end}")
+        return data
+
+    async def receive_to_end(self) -> tuple[bytes, str]:
+        """Return all that arrives until the connection ends, and how: `"eof"` or `"reset"`."""
+        received = bytearray()
+        while True:
+            try:
+                piece = await self.receive_some()
+            except ConnectionResetError:
+                return bytes(received), "reset"
+            if not piece:
+                return bytes(received), "eof"
+            received += piece

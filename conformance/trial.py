@@ -1,0 +1,240 @@
+"""One run of one clause's test: the implementation, a network, a role, and an event loop."""
+
+import asyncio
+import signal
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, TypeVar
+
+from conformance.errors import Hang
+from conformance.implementation import Implementation
+from conformance.loops import Loop
+from conformance.networks.network import Listener, Network, Options, ServerOptions
+from conformance.networks.wire import Wire, turns
+
+T = TypeVar("T")
+
+BOUND = 10.0
+"""Seconds after which a test on a kernel's network is a hang. Nothing in the suite waits for time
+to pass, so a test takes milliseconds; the bound is for what would never end."""
+
+VIRTUAL_BOUND = 600.0
+"""Simulated seconds after which a test in virtual time is a hang: longer than asyncio's own
+time-outs (60 s for a TLS handshake, 30 s for its shutdown)."""
+
+
+class Connection(NamedTuple):
+    """A connection between the implementation and the suite."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    wire: Wire
+
+
+class Trial:
+    """What a clause's test is given.
+
+    Args:
+        streams: the implementation under test.
+        network: the network that it meets the far end on.
+        role: the side that the implementation is on in `connect()`: `"client"` or `"server"`.
+        loop: the event loop of the user's choice.
+
+    Attributes:
+        reported: what the event loop's exception handler was told, in order: the context dicts.
+    """
+
+    def __init__(self, streams: Implementation, network: Network, role: str, loop: Loop) -> None:
+        self.streams = streams
+        self.network = network
+        self.role = role
+        self.reported: list[dict[str, Any]] = []
+        self.loop = network.new_loop(loop)
+        self.loop.set_exception_handler(lambda _, context: self.reported.append(context))
+        self._wires: list[Wire] = []
+        self._listeners: list[Listener] = []
+        self._servers: list[asyncio.Server] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    # Meeting the far end.
+
+    async def connect(self, **options: Options) -> Connection:
+        """Connect the implementation, in the trial's role, with a far end.
+
+        Args:
+            options: passed to `open_connection()` or `start_server()` (or their Unix siblings):
+                `limit=`, time-outs.
+        """
+        if self.role == "client":
+            listener = await self.listen()
+            return await self.open(listener, **options)
+        return await self.accept(await self.serve(**options))
+
+    async def listen(self) -> Listener:
+        """Return a far end that waits for the implementation; closed when the trial ends."""
+        listener = await self.network.listen()
+        self._listeners.append(listener)
+        return listener
+
+    async def open(self, listener: Listener, **options: Options) -> Connection:
+        """Connect the implementation, as a client, to `listener`."""
+        accepting = asyncio.ensure_future(listener.accept())
+        try:
+            reader, writer = await self.network.open(self.streams, listener, **options)
+        except BaseException:
+            accepting.cancel()
+            await asyncio.wait([accepting])
+            raise
+        self._writers.append(writer)
+        wire = await accepting
+        self._wires.append(wire)
+        return Connection(reader, writer, wire)
+
+    async def serve(
+        self, callback: Callable[..., object] | None = None, **options: ServerOptions
+    ) -> "Served":
+        """Let the implementation serve; the server is closed when the trial ends.
+
+        Args:
+            callback: its `client_connected_cb`; by default one that hands each pair to `accept()`.
+            options: passed to `start_server()` or `start_unix_server()`.
+        """
+        served = Served()
+        served.server = await self.network.serve(
+            self.streams, served.accepted if callback is None else callback, **options
+        )
+        self._servers.append(served.server)
+        return served
+
+    async def dial(self, server: asyncio.Server) -> Wire:
+        """Connect a far end to the implementation's `server`; return the far end."""
+        wire = await self.network.dial(server)
+        self._wires.append(wire)
+        return wire
+
+    async def accept(self, served: "Served") -> Connection:
+        """Connect a far end to a server with the default callback, and return all three ends."""
+        wire = await self.dial(served.server)
+        reader, writer = await served.pairs.get()
+        self._writers.append(writer)
+        return Connection(reader, writer, wire)
+
+    # Watching what the implementation does.
+
+    async def turns(self, count: int = 50) -> None:
+        """Let the event loop run `count` turns, so that what is due has happened."""
+        await turns(count)
+
+    def start(self, awaitable: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start `awaitable` as a task, for what is expected to wait."""
+        return self.loop.create_task(awaitable)
+
+    # Running.
+
+    def run(self, test: Coroutine[Any, Any, T]) -> T:
+        """Run `test` on the trial's loop and return its result.
+
+        Raises:
+            Hang: it did not end within the bound; the message says where it waited.
+        """
+        bound = VIRTUAL_BOUND if self.network.virtual_time else BOUND
+        task = self.loop.create_task(test)
+        with watchdog(BOUND + 5.0):
+            self.loop.run_until_complete(asyncio.wait([task], timeout=bound))
+        if not task.done():
+            where = waiting_at(test)
+            task.cancel()
+            self.loop.run_until_complete(turns())
+            raise Hang(f"still waiting at `{where}` after {bound:.0f} s")
+        return task.result()
+
+    def close(self) -> None:
+        """Close everything that the trial opened, whatever state the test left it in."""
+        with watchdog(BOUND):
+            self.loop.run_until_complete(self._close())
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(turns())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.network.close()
+        self.loop.close()
+
+    async def _close(self) -> None:
+        for writer in self._writers:
+            _quietly(writer.close)
+        for server in self._servers:
+            _quietly(server.close)
+        for wire in self._wires:
+            try:
+                await asyncio.wait_for(wire.reset(), BOUND)
+            except Exception:
+                pass  # ended already, by the test or by the implementation
+        for listener in self._listeners:
+            listener.close()
+        await turns()
+
+
+class Served:
+    """A server of the implementation, and the pairs that its default callback was given."""
+
+    server: asyncio.Server
+
+    def __init__(self) -> None:
+        self.pairs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = (
+            asyncio.Queue()
+        )
+
+    def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a pair: the default `client_connected_cb`."""
+        self.pairs.put_nowait((reader, writer))
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    try:
+        close()
+    except Exception:
+        pass  # an implementation that cannot close fails the clauses on closing, not every one
+
+
+@contextmanager
+def watchdog(seconds: float) -> Iterator[None]:
+    """Stop the block with `Hang` if it never gives control back to the event loop.
+
+    The timer repeats, since an implementation may catch what the first one raised.
+    """
+
+    def bark(_signal: int, frame: FrameType | None) -> None:
+        line = traceback.extract_stack(frame, limit=1)[0] if frame else None
+        place = f" at `{line.line}` in {line.name}()" if line else ""
+        raise Hang(f"never gives control back{place}")
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def waiting_at(coroutine: Coroutine[Any, Any, object]) -> str:
+    """Return the source line at which the suspended `coroutine` of a test waits."""
+    frame = coroutine.cr_frame
+    if frame is None:
+        return "the end of the test"
+    stack = traceback.StackSummary.extract([(frame, frame.f_lineno)])
+    return stack[0].line or f"line {frame.f_lineno}"
+
+
+def line_of(error: BaseException, code: CodeType) -> str | None:
+    """Return the source line of the test whose `code` it is, at which `error` came out of it."""
+    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if frame.f_code is code:
+            return traceback.StackSummary.extract([(frame, number)])[0].line
+    return None
+
+
+Test = Callable[[Trial], Awaitable[None]]
