@@ -1,0 +1,316 @@
+"""`StreamReader`: what was received, to be read.
+
+A read never holds bytes of its own while it waits. It waits until the buffer has what it needs and
+only then takes it, in one synchronous step; so a read that is cancelled, wherever it was, has taken
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from operator import index
+
+from ._buffer import Buffer
+from ._errors import fresh
+
+DEFAULT_LIMIT = 64 * 1024  # bytes
+
+_NEWLINE = (b"\n",)
+
+
+class StreamReader:
+    """Bytes from a stream, and an asynchronous iterable of its lines (asyncio-stream, 3.15).
+
+    Readers come from `open_connection()` and `start_server()`. One made by hand is fed by
+    `feed_data()`, `feed_eof()` and `set_exception()`, or by a `StreamReaderProtocol`.
+
+    Args:
+        limit: bytes that `readline()` and `readuntil()` look through for a separator; with more
+            than twice as many unread, the transport is asked to pause. 64 KiB by default.
+        loop: the event loop; the running one by default.
+
+    Raises:
+        ValueError: *limit* is not positive.
+        RuntimeError: no *loop* is given and there is none.
+
+    """
+
+    def __init__(
+        self, limit: int = DEFAULT_LIMIT, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """See the class."""
+        if limit <= 0:
+            raise ValueError("Limit cannot be <= 0")
+        self._limit = limit
+        self._loop = asyncio.get_event_loop() if loop is None else loop
+        self._buffer = Buffer()
+        self._eof = False
+        self._exception: BaseException | None = None
+        self._transport: asyncio.ReadTransport | None = None
+        self._paused = False
+        # The read in progress, and how many bytes it cannot do without.
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted = 0
+
+    def __repr__(self) -> str:
+        """Show what a stuck program wants to know: bytes held, EOF, error, who waits."""
+        info = [type(self).__name__]
+        if self._buffer.size:
+            info.append(f"{self._buffer.size} bytes")
+        if self._eof:
+            info.append("eof")
+        if self._limit != DEFAULT_LIMIT:
+            info.append(f"limit={self._limit}")
+        if self._waiter:
+            info.append(f"waiter={self._waiter!r}")
+        if self._exception:
+            info.append(f"exception={self._exception!r}")
+        if self._transport:
+            info.append(f"transport={self._transport!r}")
+        if self._paused:
+            info.append("paused")
+        return f"<{' '.join(info)}>"
+
+    # What the protocol, or whoever made the reader, tells it.
+
+    def set_transport(self, transport: asyncio.ReadTransport) -> None:
+        """Give the reader the transport to pause when too much is unread; once only."""
+        assert self._transport is None, "Transport already set"
+        self._transport = transport
+
+    def feed_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Add *data* to what can be read.
+
+        Raises:
+            AssertionError: EOF was fed before.
+            TypeError: *data* is not bytes-like.
+
+        """
+        assert not self._eof, "feed_data after feed_eof"
+        if not data:
+            return
+        if type(data) is not bytes:
+            data = bytes(memoryview(data))  # a copy that nobody else can change
+        buffer = self._buffer
+        buffer.feed(data)
+        if self._waiter is not None and not self._waiter.done():
+            if buffer.size < self._wanted:
+                return  # and no pause: the read in progress needs more than is here
+            self._waiter.set_result(None)
+        if buffer.size > 2 * self._limit:
+            self._pause()
+
+    def feed_eof(self) -> None:
+        """Say that no more bytes will come (asyncio-stream, 3.15)."""
+        self._eof = True
+        self._wake()
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Make the read in progress and all later ones raise *exc*, or a copy of it."""
+        self._exception = exc
+        self._wake()
+
+    def exception(self) -> BaseException | None:
+        """Return the exception that was set, or None."""
+        return self._exception
+
+    def at_eof(self) -> bool:
+        """Return whether EOF was fed and everything before it was read (asyncio-stream, 3.15)."""
+        return self._eof and not self._buffer.size
+
+    # Reading.
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read what is there, at most *n* bytes (asyncio-stream, 3.15).
+
+        Args:
+            n: the most bytes to return. Negative (the default): all until EOF. 0: none, at once.
+
+        Returns:
+            At least one byte, as soon as there is one; ``b""`` only for *n* of 0 or at EOF.
+
+        Raises:
+            TypeError: *n* is not an integer.
+            RuntimeError: another read is in progress.
+            OSError: or whatever the connection was lost with.
+
+        """
+        n = index(n)
+        buffer = self._buffer
+        if self._exception is not None:
+            raise fresh(self._exception)
+        if n == 0:
+            return b""
+        if self._waiter is not None:
+            self._refuse("read")
+        if n < 0:
+            while not self._eof:
+                await self._wait(sys.maxsize)
+            n = buffer.size
+        else:
+            while not buffer.size and not self._eof:
+                await self._wait(1)
+            if buffer.size < n:
+                n = buffer.size
+        return self._take(n) if n else b""
+
+    async def readline(self) -> bytes:
+        r"""Read one line, up to and including ``b"\n"`` (asyncio-stream, 3.15).
+
+        Returns:
+            The line; what is left if EOF comes before its end; ``b""`` at EOF.
+
+        Raises:
+            ValueError: the line is longer than the limit. As much of it as was received is gone.
+            RuntimeError: another read is in progress.
+            OSError: or whatever the connection was lost with.
+
+        """
+        try:
+            return await self._read_until(_NEWLINE, 1, 1)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+        except asyncio.LimitOverrunError as error:
+            buffer = self._buffer
+            found = buffer.find(_NEWLINE, 1)
+            self._take(found[1] if found else buffer.size)
+            raise ValueError(error.args[0]) from None
+
+    async def readuntil(self, separator: bytes | tuple[bytes, ...] = b"\n") -> bytes:
+        """Read up to and including *separator* (asyncio-stream, 3.15).
+
+        Args:
+            separator: what ends the data; of a tuple, whichever is complete first.
+
+        Raises:
+            ValueError: a separator is empty, or the tuple is.
+            TypeError: a separator is not bytes-like.
+            asyncio.LimitOverrunError: more than the limit precedes the separator, or would if it
+                came now. Nothing is consumed; ``consumed`` bytes can be read that hold none of it.
+            asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
+            RuntimeError: another read is in progress.
+            OSError: or whatever the connection was lost with.
+
+        """
+        if type(separator) is bytes:
+            if not separator:
+                raise ValueError("Separator should be at least one-byte string")
+            return await self._read_until((separator,), len(separator), len(separator))
+        given = separator if isinstance(separator, tuple) else (separator,)
+        if not given:
+            raise ValueError("Separator should contain at least one element")
+        separators = tuple(bytes(memoryview(one)) for one in given)
+        lengths = [len(one) for one in separators]
+        if not min(lengths):
+            raise ValueError("Separator should be at least one-byte string")
+        return await self._read_until(separators, min(lengths), max(lengths))
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read exactly *n* bytes, also more than the limit (asyncio-stream, 3.15).
+
+        Raises:
+            ValueError: *n* is negative.
+            TypeError: *n* is not an integer.
+            asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
+            RuntimeError: another read is in progress.
+            OSError: or whatever the connection was lost with.
+
+        """
+        n = index(n)
+        if n < 0:
+            raise ValueError("readexactly size can not be less than zero")
+        if self._exception is not None:
+            raise fresh(self._exception)
+        if n == 0:
+            return b""
+        if self._waiter is not None:
+            self._refuse("readexactly")
+        buffer = self._buffer
+        while buffer.size < n:
+            if self._eof:
+                raise asyncio.IncompleteReadError(self._take(buffer.size), n)
+            await self._wait(n)
+        return self._take(n)
+
+    def __aiter__(self) -> StreamReader:
+        """Iterate over the lines until EOF."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next line; its errors are those of `readline()`."""
+        line = await self.readline()
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+    # How reads wait and take.
+
+    async def _read_until(
+        self, separators: tuple[bytes, ...], shortest: int, longest: int
+    ) -> bytes:
+        if self._exception is not None:
+            raise fresh(self._exception)
+        if self._waiter is not None:
+            self._refuse("readuntil")
+        buffer = self._buffer
+        while (found := buffer.find(separators, longest)) is None:
+            clear = buffer.size + 1 - longest  # so many bytes begin no separator
+            if clear > self._limit:
+                raise asyncio.LimitOverrunError(
+                    "Separator is not found, and chunk exceed the limit", clear
+                )
+            if self._eof:
+                raise asyncio.IncompleteReadError(self._take(buffer.size), None)
+            await self._wait(1)
+        if found[0] > self._limit:
+            raise asyncio.LimitOverrunError(
+                "Separator is found, but chunk is longer than limit", found[0]
+            )
+        return self._take(found[1])
+
+    def _refuse(self, name: str) -> None:
+        """Raise, because a read is in progress; unless it was cancelled and just has yet to end."""
+        if self._waiter is not None and not self._waiter.cancelled():
+            raise RuntimeError(
+                f"{name}() called while another coroutine is already waiting for incoming data"
+            )
+
+    async def _wait(self, wanted: int) -> None:
+        """Wait for *wanted* bytes to be held, for EOF or for an error, which is raised."""
+        self._resume()  # else the bytes that are wanted could never come
+        self._wanted = wanted
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            if self._waiter is waiter:
+                self._waiter = None
+                if self._buffer.size > 2 * self._limit and waiter.cancelled():
+                    self._pause()
+        if self._exception is not None:
+            raise fresh(self._exception)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _take(self, count: int) -> bytes:
+        data = self._buffer.take(count) if count else b""
+        if self._paused and self._buffer.size <= self._limit:
+            self._resume()
+        return data
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._paused:
+            try:
+                self._transport.pause_reading()
+            except NotImplementedError:
+                self._transport = None  # it cannot be paused: do not ask again
+            else:
+                self._paused = True
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,189 @@
+"""`StreamWriter`: what is to be sent, and the life of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import warnings
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from ._compat import start_tls
+from ._errors import fresh
+from ._reader import StreamReader
+
+
+class WriterProtocol(Protocol):
+    """What a writer asks of its protocol.
+
+    asyncio's own stream protocols, of the subprocess module for one, offer the same two methods,
+    so either library's writers work with either library's protocols.
+    """
+
+    async def _drain_helper(self) -> None: ...
+
+    def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]: ...
+
+
+class StreamWriter:
+    """The sending side of a stream (asyncio-stream, 3.15).
+
+    Writers come from `open_connection()` and `start_server()`.
+
+    Args:
+        transport: what to write to.
+        protocol: the transport's protocol: a `StreamReaderProtocol`, a `FlowControlMixin`, or one
+            of asyncio's.
+        reader: the reader of the same connection, or None.
+        loop: the event loop.
+
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        protocol: WriterProtocol | asyncio.BaseProtocol,
+        reader: StreamReader | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """See the class."""
+        assert reader is None or hasattr(reader, "feed_data")
+        self._transport = transport
+        self._protocol: Any = protocol
+        self._reader = reader
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        """Show the transport and the reader."""
+        info = [type(self).__name__, f"transport={self._transport!r}"]
+        if self._reader is not None:
+            info.append(f"reader={self._reader!r}")
+        return f"<{' '.join(info)}>"
+
+    @property
+    def transport(self) -> asyncio.WriteTransport:
+        """The transport below; after `start_tls()`, the TLS one."""
+        return self._transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport knows under *name*, e.g. ``"peername"``, or *default*."""
+        return self._transport.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*, now or as soon as possible; pair it with `drain()`.
+
+        Raises:
+            TypeError: *data* is not bytes-like.
+
+        """
+        self._transport.write(data)
+
+    def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send every item of *data*, as `write()` does.
+
+        Raises:
+            TypeError: *data* is not iterable, or an item is not bytes-like.
+
+        """
+        self._transport.writelines(data)
+
+    def can_write_eof(self) -> bool:
+        """Return whether `write_eof()` works on this transport."""
+        return self._transport.can_write_eof()
+
+    def write_eof(self) -> None:
+        """Close the sending half after what was written is sent.
+
+        Raises:
+            NotImplementedError: the transport cannot, e.g. because it does TLS.
+
+        """
+        self._transport.write_eof()
+
+    async def drain(self) -> None:
+        """Wait until it is appropriate to write more; at once if it is (asyncio-stream, 3.15).
+
+        Raises:
+            ConnectionResetError: the connection is closed.
+            OSError: or whatever the connection was lost with.
+
+        """
+        if self._reader is not None:
+            error = self._reader.exception()
+            if error is not None:
+                raise fresh(error)
+        if self._transport.is_closing():
+            # The protocol may have yet to hear of the loss. Let it, or a loop of write() and
+            # drain() on a closed connection would never yield and never end.
+            await asyncio.sleep(0)
+        await self._protocol._drain_helper()
+
+    def close(self) -> None:
+        """Close the connection after what was written is sent."""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is closed, or is being closed."""
+        return self._transport.is_closing()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed (asyncio-stream, 3.15).
+
+        Raises:
+            OSError: or whatever the connection was lost with.
+
+        """
+        closed: asyncio.Future[None] = self._protocol._get_close_waiter(self)
+        if not closed.done():
+            # Not `await closed`: the future may be shared, and is not ours to cancel.
+            await asyncio.wait([closed])
+        error = closed.exception()
+        if error is not None:
+            raise fresh(error)
+
+    async def start_tls(
+        self,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> None:
+        """Continue the connection in TLS, as server if it was accepted (asyncio-stream, 3.15).
+
+        Args:
+            sslcontext: the TLS settings.
+            server_hostname: the name that the server's certificate must be for.
+            ssl_handshake_timeout: seconds; 60 by default.
+            ssl_shutdown_timeout: seconds; 30 by default.
+
+        Raises:
+            ValueError: *sslcontext* checks host names, and no *server_hostname* is given.
+            ssl.SSLError: the handshake failed; the connection is closed.
+            OSError: the connection was lost, or the handshake took too long.
+
+        """
+        server_side = getattr(self._protocol, "_client_connected_cb", None) is not None
+        if sslcontext.check_hostname and not server_side and not server_hostname:
+            raise ValueError("check_hostname requires server_hostname")
+        await self.drain()
+        transport = await start_tls(
+            self._loop,
+            self._transport,
+            self._protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        self._transport = transport
+
+    def __del__(self, warn: Any = warnings.warn) -> None:
+        """Warn if the connection was not closed, and close it."""
+        if not self._transport.is_closing():
+            if self._loop.is_closed():
+                warn("loop is closed", ResourceWarning)
+            else:
+                self.close()
+                warn(f"unclosed {self!r}", ResourceWarning)
