@@ -84,9 +84,7 @@ class Certificate:
     @property
     def summary(self) -> dict[str, int]:
         """How many clauses, of every level, have each verdict."""
-        return {
-            name: sum(each.verdict == name for each in self.verdicts) for name in VERDICTS
-        }
+        return {name: sum(each.verdict == name for each in self.verdicts) for name in VERDICTS}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as plain data; `certificate.schema.json` describes it."""
@@ -173,9 +171,7 @@ class Record:
             ),
         )
 
-    def _verdict(
-        self, clause: Clause, outcomes: list[tuple[Variant, Finding | None]]
-    ) -> Verdict:
+    def _verdict(self, clause: Clause, outcomes: list[tuple[Variant, Finding | None]]) -> Verdict:
         if not outcomes:
             reason = (
                 f"newer than the specification of Python {self.spec}"
@@ -190,9 +186,7 @@ class Record:
             if finding is not None:
                 networks[variant.network] = FAILED
                 findings.setdefault(finding, []).append(variant)
-        return Verdict(
-            clause, FAILED if findings else PASSED, networks, findings, detail(findings)
-        )
+        return Verdict(clause, FAILED if findings else PASSED, networks, findings, detail(findings))
 
     def _in_order(self, outcome: tuple[Variant, Finding | None]) -> tuple[int, str]:
         variant, _ = outcome

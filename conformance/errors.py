@@ -1,4 +1,4 @@
-"""What stops a certification before it starts, and what stops a test: the suite's own exceptions."""
+"""The suite's own exceptions: what stops a certification, and what ends a test."""
 
 
 class CannotRun(Exception):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conformance.session import Session
     from conformance.trial import Trial
 
-SESSION = pytest.StashKey["Session"]()
+SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,8 @@
 """One certification inside pytest: which tests it has, and what came of each."""
 
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,13 +11,51 @@ from conformance.certificate import Certificate, Finding, Record, Variant
 from conformance.clauses import clauses
 from conformance.errors import CannotRun, Deviation, Hang
 from conformance.expect import described
-from conformance.implementation import checked_spec, implementation
-from conformance.loops import loop
+from conformance.implementation import Implementation, checked_spec, implementation
+from conformance.loops import Loop, loop
 from conformance.marks import ClauseMark
 from conformance.networks import NETWORKS, network_names
+from conformance.report import certificate_text
 from conformance.trial import Trial, line_of
 
 FINDING = "streams-finding"  # the user property of a test report that carries what was seen
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user asked for, found and checked.
+
+    Attributes:
+        streams: the implementation.
+        loop: the event loop.
+        networks: the names of the networks, in the order of `NETWORKS`.
+        spec: the specification's version.
+        json: where the certificate is to be written, if anywhere.
+    """
+
+    streams: Implementation
+    loop: Loop
+    networks: tuple[str, ...]
+    spec: str
+    json: Path | None
+
+    @classmethod
+    def of(
+        cls, streams: str, loop_name: str, networks: str | None, spec: str | None, json: str | None
+    ) -> "Order":
+        """Return the order that the user gave in these words.
+
+        Raises:
+            CannotRun: something was asked for that there is not; the message says what.
+        """
+        found = implementation(streams)
+        return cls(
+            streams=found,
+            loop=loop(loop_name),
+            networks=tuple(NETWORKS) if networks is None else network_names(networks),
+            spec=found.default_spec if spec is None else checked_spec(spec),
+            json=None if json is None else writable(Path(json)),
+        )
 
 
 class Session:
@@ -31,20 +72,21 @@ class Session:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        self.streams = implementation(config.getoption("--streams"))
-        self.loop = loop(config.getoption("--streams-loop"))
-        wanted = config.getoption("--streams-network")
-        self.networks = tuple(NETWORKS) if wanted is None else network_names(wanted)
-        spec = config.getoption("--streams-spec")
-        self.spec = self.streams.default_spec if spec is None else checked_spec(spec)
-        json = config.getoption("--streams-json")
-        self.json = None if json is None else writable(Path(json))
-        self.record = Record(self.streams.name, self.loop.name, self.spec, self.networks)
+        self.order = Order.of(
+            config.getoption("--streams"),
+            config.getoption("--streams-loop"),
+            config.getoption("--streams-network"),
+            config.getoption("--streams-spec"),
+            config.getoption("--streams-json"),
+        )
+        self.record = Record(
+            self.order.streams.name, self.order.loop.name, self.order.spec, self.order.networks
+        )
         self.is_worker = hasattr(config, "workerinput")
 
     def trial(self, network: str, role: str) -> Trial:
         """Return a trial on the network of that name, in that role."""
-        return Trial(self.streams, NETWORKS[network](), role, self.loop)
+        return Trial(self.order.streams, NETWORKS[network](), role, self.order.loop)
 
     # Which tests there are.
 
@@ -54,8 +96,8 @@ class Session:
             raise pytest.UsageError(f"{metafunc.function.__name__}: no clause {mark.clause!r}")
         variants = [
             Variant(mark.clause, network, role)
-            for network in self.networks
-            if network in mark.networks and clauses()[mark.clause].applies_to(self.spec)
+            for network in self.order.networks
+            if network in mark.networks and clauses()[mark.clause].applies_to(self.order.spec)
             for role in mark.roles
         ]
         metafunc.parametrize(
@@ -83,7 +125,7 @@ class Session:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> "object":
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what was expected and what was seen into a failing test's report."""
         report = yield
         mark = item.get_closest_marker("streams_clause")
@@ -114,6 +156,22 @@ class Session:
         if finding is not None or report.when == "call":
             self.record.add(report.nodeid, finding)
 
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the certificate under pytest's own summary."""
+        if self.is_worker:
+            return
+        try:
+            terminalreporter.write_line(certificate_text(self.certificate()))
+        except CannotRun as reason:
+            terminalreporter.write_line(f"no certificate: {reason}", red=True)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the certificate to the file that was asked for."""
+        if self.is_worker or self.order.json is None:
+            return
+        with suppress(CannotRun):  # said in the summary
+            self.order.json.write_text(self.certificate().to_json(), encoding="utf-8")
+
     def certificate(self) -> Certificate:
         """Return the certificate, when all tests have run.
 
@@ -121,21 +179,6 @@ class Session:
             CannotRun: some have not.
         """
         return self.record.certificate()
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the certificate under pytest's own summary."""
-        if self.is_worker:
-            return
-        from conformance.report import certificate_text
-
-        try:
-            certificate = self.certificate()
-        except CannotRun as reason:
-            terminalreporter.write_line(f"no certificate: {reason}", red=True)
-            return
-        terminalreporter.write_line(certificate_text(certificate))
-        if self.json is not None:
-            self.json.write_text(certificate.to_json(), encoding="utf-8")
 
 
 def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
@@ -156,8 +199,11 @@ def writable(path: Path) -> Path:
         CannotRun: it cannot; better said before the tests than after.
     """
     try:
+        new = not path.exists()
         with path.open("a", encoding="utf-8"):
-            pass
+            pass  # nothing is written, nor lost, before the tests have run
+        if new:  # several worker processes may look at once
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise CannotRun(f"cannot write {str(path)!r}: {error.strerror}") from error
     return path

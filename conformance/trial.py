@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
@@ -144,7 +144,7 @@ class Trial:
         with watchdog(BOUND + 5.0):
             self.loop.run_until_complete(asyncio.wait([task], timeout=bound))
         if not task.done():
-            where = waiting_at(test)
+            where = waiting_at(task)
             task.cancel()
             self.loop.run_until_complete(turns())
             raise Hang(f"still waiting at `{where}` after {bound:.0f} s")
@@ -163,15 +163,14 @@ class Trial:
         self.loop.close()
 
     async def _close(self) -> None:
-        for writer in self._writers:
-            _quietly(writer.close)
-        for server in self._servers:
-            _quietly(server.close)
+        # An implementation that cannot close fails the clauses on closing, not every clause.
+        closings = [*(w.close for w in self._writers), *(s.close for s in self._servers)]
+        for close in closings:
+            with suppress(Exception):
+                close()
         for wire in self._wires:
-            try:
+            with suppress(Exception):  # ended already, by the test or by the implementation
                 await asyncio.wait_for(wire.reset(), BOUND)
-            except Exception:
-                pass  # ended already, by the test or by the implementation
         for listener in self._listeners:
             listener.close()
         await turns()
@@ -190,13 +189,6 @@ class Served:
     def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a pair: the default `client_connected_cb`."""
         self.pairs.put_nowait((reader, writer))
-
-
-def _quietly(close: Callable[[], object]) -> None:
-    try:
-        close()
-    except Exception:
-        pass  # an implementation that cannot close fails the clauses on closing, not every one
 
 
 @contextmanager
@@ -220,13 +212,13 @@ def watchdog(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def waiting_at(coroutine: Coroutine[Any, Any, object]) -> str:
-    """Return the source line at which the suspended `coroutine` of a test waits."""
-    frame = coroutine.cr_frame
-    if frame is None:
-        return "the end of the test"
-    stack = traceback.StackSummary.extract([(frame, frame.f_lineno)])
-    return stack[0].line or f"line {frame.f_lineno}"
+def waiting_at(task: "asyncio.Task[Any]") -> str:
+    """Return the source line at which a test's suspended `task` waits."""
+    frames = task.get_stack()
+    if not frames:
+        return "its end"
+    line = traceback.StackSummary.extract([(frames[0], frames[0].f_lineno)])[0].line
+    return line or f"line {frames[0].f_lineno}"
 
 
 def line_of(error: BaseException, code: CodeType) -> str | None:
@@ -235,6 +227,3 @@ def line_of(error: BaseException, code: CodeType) -> str | None:
         if frame.f_code is code:
             return traceback.StackSummary.extract([(frame, number)])[0].line
     return None
-
-
-Test = Callable[[Trial], Awaitable[None]]

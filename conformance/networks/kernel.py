@@ -12,6 +12,7 @@ import socket
 import struct
 import tempfile
 from abc import abstractmethod
+from functools import partial
 
 from conformance.implementation import Implementation, Pair
 from conformance.networks.network import Listener, Network, Options, ServerOptions
@@ -35,8 +36,7 @@ class SocketWire(Wire):
         """Send `data`; see `Wire.send()`."""
         rest = memoryview(data)
         while rest:
-            view = rest
-            sent = await attempt(lambda: self.sock.send(view))
+            sent = await attempt(partial(self.sock.send, rest))
             rest = rest[sent:]
 
     async def receive_some(self) -> bytes:

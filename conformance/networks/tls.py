@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from typing import TypeVar
 
 import trustme
@@ -116,8 +117,8 @@ class TlsWire(Wire):
         """Send `data`, in records of at most 16 KiB; see `Wire.send()`."""
         rest = memoryview(data)
         while rest:
-            view = rest
-            rest = rest[await self._drive(lambda: self.tls.write(view)) :]
+            sent = await self._drive(partial(self.tls.write, rest))
+            rest = rest[sent:]
 
     async def receive_some(self) -> bytes:
         """Return the next bytes; see `Wire.receive_some()`.
@@ -134,10 +135,8 @@ class TlsWire(Wire):
 
     async def send_eof(self) -> None:
         """Send `close_notify`, which says that nothing more will be sent."""
-        try:
+        with suppress(ssl.SSLWantReadError):  # the implementation's own may come later, or never
             self.tls.unwrap()
-        except ssl.SSLWantReadError:
-            pass  # sent; the implementation's own may come later, or never
         await self._flush()
 
     async def cut_off(self) -> None:
@@ -150,10 +149,8 @@ class TlsWire(Wire):
 
     async def close(self) -> None:
         """Say `close_notify`, as far as the connection still carries it, and close."""
-        try:
+        with suppress(OSError, ssl.SSLError):  # closed already, from either side
             await self.send_eof()
-        except (OSError, ssl.SSLError):
-            pass  # closed already, from either side
         await self.carrier.close()
 
     async def arrived(self) -> None:

@@ -1,0 +1,223 @@
+"""The command line."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib import resources
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conformance import report
+from conformance.certificate import Certificate
+from conformance.clauses import clauses
+from conformance.errors import CannotRun
+from conformance.plugin import SESSION
+from conformance.session import Order, Session
+
+P = ParamSpec("P")
+
+CONFORMS, DEVIATES, CANNOT_RUN = 0, 1, 2  # exit statuses
+
+
+def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn `CannotRun` into one line on standard error and exit status 2."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except CannotRun as reason:
+            click.echo(f"streamcert: {reason}", err=True)
+            sys.exit(CANNOT_RUN)
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="streamcert", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Certify implementations of the asyncio streams API, clause by clause."""
+
+
+@cli.command()
+@click.argument("implementation")
+@click.option(
+    "--loop",
+    default="asyncio",
+    show_default=True,
+    metavar="LOOP",
+    help="The event loop: asyncio, uvloop or module:factory.",
+)
+@click.option(
+    "--network", metavar="NAMES", help="The networks, separated by commas.  [default: all]"
+)
+@click.option(
+    "--spec",
+    metavar="X.Y",
+    help="The Python version whose documentation counts.  "
+    "[default: the running one for asyncio, the newest for everything else]",
+)
+@click.option(
+    "-n",
+    "workers",
+    default="auto",
+    show_default="one for each core",
+    metavar="WORKERS",
+    help="Processes to run the tests in; 0 runs them in this one.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the certificate to FILE.",
+)
+@cannot_run_in_one_line
+def certify(
+    implementation: str,
+    loop: str,
+    network: str | None,
+    spec: str | None,
+    workers: str,
+    json_file: Path | None,
+) -> None:
+    """Certify IMPLEMENTATION: package.module or package.module:attribute.
+
+    Exit status: 0 it conforms, 1 it deviates, 2 it cannot be certified.
+    """
+    if workers != "auto" and not workers.isdecimal():
+        raise CannotRun(f"-n takes a number of processes or auto, not {workers!r}")
+    sys.path.insert(0, os.getcwd())  # as `python -m` does: a module here can be certified
+    json = None if json_file is None else str(json_file)
+    Order.of(implementation, loop, network, spec, json)  # whatever is wrong is said here
+    options = {
+        "--streams": implementation,
+        "--streams-loop": loop,
+        "--streams-network": network,
+        "--streams-spec": spec,
+        "--streams-json": json,
+        "--numprocesses": workers,
+    }
+    certificate = run_suite(
+        [f"{name}={value}" for name, value in options.items() if value is not None]
+    )
+    Console(highlight=False).print(report.rendered(certificate))
+    sys.exit(CONFORMS if certificate.conforms else DEVIATES)
+
+
+@cli.command("clauses")
+@cannot_run_in_one_line
+def list_clauses() -> None:
+    """List the clauses: id, level, version, text."""
+    for clause in clauses().values():
+        click.echo(f"{clause.id}  [{clause.level}, since {clause.since}]\n    {clause.text}")
+
+
+def run_suite(arguments: list[str]) -> Certificate:
+    """Run the suite in pytest, showing progress on standard error; return the certificate.
+
+    Args:
+        arguments: pytest's arguments beside those that select the suite.
+
+    Raises:
+        CannotRun: the run did not end.
+    """
+    suite = resources.files("conformance.suite")
+    run = Run()
+    with isolated_pytest(), run.progress:
+        status = pytest.main(
+            [
+                str(suite),
+                f"--config-file={suite / 'pytest.ini'}",
+                f"--rootdir={suite}",
+                "-pconformance.plugin",
+                "-pxdist.plugin",
+                *arguments,
+            ],
+            plugins=[run],
+        )
+    if run.session is None or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise CannotRun(f"the run broke off: {run.problem or f'pytest ended with {status!r}'}")
+    return run.session.certificate()
+
+
+@contextmanager
+def isolated_pytest() -> Iterator[None]:
+    """Keep pytest, and the workers that it starts, from the user's own plug-ins and options."""
+    before = os.environ.copy()
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ.pop("PYTEST_PLUGINS", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Run:
+    """A pytest plug-in that shows progress in place of pytest's own terminal output.
+
+    Attributes:
+        session: the certification, once pytest has set it up.
+        problem: what went wrong beside the tests, if anything did.
+        progress: the progress bar.
+    """
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.problem: str | None = None
+        self.failures = 0
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[red]{task.fields[failures]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.bar = self.progress.add_task("collecting", total=None, failures="")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Take over from the terminal reporter."""
+        self.session = config.stash[SESSION]
+        config.pluginmanager.unregister(config.pluginmanager.getplugin("terminalreporter"))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the bar (in a run without workers)."""
+        self._start(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Start the bar (in a run with workers)."""
+        self._start(len(ids))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Move the bar."""
+        if report.failed:
+            self.failures += 1
+            self.progress.update(self.bar, failures=f"{self.failures} failed")
+        if report.when == "teardown":
+            self.progress.advance(self.bar)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what keeps the suite from being collected."""
+        if report.failed:
+            self.problem = str(report.longrepr).strip().splitlines()[-1]
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Note an error inside pytest."""
+        self.problem = str(excrepr).strip().splitlines()[-1]
+
+    def _start(self, total: int) -> None:
+        if total:
+            self.progress.update(self.bar, description="testing", total=total)
