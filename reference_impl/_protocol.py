@@ -91,7 +91,6 @@ class StreamReaderProtocol(FlowControlMixin):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the transport to the reader; as a server, start serving the client."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self._stream_reader is not None:
             self._stream_reader.set_transport(transport)
