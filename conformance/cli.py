@@ -108,7 +108,7 @@ def certify(
     certificate = run_suite(
         [f"{name}={value}" for name, value in options.items() if value is not None]
     )
-    Console(highlight=False).print(report.rendered(certificate))
+    report.show(certificate, Console(highlight=False))
     sys.exit(CONFORMS if certificate.conforms else DEVIATES)
 
 
@@ -139,6 +139,7 @@ def run_suite(arguments: list[str]) -> Certificate:
                 f"--rootdir={suite}",
                 "-pconformance.plugin",
                 "-pxdist.plugin",
+                "--max-worker-restart=1000000",  # a crash costs its own test only
                 *arguments,
             ],
             plugins=[run],

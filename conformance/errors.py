@@ -23,9 +23,5 @@ class Deviation(AssertionError):
         self.seen = seen
 
 
-class Hang(KeyboardInterrupt):
-    """A test did not end within its bound.
-
-    A `KeyboardInterrupt`, because that is what passes through an event loop's callbacks and tasks
-    when the watchdog has to stop code that never gives control back.
-    """
+class Hang(AssertionError):
+    """A test did not end within its bound."""

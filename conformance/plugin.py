@@ -43,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the Python version whose documentation counts (default: the running one for "
         "asyncio itself, the newest for everything else)",
     )
+    group.addoption(
+        "--streams-bound",
+        metavar="SECONDS",
+        type=float,
+        default=10.0,
+        help="after which a test on a kernel's network is a hang (default: 10)",
+    )
     group.addoption("--streams-json", metavar="FILE", help="write the certificate to FILE")
 
 

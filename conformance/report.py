@@ -14,7 +14,7 @@ from conformance.clauses import DECISIVE
 def certificate_text(certificate: Certificate) -> str:
     """Return the certificate as plain text, 100 columns wide."""
     console = Console(file=StringIO(), width=100)
-    console.print(rendered(certificate))
+    show(certificate, console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -83,12 +83,19 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
         table.add_row("  seen", Text(finding.seen))
         table.add_row("  as", Text(where(variants)))
         parts.append(table)
+    loop = "" if certificate.loop == "asyncio" else f" --streams-loop {certificate.loop}"
     command = (
-        f"pytest --pyargs conformance --streams {certificate.implementation}"
-        f" --streams-loop {certificate.loop} -k {clause.id}"
+        f"pytest --pyargs conformance --streams {certificate.implementation}{loop} -k {clause.id}"
     )
-    parts.append(Padding(Text(f"{clause.link or clause.source}\n{command}", "dim"), (0, 0, 0, 2)))
+    for line in (clause.link or clause.source, command):
+        # Never wrapped, so that it can be copied.
+        parts.append(Text(f"  {line}", "dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
+
+
+def show(certificate: Certificate, console: Console) -> None:
+    """Print the certificate on `console`."""
+    console.print(rendered(certificate), crop=False)
 
 
 def conclusion(certificate: Certificate) -> Text:

@@ -82,11 +82,12 @@ class Session:
         self.record = Record(
             self.order.streams.name, self.order.loop.name, self.order.spec, self.order.networks
         )
+        self.bound: float = config.getoption("--streams-bound")
         self.is_worker = hasattr(config, "workerinput")
 
     def trial(self, network: str, role: str) -> Trial:
         """Return a trial on the network of that name, in that role."""
-        return Trial(self.order.streams, NETWORKS[network](), role, self.order.loop)
+        return Trial(self.order.streams, NETWORKS[network](), role, self.order.loop, self.bound)
 
     # Which tests there are.
 

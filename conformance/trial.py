@@ -16,10 +16,6 @@ from conformance.networks.wire import Wire, turns
 
 T = TypeVar("T")
 
-BOUND = 10.0
-"""Seconds after which a test on a kernel's network is a hang. Nothing in the suite waits for time
-to pass, so a test takes milliseconds; the bound is for what would never end."""
-
 VIRTUAL_BOUND = 600.0
 """Simulated seconds after which a test in virtual time is a hang: longer than asyncio's own
 time-outs (60 s for a TLS handshake, 30 s for its shutdown)."""
@@ -41,15 +37,20 @@ class Trial:
         network: the network that it meets the far end on.
         role: the side that the implementation is on in `connect()`: `"client"` or `"server"`.
         loop: the event loop of the user's choice.
+        bound: seconds after which a test on a kernel's network is a hang. Nothing in the suite
+            waits for time to pass, so a test takes milliseconds; this is for what never ends.
 
     Attributes:
         reported: what the event loop's exception handler was told, in order: the context dicts.
     """
 
-    def __init__(self, streams: Implementation, network: Network, role: str, loop: Loop) -> None:
+    def __init__(
+        self, streams: Implementation, network: Network, role: str, loop: Loop, bound: float
+    ) -> None:
         self.streams = streams
         self.network = network
         self.role = role
+        self.bound = bound
         self.reported: list[dict[str, Any]] = []
         self.loop = network.new_loop(loop)
         self.loop.set_exception_handler(lambda _, context: self.reported.append(context))
@@ -139,20 +140,20 @@ class Trial:
         Raises:
             Hang: it did not end within the bound; the message says where it waited.
         """
-        bound = VIRTUAL_BOUND if self.network.virtual_time else BOUND
+        bound = VIRTUAL_BOUND if self.network.virtual_time else self.bound
         task = self.loop.create_task(test)
-        with watchdog(BOUND + 5.0):
+        with watchdog(2 * self.bound):
             self.loop.run_until_complete(asyncio.wait([task], timeout=bound))
         if not task.done():
             where = waiting_at(task)
             task.cancel()
             self.loop.run_until_complete(turns())
-            raise Hang(f"still waiting at `{where}` after {bound:.0f} s")
+            raise Hang(f"still waiting at `{where}` after {bound:g} s")
         return task.result()
 
     def close(self) -> None:
         """Close everything that the trial opened, whatever state the test left it in."""
-        with watchdog(BOUND):
+        with watchdog(self.bound):
             self.loop.run_until_complete(self._close())
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
@@ -170,7 +171,7 @@ class Trial:
                 close()
         for wire in self._wires:
             with suppress(Exception):  # ended already, by the test or by the implementation
-                await asyncio.wait_for(wire.reset(), BOUND)
+                await wire.reset()
         for listener in self._listeners:
             listener.close()
         await turns()
@@ -198,15 +199,21 @@ def watchdog(seconds: float) -> Iterator[None]:
     The timer repeats, since an implementation may catch what the first one raised.
     """
 
+    # A `KeyboardInterrupt` is what passes through an event loop's callbacks and tasks.
+    class Bark(KeyboardInterrupt):
+        pass
+
     def bark(_signal: int, frame: FrameType | None) -> None:
         line = traceback.extract_stack(frame, limit=1)[0] if frame else None
         place = f" at `{line.line}` in {line.name}()" if line else ""
-        raise Hang(f"never gives control back{place}")
+        raise Bark(f"never gives control back{place}")
 
     before = signal.signal(signal.SIGALRM, bark)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
+    except Bark as bark_:
+        raise Hang(str(bark_)) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

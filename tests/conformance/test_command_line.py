@@ -1,0 +1,163 @@
+"""The command line, as a user has it: a process, its output, its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+PLUGGED = Path(__file__).parent / "plugged"
+
+
+def run(*arguments: str, cwd: Path = PLUGGED) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A certification of the reference: the process, and the certificate that it wrote."""
+    file = tmp_path_factory.mktemp("certificate") / "reference.json"
+    process = run("certify", "reference_impl", "--json", str(file), "-n1")
+    return process, json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_the_reference_conforms_at_every_level(reference: Any) -> None:
+    process, certificate = reference
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert certificate["conforms"]
+    assert certificate["summary"]["failed"] == 0, process.stdout
+    assert certificate["summary"]["not_applicable"] == 0, process.stdout
+    assert "reference_impl conforms to specification 3.15\n" in process.stdout
+
+
+def test_the_certificate_keeps_to_its_schema(reference: Any) -> None:
+    schema = json.loads((resources.files("conformance") / "certificate.schema.json").read_text())
+    jsonschema.validate(reference[1], schema)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_module"], "cannot import 'no_such_module': ModuleNotFoundError"),
+        (["asyncio:nothing"], "cannot find 'asyncio:nothing': the module has no attribute"),
+        (["misbehaving:nameless"], "misbehaving:nameless lacks start_server, "),
+        (["asyncio", "--loop", "other"], "unknown loop 'other': give asyncio, uvloop or"),
+        (
+            ["asyncio", "--loop", "builtins:dict"],
+            "cannot use loop 'builtins:dict': it makes no event",
+        ),
+        (["asyncio", "--loop", "no_such:loop"], "cannot import 'no_such'"),
+        (["asyncio", "--network", "tcp,carrier-pigeon"], "unknown network carrier-pigeon: give"),
+        (["asyncio", "--network", ""], "unknown network"),
+        (["asyncio", "--spec", "2.7"], "unknown specification '2.7': give a version from 3.11 to"),
+        (["asyncio", "--spec", "new"], "unknown specification 'new'"),
+        (["asyncio", "--json", "no/such/folder/file"], "cannot write 'no/such/folder/file': No"),
+        (["asyncio", "-n", "many"], "-n takes a number of processes or auto, not 'many'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_line(arguments: list[str], message: str) -> None:
+    process = run("certify", *arguments)
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.startswith(f"streamcert: {message}")
+    assert process.stderr.count("\n") == 1
+
+
+def test_the_clauses_are_listed() -> None:
+    process = run("clauses")
+    assert process.returncode == 0
+    assert "readexactly.returns-n-bytes  [documented, since 3.4]\n    readexactly(n) " in (
+        process.stdout
+    )
+
+
+def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError('No click', name='click')")
+    process = run("--version", cwd=tmp_path)
+    assert process.returncode == 1
+    assert process.stderr == (
+        "streamcert: the command line needs click: "
+        "install it with pip install 'streamcert[certify]'\n"
+    )
+
+
+# What an implementation does to whoever runs it. These use pytest's own way in, to run only some
+# clauses.
+
+ON_TCP = ["--streams-network=tcp", "-kreadexactly.returns-n-bytes or readexactly.eof.partial"]
+
+
+def certify_by_pytest(name: str, tmp_path: Path, *arguments: str) -> tuple[Any, dict[str, Any]]:
+    file = tmp_path / "certificate.json"
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--pyargs", "conformance", "-pno:cacheprovider"),
+            *(f"--streams=misbehaving:{name}", f"--streams-json={file}", *ON_TCP, *arguments),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PLUGGED)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    clauses = json.loads(file.read_text(encoding="utf-8"))["clauses"]
+    return process, {each["id"]: each for each in clauses}
+
+
+def test_a_sound_reader_passes(tmp_path: Path) -> None:
+    process, clauses = certify_by_pytest("sound", tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert clauses["readexactly.returns-n-bytes"]["verdict"] == "passed"
+    assert clauses["readexactly.eof.partial"]["verdict"] == "passed"
+    assert clauses["readuntil.returns-separator"]["verdict"] == "not_applicable"
+
+
+def test_a_wrong_result_is_shown_beside_the_right_one(tmp_path: Path) -> None:
+    process, clauses = certify_by_pytest("one_short", tmp_path)
+    assert process.returncode == 1
+    clause = clauses["readexactly.returns-n-bytes"]
+    assert clause["verdict"] == "failed"
+    assert clause["networks"] == {"tcp": "failed"}
+    assert "expected b'abcd'; saw b'abc' (client and server on tcp)" in clause["detail"]
+    assert "misbehaving:one_short deviates" in process.stdout
+
+
+def test_a_crash_costs_its_own_tests_only(tmp_path: Path) -> None:
+    _, clauses = certify_by_pytest("crashing", tmp_path, "-n1", "--max-worker-restart=100")
+    assert clauses["readexactly.returns-n-bytes"]["verdict"] == "failed"
+    assert "crashed" in clauses["readexactly.returns-n-bytes"]["detail"]
+
+
+def test_printing_disturbs_nothing(tmp_path: Path) -> None:
+    process, clauses = certify_by_pytest("chatty", tmp_path)
+    assert process.returncode == 0
+    assert clauses["readexactly.returns-n-bytes"]["verdict"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("hanging", "a hang: still waiting at `"),
+        ("unstoppable", "a hang: still waiting at `"),
+        ("spinning", "a hang: never gives control back at `"),
+    ],
+)
+def test_a_hang_is_a_verdict(name: str, seen: str, tmp_path: Path) -> None:
+    _, clauses = certify_by_pytest(
+        name, tmp_path, "-ktest_returns_n_bytes and client", "--streams-bound=0.5"
+    )
+    clause = clauses["readexactly.returns-n-bytes"]
+    assert clause["verdict"] == "failed"
+    assert seen in clause["detail"]
