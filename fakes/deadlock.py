@@ -1,0 +1,77 @@
+"""The error that a simulated loop raises when nothing can happen any more."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import re
+import types
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+_ASYNCIO = str(Path(asyncio.__file__).parent)
+
+
+class Deadlock(RuntimeError):
+    """Every task waits and nothing is left that could wake one.
+
+    The message names each waiting task, where it waits and on what. Attributes:
+        tasks: the waiting tasks, in the order in which they were created.
+    """
+
+    def __init__(self, tasks: list[asyncio.Task[Any]]) -> None:
+        self.tasks = tasks
+        lines = ["nothing is left that could happen, and there is"]
+        if tasks:
+            count = "1 task waiting:" if len(tasks) == 1 else f"{len(tasks)} tasks waiting:"
+            lines = [f"{lines[0]} {count}", *(describe(task) for task in tasks)]
+        else:
+            lines = [f"{lines[0]} no task at all"]
+        super().__init__("\n".join(lines))
+
+
+def describe(task: asyncio.Task[Any]) -> str:
+    """Return where a task waits and on what, as indented lines."""
+    frames = _waiting_frames(task.get_coro())
+    lines = [f"  {task.get_name()}"]
+    if frames:
+        own = [frame for frame in frames if not frame.f_code.co_filename.startswith(_ASYNCIO)]
+        frame = own[-1] if own else frames[-1]
+        code = frame.f_code
+        lines.append(f'    waits in {code.co_qualname}, "{code.co_filename}:{frame.f_lineno}"')
+        source = linecache.getline(code.co_filename, frame.f_lineno).strip()
+        if source:
+            lines.append(f"      {source}")
+    lines.append(f"    for {_awaited(task, frames)}")
+    return "\n".join(lines)
+
+
+def _waiting_frames(coroutine: object) -> list[types.FrameType]:
+    """Return the frames of a suspended coroutine, the innermost last."""
+    frames: list[types.FrameType] = []
+    while isinstance(coroutine, (Coroutine, Generator)):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        inner = getattr(coroutine, "cr_await", None)
+        coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
+    return frames
+
+
+def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
+    """Name what a task waits for: the innermost call of asyncio, or the future itself."""
+    waiter = getattr(task, "_fut_waiter", None)
+    if isinstance(waiter, asyncio.Task):
+        return f"the task {waiter.get_name()}"
+    for frame in reversed(frames):
+        owner = frame.f_locals.get("self")
+        if owner is not None and not isinstance(owner, asyncio.Future):
+            return f"{frame.f_code.co_qualname}() of {_same_in_every_run(owner)}"
+    return _same_in_every_run(waiter)
+
+
+def _same_in_every_run(thing: object) -> str:
+    """Return `repr(thing)` without the addresses in memory."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))

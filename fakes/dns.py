@@ -1,0 +1,119 @@
+"""Names and addresses: `getaddrinfo()` and `getnameinfo()` of the simulated network."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fakes.network import Network
+
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+class Resolver:
+    """What the network's names mean. Use it as `network.dns`.
+
+    Every host's name resolves to its addresses; `add()` makes further names.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._records: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
+
+    def add(self, name: str, *addresses: str) -> None:
+        """Make a name resolve to addresses, in that order. Raises `ValueError` if malformed."""
+        self._records[name.lower()] = tuple(str(ipaddress.ip_address(a)) for a in addresses)
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Return what a name resolves to. Raises `socket.gaierror` if it is unknown."""
+        name = name.lower().removesuffix(".")
+        if name in self._records:
+            return self._records[name]
+        host = self._network.hosts.get(name)
+        if host is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return host.addresses
+
+    async def lookup(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """As `getaddrinfo()`, in the time that it takes: numeric addresses take none."""
+        found = self.getaddrinfo(host, port, family, type, proto, flags)
+        if host and not _is_address(host if isinstance(host, str) else host.decode("idna")):
+            await asyncio.sleep(0)
+        return found
+
+    def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """Return what `socket.getaddrinfo()` would.
+
+        Raises `socket.gaierror` for unknown names and for services that are not known.
+        """
+        if isinstance(host, bytes):
+            host = host.decode("idna")
+        flags &= ~socket.AI_ADDRCONFIG
+
+        def numeric(address: str | None) -> list[AddressInfo]:
+            # The C library formats numbers and knows services without asking any network.
+            flags_ = flags | socket.AI_NUMERICHOST
+            return [*socket.getaddrinfo(address, port, family, type, proto, flags_)]
+
+        if host is None or host == "":
+            return numeric(None)
+        if _is_address(host) or flags & socket.AI_NUMERICHOST:
+            return numeric(host)
+        found: list[AddressInfo] = []
+        missing: socket.gaierror | None = None
+        for address in self.addresses(host):
+            try:
+                found += numeric(address)
+            except socket.gaierror as exc:  # an address of the other family
+                missing = exc
+        if not found:
+            raise missing or socket.gaierror(
+                socket.EAI_NODATA, "No address associated with hostname"
+            )
+        if flags & socket.AI_CANONNAME:
+            found[0] = (*found[0][:3], host, found[0][4])
+        return found
+
+    def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """Return `(host, service)` as `socket.getnameinfo()` would.
+
+        Raises `socket.gaierror` with NI_NAMEREQD for an address without a name.
+        """
+        ip, service = socket.getnameinfo(sockaddr, flags | socket.NI_NUMERICHOST)
+        if flags & socket.NI_NUMERICHOST:
+            return ip, service
+        if ipaddress.ip_address(ip).is_loopback:
+            return "localhost", service
+        for host in self._network.hosts.values():
+            if ip in host.addresses:
+                return host.name, service
+        if flags & socket.NI_NAMEREQD:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ip, service
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

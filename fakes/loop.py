@@ -1,0 +1,257 @@
+"""An event loop with virtual time, over the simulated network.
+
+Time starts at zero and stands still while anything is ready to run; then it jumps to the next
+timer. Nothing waits, no real socket is opened, and the same program with the same seed does the
+same, step by step.
+
+The order within a turn of the loop is asyncio's: first the callbacks that were ready when the turn
+began, then what the network has made readable or writable, then the timers that have come due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import heapq
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
+
+from fakes.deadlock import Deadlock
+from fakes.network import Network
+from fakes.networking import Networking, NotSimulated
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Networking
+    """A virtual-time event loop for `asyncio.Runner(loop_factory=fakes.Loop)` and the like.
+
+    Arguments:
+        seed: what the run's chances are drawn from (default 0).
+        network: the network underneath (default: a new one).
+    """
+
+    # From asyncio.BaseEventLoop, beyond its documented interface: the queue of ready handles, and
+    # `_run_once()`, which run_forever() calls for each turn.
+    _ready: deque[asyncio.Handle]
+
+    def __init__(self, seed: int = 0, network: Network | None = None) -> None:
+        super().__init__()
+        self.seed = seed
+        self.network = Network() if network is None else network
+        self._now = 0.0
+        self._arrivals: list[asyncio.Handle] = []
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timer_order = itertools.count()
+        self._cancelled_timers = 0
+        self._jobs: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
+        self._from_threads: deque[asyncio.Handle] = deque()
+        self._thread_called = threading.Event()
+        self.network.attach(self, self._arrivals.append)
+
+    def __repr__(self) -> str:
+        """Say what it is and the state it is in."""
+        state = "closed" if self.is_closed() else "running" if self.is_running() else "idle"
+        return f"<fakes.Loop {state} seed={self.seed} time={self._now}>"
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return the virtual time in seconds; it starts at 0.0."""
+        return self._now
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back after `delay` virtual seconds."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back at a virtual time. Timers for the same time run in the order of their calls."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        self._check_closed()  # type: ignore[attr-defined]  # of BaseEventLoop
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True  # type: ignore[attr-defined]  # so that cancel() tells the loop
+        heapq.heappush(self._timers, (when, next(self._timer_order), timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        # TimerHandle.cancel() calls this.
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._cancelled_timers += 1
+            if self._cancelled_timers > 100 and 2 * self._cancelled_timers > len(self._timers):
+                self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
+                heapq.heapify(self._timers)
+                self._cancelled_timers = 0
+
+    # --- turns --------------------------------------------------------------------------------
+
+    def _run_once(self) -> None:
+        ready = self._ready
+        if self._from_threads:
+            self._take_calls_from_threads()
+        if not ready and not self._arrivals and not self._stopping:  # type: ignore[attr-defined]
+            self._wait()
+        if self._arrivals:
+            ready.extend(self._arrivals)
+            self._arrivals.clear()
+        timers = self._timers
+        while timers and timers[0][0] <= self._now:
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]
+            if timer.cancelled():
+                self._cancelled_timers -= 1
+            else:
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _wait(self) -> None:
+        """Let time pass until something is ready. Raises `Deadlock` if nothing ever will be."""
+        if self._jobs:
+            self._wait_for_thread()
+            return
+        while self._timers and self._timers[0][2].cancelled():
+            heapq.heappop(self._timers)[2]._scheduled = False  # type: ignore[attr-defined]
+            self._cancelled_timers -= 1
+        if self._timers:
+            self._now = max(self._now, self._timers[0][0])
+            return
+        tasks = [task for task in asyncio.all_tasks(self) if not task.done()]
+        raise Deadlock(sorted(tasks, key=_creation_order))
+
+    # --- threads ------------------------------------------------------------------------------
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """As `call_soon()`, from any thread. Raises `RuntimeError` if the loop is closed."""
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._from_threads.append(handle)
+        self._thread_called.set()
+        return handle
+
+    def _take_calls_from_threads(self) -> None:
+        while self._from_threads:
+            self._ready.append(self._from_threads.popleft())
+
+    def run_in_executor(
+        self,
+        executor: concurrent.futures.Executor | None,
+        func: Callable[[Unpack[Ts]], T],
+        *args: *Ts,
+    ) -> asyncio.Future[T]:
+        """Run a function in a thread. It takes no virtual time, however long it runs.
+
+        Results come in the order of the calls, when the loop has nothing else to do, so that a run
+        does not depend on the speed of threads.
+        """
+        if self.get_debug():
+            self._check_callback(func, "run_in_executor")  # type: ignore[attr-defined]
+        if executor is None:
+            executor = self._thread_pool()
+        job = executor.submit(func, *args)
+        future: asyncio.Future[T] = self.create_future()
+        self._jobs.append((job, future))
+        future.add_done_callback(lambda future: job.cancel() if future.cancelled() else None)
+        job.add_done_callback(lambda job: self._thread_called.set())
+        return future
+
+    def _thread_pool(self) -> concurrent.futures.Executor:
+        pool: concurrent.futures.Executor | None = self._default_executor  # type: ignore[has-type]
+        if pool is None:
+            pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
+            self._default_executor = pool
+        return pool
+
+    def _wait_for_thread(self) -> None:
+        """Wait, in real time, for the oldest job of an executor or for a call from a thread."""
+        job, future = self._jobs[0]
+        while not job.done() and not self._from_threads:
+            self._thread_called.wait()
+            self._thread_called.clear()
+        if not job.done():
+            return
+        self._jobs.popleft()
+        if future.done():
+            return
+        if job.cancelled():
+            future.cancel()
+        elif (exc := job.exception()) is not None:
+            future.set_exception(exc)
+        else:
+            future.set_result(job.result())
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
+        """Wait for the default executor's threads, without regard to `timeout`: no time passes."""
+        self._executor_shutdown_called = True
+        pool: concurrent.futures.Executor | None = self._default_executor
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+    # --- what is not simulated ------------------------------------------------------------------
+
+    def add_signal_handler(
+        self, sig: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts
+    ) -> NoReturn:
+        """Raise `NotSimulated`: a signal comes from outside, and nothing is outside."""
+        raise NotSimulated("signals are not simulated: call the handler from the test instead")
+
+    def remove_signal_handler(self, sig: int) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("signals are not simulated")
+
+
+def _creation_order(task: asyncio.Task[Any]) -> tuple[int, str]:
+    """Tasks are named `Task-<n>` in the order of their creation."""
+    prefix, _, number = task.get_name().rpartition("-")
+    return (
+        (int(number), "") if prefix == "Task" and number.isdigit() else (1 << 62, task.get_name())
+    )
+
+
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    seed: int = 0,
+    network: Network | None = None,
+    debug: bool | None = None,
+) -> T:
+    """Run a coroutine on a new `Loop`, as `asyncio.run()` does, and return its result.
+
+    Arguments:
+        main: the coroutine.
+        seed: what the run's chances are drawn from (default 0).
+        network: the network underneath (default: a new one).
+        debug: asyncio's debug mode (default: as `asyncio.run()`).
+
+    Raises `Deadlock` if nothing is left that could happen, and what `main` raises.
+    """
+    with asyncio.Runner(
+        debug=debug, loop_factory=lambda: Loop(seed=seed, network=network)
+    ) as runner:
+        return runner.run(main)

@@ -1,0 +1,49 @@
+"""The simulated network under another event loop, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from fakes.network import Network
+from fakes.networking import Networking
+
+
+def network_loop(
+    loop_class: type[asyncio.AbstractEventLoop], network: Network | None = None
+) -> type[asyncio.AbstractEventLoop]:
+    """Return a subclass of a loop class whose connections are of a simulated network.
+
+    Arguments:
+        loop_class: e.g. `asyncio.SelectorEventLoop` or `uvloop.Loop`.
+        network: the network underneath each loop of the class (default: a new one for each).
+
+    The class is made for `asyncio.Runner(loop_factory=...)`. Time is real, and so are threads,
+    signals, subprocesses and pipes: what is replaced is `create_connection()`, `create_server()`,
+    the Unix ones, `start_tls()`, `connect_accepted_socket()`, `getaddrinfo()`, `getnameinfo()` and
+    the `sock_*()` methods. A loop's network is its attribute `network`.
+    """
+    given = network
+
+    class NetworkLoop(Networking, loop_class):  # type: ignore[valid-type,misc]  # made at run time
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._arrivals: list[asyncio.Handle] = []
+            self.network = Network() if given is None else given
+            self.network.attach(self, self._arrived)
+
+        def _arrived(self, handle: asyncio.Handle) -> None:
+            if not self._arrivals:
+                # One turn of the loop later, so that what is ready now runs first, as it would
+                # before select() tells of a socket.
+                self.call_soon(self.call_soon, self._run_arrivals)
+            self._arrivals.append(handle)
+
+        def _run_arrivals(self) -> None:
+            arrivals, self._arrivals = self._arrivals, []
+            for handle in arrivals:
+                if not handle.cancelled():
+                    handle._run()
+
+    NetworkLoop.__name__ = NetworkLoop.__qualname__ = f"Network{loop_class.__name__}"
+    return cast("type[asyncio.AbstractEventLoop]", NetworkLoop)

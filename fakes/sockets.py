@@ -1,0 +1,438 @@
+"""Sockets of the simulated network: for `sock=` arguments, for `loop.sock_*()`, and to look at."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fakes.tcp import Endpoint, os_error
+
+if TYPE_CHECKING:
+    from fakes.network import Host, Network
+    from fakes.watch import Pollable, Watch
+
+_LINGER = struct.Struct("ii")
+
+
+class _Options:
+    """Socket options, kept as they were set; what was never set has Linux's default."""
+
+    _DEFAULTS: ClassVar[dict[tuple[int, int], int | bytes]] = {
+        (socket.SOL_SOCKET, socket.SO_LINGER): _LINGER.pack(0, 0),
+        (socket.SOL_SOCKET, socket.SO_TYPE): socket.SOCK_STREAM,
+    }
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[int, int], int | bytes] = {}
+
+    def set(self, level: int, name: int, value: int | bytes) -> None:
+        if (level, name) in (
+            (socket.SOL_SOCKET, socket.SO_RCVBUF),
+            (socket.SOL_SOCKET, socket.SO_SNDBUF),
+        ):
+            # Linux doubles the size, to allow for its own bookkeeping, and reports the double.
+            value = 2 * _as_int(value)
+        self._values[level, name] = value
+
+    def get(self, level: int, name: int, length: int) -> int | bytes:
+        value = self._values.get((level, name), self._DEFAULTS.get((level, name), 0))
+        if length:
+            raw = value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True)
+            return raw[:length]
+        return _as_int(value)
+
+
+def _as_int(value: int | bytes) -> int:
+    if isinstance(value, bytes):
+        return int.from_bytes(value[:4], "little", signed=True)
+    return int(value)
+
+
+class Listener:
+    """A listening socket's place in the network: the connections that wait for `accept()`."""
+
+    __slots__ = ("backlog", "network", "queue", "reader", "sock")
+
+    def __init__(self, network: Network, sock: Socket, backlog: int) -> None:
+        self.network = network
+        self.sock = sock
+        self.backlog = backlog
+        self.queue: deque[Endpoint] = deque()
+        self.reader: Watch | None = None
+
+    def check_readable(self) -> None:
+        """Hand the watch to the loop if a connection waits."""
+        reader = self.reader
+        if reader is not None and not reader.queued and self.queue:
+            reader.queued = True
+            self.network.poll(reader)
+
+    def check_writable(self) -> None:
+        """A listening socket is never writable."""
+
+    def close(self) -> None:
+        """Stop listening; connections that were never accepted are reset."""
+        if self.reader is not None:
+            self.reader.cancel()
+            self.reader = None
+        while self.queue:
+            end = self.queue.popleft()
+            end.linger_zero = True
+            end.close()
+
+
+class Socket:
+    """A stream socket of the simulated network, with the methods of `socket.socket`.
+
+    Always non-blocking. Made by `Network.socket()`, by `Network.socketpair()` and by the event
+    loop; given to `sock=` arguments and to `loop.sock_*()` like a real one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        host: Host,
+        family: int,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        self.network = network
+        self.host = host
+        self.family = socket.AddressFamily(family)
+        self.type = socket.SOCK_STREAM
+        self.proto = 0 if family == socket.AF_UNIX else socket.IPPROTO_TCP
+        self._endpoint = endpoint
+        self._listener: Listener | None = None
+        self._bound: Any = None
+        self._closed = False
+        self._fileno = network.next_fileno()
+        self._options = _Options()
+
+    def __repr__(self) -> str:
+        """Say what it is and the state it is in."""
+        if self._closed:
+            return f"<fakes.Socket closed family={self.family.name}>"
+        return (
+            f"<fakes.Socket fd={self._fileno} family={self.family.name} laddr={self.getsockname()}>"
+        )
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The connected end under this socket. Raises `OSError` (ENOTCONN) if there is none."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._endpoint is None:
+            raise os_error(errno.ENOTCONN)
+        return self._endpoint
+
+    @property
+    def listener(self) -> Listener | None:
+        """The listener under this socket, after `listen()`."""
+        return self._listener
+
+    @property
+    def reuse_port(self) -> bool:
+        """Whether SO_REUSEPORT is set."""
+        return bool(self._options.get(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0))
+
+    @property
+    def pollable(self) -> Pollable:
+        """What there is to watch: the connection, or the listener."""
+        return self.endpoint if self._listener is None else self._listener
+
+    def watch_reading(self, watch: Watch | None) -> None:
+        """Set or remove what is called when the socket can be read. Without effect if closed."""
+        _watch(self._listener or self._endpoint, "reader", watch)
+
+    def watch_writing(self, watch: Watch | None) -> None:
+        """Set or remove what is called when the socket can be written. Without effect if closed."""
+        _watch(self._endpoint, "writer", watch)
+
+    # --- addresses ----------------------------------------------------------------------------
+
+    def bind(self, address: Any) -> None:
+        """Bind to an address of the socket's host, or to a Unix path.
+
+        Raises `OSError`: EADDRINUSE, EADDRNOTAVAIL, or EINVAL if bound already.
+        """
+        if self._bound is not None or self._endpoint is not None:
+            raise os_error(errno.EINVAL)
+        if self.family == socket.AF_UNIX:
+            self.host.bind_path(self, address)
+            self._bound = address
+        else:
+            self._bound = self.host.bind(self, address)
+
+    def unlink(self) -> None:
+        """Remove the Unix path that the socket is bound to, if it still is this socket's."""
+        if self._bound is not None and self.host.socket_at(self._bound) is self:
+            self.host.unlink(self._bound)
+
+    def bind_for(self, ip: str) -> Any:
+        """Return the local address for a connection to `ip`, bound already or chosen now.
+
+        Raises `OSError` (ENETUNREACH) if the host has no address of that family.
+        """
+        if self._bound is None:
+            if self.host.has_address(ip):
+                mine = ip
+            else:
+                version = 4 if self.family == socket.AF_INET else 6
+                same = [
+                    a for a in self.host.addresses if ipaddress.ip_address(a).version == version
+                ]
+                if not same:
+                    raise os_error(errno.ENETUNREACH)
+                mine = same[0]
+            port = self.host.ephemeral_port()
+            self.host.use_port(port)
+            self._bound = (mine, port) if self.family == socket.AF_INET else (mine, port, 0, 0)
+        return self._bound
+
+    def release_bound(self) -> Callable[[], None]:
+        """Return what frees the local port, for the connection to call at its end."""
+        host, bound = self.host, self._bound
+        return lambda: host.free_port(bound[1])
+
+    def connected(self, endpoint: Endpoint) -> None:
+        """The connection is established."""
+        self._endpoint = endpoint
+        self._apply_options()
+
+    def listen(self, backlog: int = 128) -> None:
+        """Let connections come in. Raises `OSError` (EINVAL) if the socket is connected."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._endpoint is not None:
+            raise os_error(errno.EINVAL)
+        if self._listener is not None:
+            self._listener.backlog = backlog
+            return
+        if self._bound is None:
+            self.bind(("0.0.0.0", 0) if self.family == socket.AF_INET else ("::", 0, 0, 0))
+        self._listener = Listener(self.network, self, backlog)
+
+    def accept(self) -> tuple[Socket, Any]:
+        """Return the next connection and the address it comes from.
+
+        Raises `BlockingIOError` if none waits, `OSError` (EINVAL) if the socket does not listen.
+        """
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._listener is None:
+            raise os_error(errno.EINVAL)
+        if not self._listener.queue:
+            raise os_error(errno.EAGAIN)
+        end = self._listener.queue.popleft()
+        return Socket(self.network, self.host, self.family, end), end.peer.local
+
+    # --- names and options --------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Return a number that no real file has, or -1 when closed."""
+        return -1 if self._closed else self._fileno
+
+    def getsockname(self) -> Any:
+        """Return the socket's own address."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._endpoint is not None:
+            return self._endpoint.local
+        if self._bound is not None:
+            return self._bound
+        return {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0, 0, 0)}.get(
+            self.family, ""
+        )
+
+    def getpeername(self) -> Any:
+        """Return the address of the other end. Raises `OSError` if there is none."""
+        end = self.endpoint
+        if end.reset and end.family != socket.AF_UNIX:
+            raise os_error(errno.ENOTCONN)
+        return end.peer.local
+
+    def getsockopt(self, level: int, optname: int, buflen: int = 0) -> int | bytes:
+        """Return an option as it was set, or Linux's default."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ERROR):
+            end = self._endpoint
+            if end is None or end.error is None:
+                return 0
+            number, end.error = end.error, None
+            return number
+        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return int(self._listener is not None)
+        return self._options.get(level, optname, buflen)
+
+    def setsockopt(
+        self, level: int, optname: int, value: int | bytes | None, optlen: int | None = None
+    ) -> None:
+        """Set an option. SO_LINGER, SO_SNDBUF and SO_RCVBUF have their effect; others are kept."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if value is None:
+            value = bytes(optlen or 0)
+        elif not isinstance(value, int):
+            value = bytes(value)
+        self._options.set(level, optname, value)
+        end = self._endpoint
+        if level == socket.SOL_SOCKET and end is not None:
+            if optname == socket.SO_LINGER and isinstance(value, bytes):
+                on, seconds = _LINGER.unpack(value)
+                end.linger_zero = bool(on) and seconds == 0 and end.family != socket.AF_UNIX
+            elif optname == socket.SO_SNDBUF:
+                end.send_buffer = 2 * _as_int(value)
+            elif optname == socket.SO_RCVBUF:
+                end.receive_buffer = 2 * _as_int(value)
+
+    def _apply_options(self) -> None:
+        """Set on a new connection what was set on its socket before."""
+        for level, name in ((socket.SOL_SOCKET, socket.SO_LINGER),):
+            self.setsockopt(level, name, self._options.get(level, name, _LINGER.size))
+
+    def setblocking(self, flag: bool) -> None:
+        """Accept False; raise `ValueError` for True, since nothing here can block a thread."""
+        if flag:
+            raise ValueError("a simulated socket is always non-blocking")
+
+    def settimeout(self, value: float | None) -> None:
+        """Accept 0; raise `ValueError` for anything else."""
+        if value != 0:
+            raise ValueError(
+                "a simulated socket is always non-blocking: only settimeout(0) is possible"
+            )
+
+    def gettimeout(self) -> float:
+        """Return 0.0: the socket is non-blocking."""
+        return 0.0
+
+    def getblocking(self) -> bool:
+        """Return False: the socket is non-blocking."""
+        return False
+
+    # --- data ---------------------------------------------------------------------------------
+
+    def send(self, data: bytes | bytearray | memoryview[Any], flags: int = 0) -> int:
+        """Send what there is room for; return how many bytes."""
+        end = self.endpoint
+        return end.send(bytes(data)) if data else 0
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Return what has arrived, at most `bufsize` bytes; empty at the end."""
+        end = self.endpoint
+        end.merge = len(end.received)
+        return end.recv(bufsize)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """As `recv()`, into a buffer; return how many bytes."""
+        with memoryview(buffer).cast("B") as view:
+            data = self.recv(nbytes or len(view))
+            view[: len(data)] = data
+        return len(data)
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both. Raises `OSError` (ENOTCONN) without a connection."""
+        self.endpoint.shutdown(how)
+
+    def close(self) -> None:
+        """Close the socket; further calls raise `OSError` (EBADF)."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._endpoint is not None:
+            self._endpoint.close()
+            return
+        if self._listener is not None:
+            self._listener.close()
+        if self._bound is not None and self.family != socket.AF_UNIX:
+            self.host.unbind(self, self._bound)
+
+    def __enter__(self) -> Socket:
+        """Return the socket."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the socket."""
+        self.close()
+
+
+def _watch(target: Listener | Endpoint | None, which: str, watch: Watch | None) -> None:
+    if target is None:
+        return
+    before: Watch | None = getattr(target, which)
+    if before is not None:
+        before.cancel()
+    setattr(target, which, watch)
+    target.check_readable()
+    target.check_writable()
+
+
+class TransportSocket:
+    """What `get_extra_info("socket")` and `Server.sockets` give: to inspect and set, not to use."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: Socket) -> None:
+        self._sock = sock
+
+    def __repr__(self) -> str:
+        """Say what it is and the state it is in."""
+        return f"<fakes.TransportSocket {self._sock!r}>"
+
+    @property
+    def family(self) -> int:
+        """The address family."""
+        return self._sock.family
+
+    @property
+    def type(self) -> int:
+        """`socket.SOCK_STREAM`."""
+        return self._sock.type
+
+    @property
+    def proto(self) -> int:
+        """The protocol number."""
+        return self._sock.proto
+
+    def fileno(self) -> int:
+        """Return a number that no real file has, or -1 when closed."""
+        return self._sock.fileno()
+
+    def getsockname(self) -> Any:
+        """Return the socket's own address."""
+        return self._sock.getsockname()
+
+    def getpeername(self) -> Any:
+        """Return the address of the other end."""
+        return self._sock.getpeername()
+
+    def getsockopt(self, level: int, optname: int, buflen: int = 0) -> int | bytes:
+        """Return an option."""
+        return self._sock.getsockopt(level, optname, buflen)
+
+    def setsockopt(
+        self, level: int, optname: int, value: int | bytes | None, optlen: int | None = None
+    ) -> None:
+        """Set an option."""
+        self._sock.setsockopt(level, optname, value, optlen)
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both."""
+        self._sock.shutdown(how)
+
+    def setblocking(self, flag: bool) -> None:
+        """Accept False only."""
+        self._sock.setblocking(flag)
+
+    def settimeout(self, value: float | None) -> None:
+        """Accept 0 only."""
+        self._sock.settimeout(value)
+
+    def gettimeout(self) -> float:
+        """Return 0.0."""
+        return 0.0

@@ -1,0 +1,455 @@
+"""The transport of a simulated connection: what asyncio puts on a socket.
+
+It does on an `Endpoint` what asyncio's selector event loop does on a socket: sends at once what
+the kernel takes, keeps the rest in a write buffer with high and low water marks, reads once in
+every turn of the loop in which there is something to read, and ends with one `connection_lost()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import socket
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fakes.sockets import TransportSocket
+from fakes.tcp import Endpoint, Piece
+from fakes.watch import Watch
+
+if TYPE_CHECKING:
+    from fakes.sockets import Socket
+
+logger = logging.getLogger("asyncio")
+
+# As asyncio: writes to a lost connection are ignored, and from the fifth on reported.
+LOST_WRITES_BEFORE_WARNING = 5
+# As asyncio: the most bytes that one data_received() brings.
+MAX_READ = 256 * 1024
+DEFAULT_HIGH_WATER = 64 * 1024
+
+
+class Attached(Protocol):
+    """What a transport tells to the server that accepted it."""
+
+    def _attach(self, transport: asyncio.Transport) -> None: ...
+    def _detach(self, transport: asyncio.Transport) -> None: ...
+
+
+class WriteFlowControl:
+    """High and low water for a write buffer, and the calls to the protocol that follow from them.
+
+    A class that uses it says how full its buffer is (`get_write_buffer_size()`) and calls
+    `_maybe_pause_protocol()` when it has grown and `_maybe_resume_protocol()` when it has shrunk.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _protocol: Any
+    _high_water: int = DEFAULT_HIGH_WATER
+    _low_water: int = DEFAULT_HIGH_WATER // 4
+    _protocol_paused: bool = False
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes that the kernel has not taken yet."""
+        raise NotImplementedError
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return `(low, high)` in bytes."""
+        return (self._low_water, self._high_water)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks, in bytes.
+
+        `high` defaults to 64 KiB, or to four times `low` if that is given; `low` to a quarter of
+        `high`. Raises `ValueError` unless `high >= low >= 0`. (asyncio-protocol, 3.15)
+        """
+        if high is None:
+            high = DEFAULT_HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self._high_water = high
+        self._low_water = low
+        self._maybe_pause_protocol()
+
+    def _maybe_pause_protocol(self) -> None:
+        if not self._protocol_paused and self.get_write_buffer_size() > self._high_water:
+            self._protocol_paused = True
+            self._tell_protocol("pause_writing")
+
+    def _maybe_resume_protocol(self) -> None:
+        if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
+            self._protocol_paused = False
+            self._tell_protocol("resume_writing")
+
+    def _tell_protocol(self, method: str) -> None:
+        try:
+            getattr(self._protocol, method)()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._loop.call_exception_handler(
+                {
+                    "message": f"protocol.{method}() failed",
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
+
+
+class SocketTransport(WriteFlowControl, asyncio.Transport):
+    """A transport over one end of a simulated connection, with asyncio's public interface.
+
+    Made by the event loop's methods, as asyncio's transports are.
+    """
+
+    # asyncio's and uvloop's own start_tls() and sendfile() ask for these.
+    _start_tls_compatible = True
+    _extra: dict[str, Any]
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: Socket,
+        protocol: asyncio.BaseProtocol,
+        *,
+        peername: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        server: Attached | None = None,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        end = sock.endpoint
+        super().__init__(
+            {
+                "socket": TransportSocket(sock),
+                "sockname": sock.getsockname(),
+                "peername": sock.getpeername() if peername is None else peername,
+            }
+        )
+        self._loop = loop
+        self._sock: Socket | None = sock
+        self._end: Endpoint = end
+        self._context = context
+        self._buffer: deque[Piece] = deque()
+        self._buffer_size = 0
+        self._eof = False
+        self._closing = False
+        self._paused = False
+        self._lost = 0  # 1 when connection_lost() is scheduled, then counts ignored writes
+        self._server = server
+        self.set_protocol(protocol)
+        if end.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if server is not None:
+            server._attach(self)
+        loop.call_soon(protocol.connection_made, self, context=context)
+        loop.call_soon(self._start_reading, context=context)
+        if waiter is not None:
+            loop.call_soon(_wake, waiter, context=context)
+
+    def __repr__(self) -> str:
+        """Say what it is and the state it is in."""
+        state = "closed" if self._sock is None else "closing" if self._closing else "open"
+        names = f"{self._extra['sockname']} -> {self._extra['peername']}"
+        return f"<fakes.SocketTransport {state} {names} write buffer={self._buffer_size}>"
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        """Warn, as asyncio does, of a transport that was never closed."""
+        if getattr(self, "_sock", None) is not None:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._end.close()
+            if self._server is not None:
+                self._server._detach(self)
+
+    # --- the protocol -------------------------------------------------------------------------
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Switch to another protocol, from the next callback on."""
+        self._protocol = protocol
+        self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the current protocol."""
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def is_reading(self) -> bool:
+        """Return whether the protocol receives data: neither paused nor closing."""
+        return not self._closing and not self._paused
+
+    def pause_reading(self) -> None:
+        """Stop calling `data_received()`; no effect if paused or closing."""
+        if self.is_reading():
+            self._paused = True
+            self._stop_reading()
+
+    def resume_reading(self) -> None:
+        """Call `data_received()` again; no effect if reading or closing."""
+        if self._paused and not self._closing:
+            self._paused = False
+            # What came in the meantime is one stretch of bytes, as in a kernel's buffer.
+            self._end.merge = len(self._end.received)
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        if self.is_reading():
+            end = self._end
+            if end.reader is not None:
+                end.reader.cancel()
+            end.reader = Watch(end, True, self._read_ready, self._loop, self._context)
+            end.check_readable()
+
+    def _stop_reading(self) -> None:
+        reader = self._end.reader
+        if reader is not None:
+            reader.cancel()
+            self._end.reader = None
+
+    def _read_ready(self) -> None:
+        if self._lost:
+            return
+        if self._buffered:
+            self._read_into_protocol()
+            return
+        try:
+            data = self._end.recv(MAX_READ)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self._fatal_error(exc, "Fatal read error on socket transport")
+            return
+        if not data:
+            self._read_eof()
+            return
+        try:
+            self._protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error: protocol.data_received() call failed.")
+
+    def _read_into_protocol(self) -> None:
+        try:
+            buffer = self._protocol.get_buffer(-1)
+            if not len(buffer):
+                raise RuntimeError("get_buffer() returned an empty buffer")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+            return
+        try:
+            with memoryview(buffer).cast("B") as view:
+                data = self._end.recv(len(view))
+                view[: len(data)] = data
+        except BlockingIOError:
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal read error on socket transport")
+            return
+        if not data:
+            self._read_eof()
+            return
+        try:
+            self._protocol.buffer_updated(len(data))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+
+    def _read_eof(self) -> None:
+        try:
+            keep_open = self._protocol.eof_received()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error: protocol.eof_received() call failed.")
+            return
+        if keep_open:
+            self._stop_reading()
+        else:
+            self.close()
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes that the kernel has not taken yet."""
+        return self._buffer_size
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """Send `data`, or buffer what the kernel does not take.
+
+        Raises `TypeError` if `data` is not bytes-like and `RuntimeError` after `write_eof()`.
+        Without effect on a lost connection. (asyncio-protocol, 3.15)
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                "data argument must be a bytes, bytearray, or memoryview "
+                f"object, not {type(data).__name__!r}"
+            )
+        if self._eof:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if not data:
+            return
+        if self._lost:
+            if self._lost >= LOST_WRITES_BEFORE_WARNING:
+                logger.warning("socket.send() raised exception.")
+            self._lost += 1
+            return
+        piece: Piece = data if type(data) is bytes else bytes(data)
+        if not self._buffer:
+            try:
+                sent = self._end.send(piece)
+            except BlockingIOError:
+                pass
+            except OSError as exc:
+                self._fatal_error(exc, "Fatal write error on socket transport")
+                return
+            else:
+                if sent == len(piece):
+                    return
+                piece = memoryview(piece)[sent:]
+            self._watch_writing()
+        self._buffer.append(piece)
+        self._buffer_size += len(piece)
+        self._maybe_pause_protocol()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        """Send the chunks as one piece. Raises as `write()` does."""
+        if self._eof:
+            raise RuntimeError("Cannot call writelines() after write_eof()")
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        """Return True: the connection can be half-closed."""
+        return True
+
+    def write_eof(self) -> None:
+        """Close the sending direction after what is buffered.
+
+        Raises `OSError` (ENOTCONN) if the peer has reset the connection, as asyncio does.
+        """
+        if self._closing or self._eof:
+            return
+        self._eof = True
+        if not self._buffer:
+            self._end.shutdown(socket.SHUT_WR)
+
+    def _watch_writing(self) -> None:
+        end = self._end
+        if end.writer is None:
+            end.writer = Watch(end, False, self._write_ready, self._loop, self._context)
+            end.check_writable()
+
+    def _stop_writing(self) -> None:
+        writer = self._end.writer
+        if writer is not None:
+            writer.cancel()
+            self._end.writer = None
+
+    def _write_ready(self) -> None:
+        if self._lost:
+            return
+        buffer = self._buffer
+        try:
+            while buffer:
+                piece = buffer[0]
+                sent = self._end.send(piece)
+                self._buffer_size -= sent
+                if sent == len(piece):
+                    buffer.popleft()
+                else:
+                    buffer[0] = memoryview(piece)[sent:]
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self._stop_writing()
+            buffer.clear()
+            self._buffer_size = 0
+            self._fatal_error(exc, "Fatal write error on socket transport")
+            return
+        self._maybe_resume_protocol()  # which may write again
+        if not buffer:
+            self._stop_writing()
+            if self._closing:
+                if not self._lost:
+                    self._lost = 1
+                    self._connection_lost(None)
+            elif self._eof:
+                self._end.shutdown(socket.SHUT_WR)
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def is_closing(self) -> bool:
+        """Return whether the transport is closing or closed."""
+        return self._closing
+
+    def close(self) -> None:
+        """Stop reading, flush what is buffered, then call `connection_lost(None)`."""
+        if self._closing:
+            return
+        self._closing = True
+        self._stop_reading()
+        if not self._buffer:
+            self._lost += 1
+            self._stop_writing()
+            self._loop.call_soon(self._connection_lost, None, context=self._context)
+
+    def abort(self) -> None:
+        """Drop what is buffered and call `connection_lost(None)`."""
+        self._force_close(None)
+
+    def _fatal_error(self, exc: BaseException, message: str) -> None:
+        if isinstance(exc, OSError):
+            if self._loop.get_debug():
+                logger.debug("%r: %s", self, message, exc_info=True)
+        else:
+            self._loop.call_exception_handler(
+                {
+                    "message": message,
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
+        self._force_close(exc)
+
+    # asyncio's TLS layer calls this by name.
+    def _force_close(self, exc: BaseException | None) -> None:
+        if self._lost:
+            return
+        if self._buffer:
+            self._buffer.clear()
+            self._buffer_size = 0
+            self._stop_writing()
+        if not self._closing:
+            self._closing = True
+            self._stop_reading()
+        self._lost = 1
+        self._loop.call_soon(self._connection_lost, exc, context=self._context)
+
+    def _connection_lost(self, exc: BaseException | None) -> None:
+        try:
+            self._protocol.connection_lost(exc)
+        finally:
+            if self._sock is not None:
+                self._sock.close()
+            self._sock = None
+            self._protocol = None
+            server, self._server = self._server, None
+            if server is not None:
+                server._detach(self)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,58 @@
+"""Readiness: what `select()` is to an event loop, for sockets that are not real.
+
+An `Endpoint` is watched for reading and for writing by at most one `Watch` each. When the endpoint
+becomes ready, its watch is handed to the loop's poll queue, once, and the loop runs it where it
+would have run the callback of a real socket: after the callbacks that were ready before, before
+the timers that have come due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Pollable(Protocol):
+    """What can be watched: an endpoint, a listener."""
+
+    def check_readable(self) -> None:
+        """Hand the reader's watch to the loop if there is something for it."""
+
+    def check_writable(self) -> None:
+        """Hand the writer's watch to the loop if there is something for it."""
+
+
+class Watch(asyncio.Handle):
+    """A callback for the readiness of one endpoint in one direction.
+
+    It is level-triggered, as `add_reader()` and `add_writer()` are: as long as the endpoint stays
+    ready and the watch is not cancelled, the callback runs once in every turn of the loop.
+    """
+
+    __slots__ = ("_call", "_endpoint", "_for_reading", "queued")
+
+    _cancelled: bool
+
+    def __init__(
+        self,
+        endpoint: Pollable,
+        for_reading: bool,
+        callback: Callable[[], object],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        super().__init__(callback, (), loop, context)
+        self._endpoint = endpoint
+        self._for_reading = for_reading
+        self.queued = False
+
+    def _run(self) -> None:
+        self.queued = False
+        super()._run()
+        if not self._cancelled:
+            if self._for_reading:
+                self._endpoint.check_readable()
+            else:
+                self._endpoint.check_writable()
