@@ -2,10 +2,13 @@
 
 from conformance.errors import CannotRun
 from conformance.networks.kernel import TcpNetwork, UnixNetwork
+from conformance.networks.memory import MemoryNetwork, TlsOverMemory
 from conformance.networks.network import Network
 from conformance.networks.tls import TlsOverTcp
 
 NETWORKS: dict[str, type[Network]] = {
+    "memory": MemoryNetwork,
+    "tls-memory": TlsOverMemory,
     "tcp": TcpNetwork,
     "unix": UnixNetwork,
     "tls": TlsOverTcp,

@@ -37,8 +37,10 @@ class Network(ABC):
     """Bytes that this network holds, at most, for a far end that does not read: more than that
     written at once stays, in part, in the implementation's own write buffer."""
 
-    virtual_time: bool = False
-    """Whether time on this network's loop is simulated, so that waiting costs nothing."""
+    @property
+    def virtual_time(self) -> bool:
+        """Whether time on this network's loop is simulated, so that waiting costs nothing."""
+        return False
 
     def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
         """Return a new event loop of the user's choice on which this network can be used."""

@@ -185,7 +185,11 @@ class TlsNetwork(Network):
     def __init__(self, carrier: Network) -> None:
         self.carrier = carrier
         self.unread_capacity = carrier.unread_capacity
-        self.virtual_time = carrier.virtual_time
+
+    @property
+    def virtual_time(self) -> bool:
+        """Whether time on the carrier's loop is simulated."""
+        return self.carrier.virtual_time
 
     def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
         """Return a new event loop on which the carrier can be used."""

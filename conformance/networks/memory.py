@@ -1,0 +1,69 @@
+"""The network in memory: the fakes', under a loop in virtual time where the loop can be theirs."""
+
+import asyncio
+import socket
+from typing import Any, cast
+
+import fakes
+from conformance.loops import Loop
+from conformance.networks.sockets import InternetNetwork, SocketWire
+from conformance.networks.tls import TlsNetwork
+
+
+class MemoryNetwork(InternetNetwork):
+    """A simulated host, 127.0.0.1, without latency.
+
+    On asyncio's own loop, time is virtual: the fakes' loop runs callbacks as asyncio's does. Any
+    other loop keeps its class and its time, and has the simulated network put under it.
+    """
+
+    name = "memory"
+    unread_capacity = 8 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self.network = fakes.Network()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def virtual_time(self) -> bool:
+        """Whether the loop is the fakes' own."""
+        return isinstance(self.loop, fakes.Loop)
+
+    def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
+        """Return a new event loop whose connections are simulated."""
+        if loop.name == "asyncio":
+            self.loop = fakes.Loop(network=self.network)
+        else:
+            probe = loop.factory()
+            probe.close()
+            self.loop = fakes.network_loop(type(probe), self.network)()
+        return self.loop
+
+    def socket(self, family: int) -> socket.socket:
+        """Return a new socket of the simulated network."""
+        # Shaped like the real thing, as far as a far end needs.
+        return cast(socket.socket, self.network.socket(family))
+
+    async def connected(self, family: int, address: Any) -> SocketWire:
+        """Return a far end that has connected to `address`.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        sock = self.network.socket(family)
+        outcome: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+        self.network.connect(sock, address, outcome.set_result)
+        error = await outcome
+        if error is not None:
+            sock.close()
+            raise error
+        return SocketWire(cast(socket.socket, sock))
+
+
+class TlsOverMemory(TlsNetwork):
+    """TLS over the network in memory."""
+
+    name = "tls-memory"
+
+    def __init__(self) -> None:
+        super().__init__(MemoryNetwork())
