@@ -1,8 +1,17 @@
-"""The streams API of asyncio, as its documentation describes it."""
+"""The streams API of asyncio as its documentation describes it (asyncio-stream, 3.15).
+
+``import reference_impl as asyncio_streams`` is all that a program changes: names and calls are
+those of the streams page. Where the page is silent it does as CPython's newest release does, unless
+that loses bytes, hangs, leaks or misreports.
+
+To read it, in this order: `_buffer`, `_errors`, `_reader`, `_tls`, `_writer`, `_protocol`,
+`_server`, `_compat`, `_connect`, `_install`.
+"""
 
 from asyncio import IncompleteReadError, LimitOverrunError
 
 from ._connect import open_connection, open_unix_connection, start_server, start_unix_server
+from ._install import install, uninstall
 from ._protocol import FlowControlMixin, StreamReaderProtocol
 from ._reader import StreamReader
 from ._writer import StreamWriter
@@ -14,8 +23,10 @@ __all__ = [
     "StreamReader",
     "StreamReaderProtocol",
     "StreamWriter",
+    "install",
     "open_connection",
     "open_unix_connection",
     "start_server",
     "start_unix_server",
+    "uninstall",
 ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from ._errors import Waiters, fresh
+from ._errors import Waiters
 from ._reader import StreamReader
 from ._writer import StreamWriter
 
 ClientConnected = Callable[[StreamReader, StreamWriter], Any]
+
+# Handlers at work. Loops refer to their tasks only weakly, and a lost connection to nobody.
+_handlers: set[asyncio.Task[Any]] = set()
 
 
 class FlowControlMixin(asyncio.Protocol):
@@ -27,7 +30,7 @@ class FlowControlMixin(asyncio.Protocol):
         """See the class."""
         self._loop = asyncio.get_event_loop() if loop is None else loop
         self._paused = False
-        self._lost = False
+        self._connection_lost = False
         self._error: BaseException | None = None  # what the connection was lost with
         self._draining = Waiters(self._loop)
         self._closing = Waiters(self._loop)
@@ -43,80 +46,83 @@ class FlowControlMixin(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every wait: for draining with an error, for closing with *exc* if there is one."""
-        if self._lost:
-            return
-        self._lost = True
-        self._error = exc
-        # Whoever still waits for draining waits for bytes that were not sent.
-        self._draining.wake(exc or ConnectionResetError("Connection lost"))
-        self._closing.wake(exc)
+        if not self._connection_lost:
+            self._connection_lost = True
+            self._error = exc
+            # Whoever still waits for draining waits for bytes that were never sent.
+            self._draining.wake(exc or ConnectionResetError("Connection lost"))
+            self._closing.wake(exc)
 
     async def _drain_helper(self) -> None:
-        if self._lost:
+        if self._connection_lost:
             raise ConnectionResetError("Connection lost")
         if self._paused:
             await self._draining.add()
 
     def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]:
         waiter = self._closing.add()
-        if self._lost:
+        if self._connection_lost:
             self._closing.wake(self._error)
         return waiter
 
 
 class StreamReaderProtocol(FlowControlMixin):
-    """Feeds a `StreamReader` from a transport, and serves a client if told with what.
+    """Feeds a `StreamReader` from a transport, and serves the client if told how.
 
     Args:
         stream_reader: the reader to feed.
-        client_connected_cb: called with the reader and a writer when the connection is made; what
-            it returns is run as a task if it is a coroutine. Given for servers.
+        client_connected_cb: called with the reader and a writer when the connection is made; if it
+            returns a coroutine, that is run as a task. When it fails or is cancelled the connection
+            is closed, and a failure is reported to the loop's exception handler.
         loop: the event loop; the running one by default.
 
     """
 
     def __init__(
         self,
-        stream_reader: StreamReader | None,
+        stream_reader: StreamReader,
         client_connected_cb: ClientConnected | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """See the class."""
         super().__init__(loop)
-        self._stream_reader = stream_reader
+        self._stream_reader: StreamReader | None = stream_reader
         self._client_connected_cb = client_connected_cb
         self._transport: asyncio.Transport | None = None
-        self._writer: StreamWriter | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._over_ssl = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the transport to the reader; as a server, start serving the client."""
-        self._transport = transport
-        if self._stream_reader is not None:
-            self._stream_reader.set_transport(transport)
-        if self._client_connected_cb is not None:
-            assert self._stream_reader is not None
-            self._writer = StreamWriter(transport, self, self._stream_reader, self._loop)
-            self._serve(self._client_connected_cb)
+        """Start reading, and serving."""
+        # Pipes have transports that only read, and uvloop's are not asyncio's by type.
+        self._transport = cast(asyncio.Transport, transport)
+        self._over_ssl = transport.get_extra_info("sslcontext") is not None
+        reader = self._stream_reader
+        if reader is not None:
+            reader.set_transport(self._transport)
+            if self._client_connected_cb is not None:
+                writer = StreamWriter(self._transport, self, reader, self._loop)
+                self._serve(self._client_connected_cb, reader, writer)
 
-    def _serve(self, client_connected_cb: ClientConnected) -> None:
+    def _serve(self, handler: ClientConnected, reader: StreamReader, writer: StreamWriter) -> None:
         try:
-            served = client_connected_cb(self._stream_reader, self._writer)
+            served = handler(reader, writer)
+            if asyncio.iscoroutine(served):
+                task = self._loop.create_task(served)
+                _handlers.add(task)
+                task.add_done_callback(self._served)
+        except asyncio.CancelledError:
+            self._close()
         except Exception as error:
             self._failed(error)
-        else:
-            if asyncio.iscoroutine(served):
-                self._task = self._loop.create_task(served)
-                self._task.add_done_callback(self._served)
 
-    def _served(self, task: asyncio.Task[None]) -> None:
-        self._task = None
+    def _served(self, task: asyncio.Task[Any]) -> None:
+        _handlers.discard(task)
         if task.cancelled():
-            self._transport.close()
+            self._close()
         elif (error := task.exception()) is not None:
             self._failed(error)
 
-    def _failed(self, error) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._loop.call_exception_handler(
             {
                 "message": "Unhandled exception in client_connected_cb",
@@ -124,18 +130,22 @@ class StreamReaderProtocol(FlowControlMixin):
                 "transport": self._transport,
             }
         )
-        self._transport.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the reader, then everyone who waits."""
         reader = self._stream_reader
-        if reader is not None and not self._lost:
+        if reader is not None:
             if exc is None:
                 reader.feed_eof()
             else:
                 reader.set_exception(exc)
         super().connection_lost(exc)
-        self._stream_reader = self._writer = self._transport = None
+        self._stream_reader = self._transport = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the reader."""
@@ -143,7 +153,16 @@ class StreamReaderProtocol(FlowControlMixin):
             self._stream_reader.feed_data(data)
 
     def eof_received(self) -> bool:
-        """Feed EOF; the sending half stays open unless TLS forbids it."""
+        """Feed EOF; return whether the sending half stays open, which TLS does not allow."""
         if self._stream_reader is not None:
             self._stream_reader.feed_eof()
-        return self._transport is None or self._transport.get_extra_info("sslcontext") is None
+        return not self._over_ssl
+
+    def _replace_transport(self, transport: asyncio.Transport) -> None:
+        """Go on over *transport*, which does TLS over the one before."""
+        if self._connection_lost:
+            return
+        self._transport = transport
+        self._over_ssl = True
+        if self._stream_reader is not None:
+            self._stream_reader._replace_transport(transport)

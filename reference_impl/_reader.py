@@ -92,14 +92,11 @@ class StreamReader:
             return
         if type(data) is not bytes:
             data = bytes(memoryview(data))  # a copy that nobody else can change
-        buffer = self._buffer
-        buffer.feed(data)
-        if self._waiter is not None and not self._waiter.done():
-            if buffer.size < self._wanted:
-                return  # and no pause: the read in progress needs more than is here
-            self._waiter.set_result(None)
-        if buffer.size > 2 * self._limit:
-            self._pause()
+        self._buffer.feed(data)
+        if self._waiter is not None and self._buffer.size >= self._wanted:
+            self._wake()
+        if self._buffer.size > 2 * self._limit:
+            self._pause_if_full()
 
     def feed_eof(self) -> None:
         """Say that no more bytes will come (asyncio-stream, 3.15)."""
@@ -133,27 +130,27 @@ class StreamReader:
         Raises:
             TypeError: *n* is not an integer.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with.
+            OSError: or whatever the connection was lost with, once what came before was read.
 
         """
         n = index(n)
-        buffer = self._buffer
-        if self._exception is not None:
-            raise fresh(self._exception)
         if n == 0:
             return b""
         if self._waiter is not None:
             self._refuse("read")
+        buffer = self._buffer
         if n < 0:
-            while not self._eof:
+            while self._exception is not None or not self._eof:
                 await self._wait(sys.maxsize)
             n = buffer.size
         else:
-            while not buffer.size and not self._eof:
+            while not buffer.size:
+                if self._eof and self._exception is None:
+                    return b""
                 await self._wait(1)
             if buffer.size < n:
                 n = buffer.size
-        return self._take(n) if n else b""
+        return self._take(n)
 
     async def readline(self) -> bytes:
         r"""Read one line, up to and including ``b"\n"`` (asyncio-stream, 3.15).
@@ -164,17 +161,16 @@ class StreamReader:
         Raises:
             ValueError: the line is longer than the limit. As much of it as was received is gone.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with.
+            OSError: or whatever the connection was lost with, once the lines before were read.
 
         """
         try:
-            return await self._read_until(_NEWLINE, 1, 1)
+            return await self._read_until(_NEWLINE, 1)
         except asyncio.IncompleteReadError as error:
             return error.partial
         except asyncio.LimitOverrunError as error:
-            buffer = self._buffer
-            found = buffer.find(_NEWLINE, 1)
-            self._take(found[1] if found else buffer.size)
+            found = self._buffer.find(_NEWLINE, 1)
+            self._take(found[1] if found else self._buffer.size)
             raise ValueError(error.args[0]) from None
 
     async def readuntil(self, separator: bytes | tuple[bytes, ...] = b"\n") -> bytes:
@@ -190,13 +186,13 @@ class StreamReader:
                 came now. Nothing is consumed; ``consumed`` bytes can be read that hold none of it.
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with.
+            OSError: or whatever the connection was lost with; what came before is kept.
 
         """
         if type(separator) is bytes:
             if not separator:
                 raise ValueError("Separator should be at least one-byte string")
-            return await self._read_until((separator,), len(separator), len(separator))
+            return await self._read_until((separator,), len(separator))
         given = separator if isinstance(separator, tuple) else (separator,)
         if not given:
             raise ValueError("Separator should contain at least one element")
@@ -204,7 +200,7 @@ class StreamReader:
         lengths = [len(one) for one in separators]
         if not min(lengths):
             raise ValueError("Separator should be at least one-byte string")
-        return await self._read_until(separators, min(lengths), max(lengths))
+        return await self._read_until(separators, max(lengths))
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly *n* bytes, also more than the limit (asyncio-stream, 3.15).
@@ -214,21 +210,19 @@ class StreamReader:
             TypeError: *n* is not an integer.
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with.
+            OSError: or whatever the connection was lost with; what came before is kept.
 
         """
         n = index(n)
         if n < 0:
             raise ValueError("readexactly size can not be less than zero")
-        if self._exception is not None:
-            raise fresh(self._exception)
         if n == 0:
             return b""
         if self._waiter is not None:
             self._refuse("readexactly")
         buffer = self._buffer
         while buffer.size < n:
-            if self._eof:
+            if self._eof and self._exception is None:
                 raise asyncio.IncompleteReadError(self._take(buffer.size), n)
             await self._wait(n)
         return self._take(n)
@@ -246,11 +240,7 @@ class StreamReader:
 
     # How reads wait and take.
 
-    async def _read_until(
-        self, separators: tuple[bytes, ...], shortest: int, longest: int
-    ) -> bytes:
-        if self._exception is not None:
-            raise fresh(self._exception)
+    async def _read_until(self, separators: tuple[bytes, ...], longest: int) -> bytes:
         if self._waiter is not None:
             self._refuse("readuntil")
         buffer = self._buffer
@@ -260,9 +250,9 @@ class StreamReader:
                 raise asyncio.LimitOverrunError(
                     "Separator is not found, and chunk exceed the limit", clear
                 )
-            if self._eof:
+            if self._eof and self._exception is None:
                 raise asyncio.IncompleteReadError(self._take(buffer.size), None)
-            await self._wait(1)
+            await self._wait(buffer.size + 1)
         if found[0] > self._limit:
             raise asyncio.LimitOverrunError(
                 "Separator is found, but chunk is longer than limit", found[0]
@@ -277,7 +267,9 @@ class StreamReader:
             )
 
     async def _wait(self, wanted: int) -> None:
-        """Wait for *wanted* bytes to be held, for EOF or for an error, which is raised."""
+        """Wait until *wanted* bytes are held, or EOF; raise the exception if there is one."""
+        if self._exception is not None:
+            raise fresh(self._exception)
         self._resume()  # else the bytes that are wanted could never come
         self._wanted = wanted
         self._waiter = waiter = self._loop.create_future()
@@ -286,10 +278,7 @@ class StreamReader:
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-                if self._buffer.size > 2 * self._limit and waiter.cancelled():
-                    self._pause()
-        if self._exception is not None:
-            raise fresh(self._exception)
+                self._pause_if_full()  # a no-op unless this read was cancelled
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -301,16 +290,34 @@ class StreamReader:
             self._resume()
         return data
 
-    def _pause(self) -> None:
-        if self._transport is not None and not self._paused:
-            try:
-                self._transport.pause_reading()
-            except NotImplementedError:
-                self._transport = None  # it cannot be paused: do not ask again
-            else:
-                self._paused = True
+    # Flow control.
+
+    def _pause_if_full(self) -> None:
+        if self._buffer.size <= 2 * self._limit or self._paused or self._transport is None:
+            return
+        if self._waiter is not None and not self._waiter.done():
+            return  # the read in progress needs more than is held
+        try:
+            self._transport.pause_reading()
+        except NotImplementedError:
+            self._transport = None  # it cannot: do not ask again
+        else:
+            self._paused = True
 
     def _resume(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
+
+    def _release(self) -> tuple[bytes, bool]:
+        """Give up the transport and all that came from it: the bytes held, and whether EOF."""
+        held = self._buffer.take(self._buffer.size) if self._buffer.size else b"", self._eof
+        self._transport = None
+        self._paused = self._eof = False
+        return held
+
+    def _replace_transport(self, transport: asyncio.ReadTransport) -> None:
+        """Receive from *transport* from now on."""
+        self._transport = transport
+        self._paused = False
+        self._pause_if_full()

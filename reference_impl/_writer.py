@@ -5,24 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 import warnings
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from ._compat import start_tls
+from . import _tls
 from ._errors import fresh
 from ._reader import StreamReader
-
-
-class WriterProtocol(Protocol):
-    """What a writer asks of its protocol.
-
-    asyncio's own stream protocols, of the subprocess module for one, offer the same two methods,
-    so either library's writers work with either library's protocols.
-    """
-
-    async def _drain_helper(self) -> None: ...
-
-    def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]: ...
 
 
 class StreamWriter:
@@ -33,7 +21,8 @@ class StreamWriter:
     Args:
         transport: what to write to.
         protocol: the transport's protocol: a `StreamReaderProtocol`, a `FlowControlMixin`, or one
-            of asyncio's.
+            of asyncio's, of its subprocesses for example. The writer asks it to ``await
+            _drain_helper()`` and for the future ``_get_close_waiter(writer)``.
         reader: the reader of the same connection, or None.
         loop: the event loop.
 
@@ -42,12 +31,11 @@ class StreamWriter:
     def __init__(
         self,
         transport: asyncio.WriteTransport,
-        protocol: WriterProtocol | asyncio.BaseProtocol,
+        protocol: asyncio.BaseProtocol,
         reader: StreamReader | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """See the class."""
-        assert reader is None or hasattr(reader, "feed_data")
         self._transport = transport
         self._protocol: Any = protocol
         self._reader = reader
@@ -73,19 +61,22 @@ class StreamWriter:
         """Send *data*, now or as soon as possible; pair it with `drain()`.
 
         Raises:
-            TypeError: *data* is not bytes-like.
+            TypeError: *data* is none of bytes, bytearray and C-contiguous memoryview.
+            RuntimeError: `write_eof()` was called.
 
         """
-        self._transport.write(data)
+        self._unless_closed(self._transport.write, data if type(data) is bytes else _frozen(data))
 
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Send every item of *data*, as `write()` does.
+        """Send every item of *data* as `write()` does; none, if one of them is wrong.
 
         Raises:
-            TypeError: *data* is not iterable, or an item is not bytes-like.
+            TypeError: *data* is not iterable, or an item is not what `write()` takes.
+            RuntimeError: `write_eof()` was called.
 
         """
-        self._transport.writelines(data)
+        # Transports differ in what their writelines() does with empty items and high water.
+        self._unless_closed(self._transport.write, b"".join([_frozen(item) for item in data]))
 
     def can_write_eof(self) -> bool:
         """Return whether `write_eof()` works on this transport."""
@@ -98,7 +89,15 @@ class StreamWriter:
             NotImplementedError: the transport cannot, e.g. because it does TLS.
 
         """
-        self._transport.write_eof()
+        self._unless_closed(self._transport.write_eof)
+
+    def _unless_closed(self, operation: Callable[..., None], *args: bytes) -> None:
+        """Do nothing on a closed connection: that is for `drain()` to say, on every loop."""
+        try:
+            operation(*args)
+        except RuntimeError:
+            if not self._transport.is_closing():
+                raise
 
     async def drain(self) -> None:
         """Wait until it is appropriate to write more; at once if it is (asyncio-stream, 3.15).
@@ -151,6 +150,8 @@ class StreamWriter:
     ) -> None:
         """Continue the connection in TLS, as server if it was accepted (asyncio-stream, 3.15).
 
+        What was received and not yet read is taken for the beginning of the handshake.
+
         Args:
             sslcontext: the TLS settings.
             server_hostname: the name that the server's certificate must be for.
@@ -158,26 +159,30 @@ class StreamWriter:
             ssl_shutdown_timeout: seconds; 30 by default.
 
         Raises:
-            ValueError: *sslcontext* checks host names, and no *server_hostname* is given.
-            ssl.SSLError: the handshake failed; the connection is closed.
-            OSError: the connection was lost, or the handshake took too long.
+            TypeError: *sslcontext* is not an `ssl.SSLContext`.
+            ValueError: *sslcontext* checks host names and no *server_hostname* is given, or a
+                timeout is not positive. The connection is as it was.
+            ssl.SSLError: the handshake failed. The connection is closed.
+            OSError: the connection was closed, or the handshake took too long.
 
         """
-        server_side = getattr(self._protocol, "_client_connected_cb", None) is not None
-        if sslcontext.check_hostname and not server_side and not server_hostname:
-            raise ValueError("check_hostname requires server_hostname")
+        if not isinstance(sslcontext, ssl.SSLContext):
+            raise TypeError(
+                f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
+            )
+        _tls.check(sslcontext, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         await self.drain()
-        transport = await start_tls(
+        self._transport = await _tls.upgrade(
             self._loop,
             self._transport,
             self._protocol,
+            self._reader,
             sslcontext,
-            server_side=server_side,
+            server_side=getattr(self._protocol, "_client_connected_cb", None) is not None,
             server_hostname=server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        self._transport = transport
 
     def __del__(self, warn: Any = warnings.warn) -> None:
         """Warn if the connection was not closed, and close it."""
@@ -187,3 +192,17 @@ class StreamWriter:
             else:
                 self.close()
                 warn(f"unclosed {self!r}", ResourceWarning)
+
+
+def _frozen(data: bytes | bytearray | memoryview) -> bytes:
+    """Return *data* as bytes that stay as they are while they wait to be sent."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, memoryview) and not data.c_contiguous:
+        raise TypeError("data argument must be a C-contiguous memoryview")
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(
+        "data argument must be a bytes, bytearray, or memoryview object, "
+        f"not {type(data).__name__!r}"
+    )

@@ -1,0 +1,129 @@
+"""TLS: its arguments, and the upgrade of a connection that began without.
+
+The loop's `start_tls()` puts a TLS protocol between the transport and ours. Two things it leaves to
+do. The bytes that were received before it, and wait in the reader, belong to the TLS protocol. And
+a handshake that fails may never be reported to our protocol, for which the connection ends there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from ._reader import StreamReader
+
+
+def check(
+    context: object,
+    server_hostname: str | None,
+    handshake_timeout: float | None,
+    shutdown_timeout: float | None,
+) -> None:
+    """Refuse arguments that would only fail when the connection is already made.
+
+    Raises:
+        ValueError: the context checks host names and there is none, or a timeout is not positive.
+
+    """
+    for name, seconds in (
+        ("ssl_handshake_timeout", handshake_timeout),
+        ("ssl_shutdown_timeout", shutdown_timeout),
+    ):
+        if seconds is not None and seconds <= 0:
+            raise ValueError(f"{name} should be a positive number, got {seconds}")
+    if isinstance(context, ssl.SSLContext) and context.check_hostname and not server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
+
+
+async def upgrade(
+    loop: asyncio.AbstractEventLoop,
+    transport: Any,
+    protocol: Any,
+    reader: StreamReader | None,
+    sslcontext: ssl.SSLContext,
+    **options: Any,
+) -> asyncio.Transport:
+    """Do the handshake and return the TLS transport that *protocol* uses from then on."""
+    if transport.is_closing():
+        raise ConnectionResetError("Connection lost")
+
+    def hand_over() -> None:
+        if isinstance(reader, StreamReader) and not transport.is_closing():
+            _receive(transport.get_protocol(), *reader._release())
+
+    try:
+        # The loop's first step installs the TLS protocol and schedules its connection_made() and
+        # the resumption of reading. Scheduled right after it, the bytes that came before are
+        # received after connection_made() and ahead of all that is yet to come.
+        secured: asyncio.Transport | None = await _stepping(
+            loop.start_tls(transport, protocol, sslcontext, **options),
+            after_first=lambda: loop.call_soon(hand_over),
+        )
+        if secured is None:
+            raise ConnectionResetError("Connection lost")
+    except BaseException as error:
+        if transport.get_protocol() is not protocol:
+            _end(loop, transport, protocol, error)
+        raise
+    protocol._replace_transport(secured)
+    return secured
+
+
+@types.coroutine
+def _stepping(
+    coroutine: Coroutine[Any, Any, Any], after_first: Callable[[], object]
+) -> Generator[Any, Any, Any]:
+    """Await *coroutine*, and call *after_first* as soon as it waits for the first time."""
+    try:
+        awaited = coroutine.send(None)
+        after_first()
+        while True:
+            try:
+                value = yield awaited
+            except BaseException as error:
+                awaited = coroutine.throw(error)
+            else:
+                awaited = coroutine.send(value)
+    except StopIteration as stop:
+        return stop.value
+
+
+def _receive(protocol: Any, data: bytes, eof: bool) -> None:
+    """Play the transport: let *protocol* receive *data*, and EOF."""
+    if isinstance(protocol, asyncio.BufferedProtocol) or hasattr(protocol, "get_buffer"):
+        rest = memoryview(data)
+        while rest:
+            buffer = protocol.get_buffer(len(rest))
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            protocol.buffer_updated(count)
+            rest = rest[count:]
+    elif data:
+        protocol.data_received(data)
+    if eof:
+        protocol.eof_received()
+
+
+class _Farewell(asyncio.Protocol):
+    """Tells both protocols of a failed upgrade that the connection is lost."""
+
+    def __init__(self, *protocols: Any) -> None:
+        self._protocols = protocols
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        for protocol in self._protocols:
+            protocol.connection_lost(exc)
+
+
+def _end(
+    loop: asyncio.AbstractEventLoop, transport: Any, protocol: Any, error: BaseException
+) -> None:
+    """Close the connection after a failed handshake, and see that *protocol* hears of it."""
+    transport.set_protocol(_Farewell(transport.get_protocol(), protocol))
+    transport.close()
+    if not transport.get_write_buffer_size():
+        # Nothing delays the end of the connection, and it may be over already, unheard.
+        loop.call_soon(protocol.connection_lost, error if isinstance(error, Exception) else None)
