@@ -1,0 +1,270 @@
+"""What tests on connecting and serving arrange: addresses of every kind, resolvers, raw sockets."""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol, cast
+from unittest import mock
+
+from conformance.expect import expect, expect_error
+from conformance.networks.network import Listener, Network
+from conformance.networks.sockets import SocketNetwork
+from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
+from conformance.networks.wire import Wire
+from conformance.trial import Connection, Trial
+
+NAME = "streams.test"
+"""A host name that nothing but `resolving()` knows."""
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+DUAL_STACK: tuple[str, ...] = ("tcp",) if _has_ipv6_loopback() else ()
+"""The networks with loopback addresses of both families."""
+
+
+# Listeners and what they listen on.
+
+
+class _Addressed(Protocol):
+    @property
+    def address(self) -> Any: ...
+
+
+def address_of(listener: Listener) -> Any:
+    """Return where `listener` listens: a host and a port, or a path; below TLS, if it is TLS."""
+    listener = carrier_of(listener) if isinstance(listener, TlsListener) else listener
+    return cast(_Addressed, listener).address
+
+
+def carrier_of(listener: Listener) -> Listener:
+    """Return the listener below the TLS of `listener`."""
+    assert isinstance(listener, TlsListener)
+    return listener.carrier
+
+
+def below_tls(trial: Trial) -> Network:
+    """Return the network below the TLS of the trial's."""
+    assert isinstance(trial.network, TlsNetwork)
+    return trial.network.carrier
+
+
+def kernel(trial: Trial) -> SocketNetwork:
+    """Return the trial's network, which is one of the kernel's."""
+    assert isinstance(trial.network, SocketNetwork)
+    return trial.network
+
+
+@contextlib.asynccontextmanager
+async def closing(wire: Wire) -> AsyncIterator[Wire]:
+    """Close `wire`, which the trial does not know of, when the block ends."""
+    try:
+        yield wire
+    finally:
+        await wire.close()
+
+
+class SecureListener(TlsListener):
+    """A far end that waits for TLS connections with TLS settings of the test's own.
+
+    Args:
+        listener: the TLS network's listener.
+        context: the settings.
+    """
+
+    def __init__(self, listener: Listener, context: Any) -> None:
+        super().__init__(carrier_of(listener))
+        self.context = context
+
+    async def accept(self) -> TlsWire:
+        """Return the far end of the next connection, its handshake done."""
+        wire = TlsWire(await self.carrier.accept(), self.context, server_side=True)
+        await wire.handshake()
+        return wire
+
+
+# The kernel's addresses.
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the family of a numeric host."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+@contextmanager
+def listening(*hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
+    """Listen on the same port of several numeric hosts.
+
+    Yields:
+        The port, and the listening sockets, non-blocking.
+    """
+    with bound(*hosts) as (port, sockets):
+        for each in sockets:
+            each.listen()
+            each.setblocking(False)
+        yield port, sockets
+
+
+@contextmanager
+def bound(*hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
+    """Take the same port of several numeric hosts, without listening: connecting is refused.
+
+    Yields:
+        The port, and the bound sockets.
+    """
+    with ExitStack() as stack:
+        while True:
+            port, sockets = 0, []
+            try:
+                for host in hosts:
+                    sock = socket.socket(family_of(host), socket.SOCK_STREAM)
+                    sockets.append(stack.enter_context(sock))
+                    sock.bind((host, port))
+                    port = sock.getsockname()[1]
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                for each in sockets:
+                    each.close()  # somebody has that port on one of the hosts: take another
+            else:
+                break
+        yield port, sockets
+
+
+def stall(sock: socket.socket, stack: ExitStack) -> None:
+    """Let `sock`, which is bound, listen with a full queue: who connects to it waits.
+
+    Args:
+        sock: the bound socket.
+        stack: closes the connection that fills the queue.
+    """
+    sock.listen(0)
+    filler = stack.enter_context(socket.socket(sock.family, socket.SOCK_STREAM))
+    filler.connect(sock.getsockname())
+
+
+def free_port(host: str) -> int:
+    """Return a port of a numeric host that nothing uses."""
+    with bound(host) as (port, _):
+        return port
+
+
+def accepted(sockets: Sequence[socket.socket]) -> int | None:
+    """Return the index of the listening socket that has a connection, or `None`; close it."""
+    for index, sock in enumerate(sockets):
+        try:
+            connection, _ = sock.accept()
+        except BlockingIOError:
+            continue
+        connection.close()
+        return index
+    return None
+
+
+def connected_socket(listener: Listener) -> socket.socket:
+    """Return a non-blocking socket that is connected to `listener`, a kernel's."""
+    address = address_of(listener)
+    family = socket.AF_UNIX if isinstance(address, str | bytes) else family_of(address[0])
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.connect(address)
+    sock.setblocking(False)
+    return sock
+
+
+# Names.
+
+
+@contextmanager
+def resolving(trial: Trial, *hosts: str) -> Iterator[None]:
+    """Let `NAME` resolve to the numeric `hosts`, in that order, whoever asks.
+
+    An implementation asks the loop's `getaddrinfo()`, or the socket module's; any other name is
+    theirs to answer.
+    """
+    ask_loop: Any = trial.loop.getaddrinfo
+    ask_module: Callable[..., Any] = socket.getaddrinfo
+
+    def answer(port: Any, family: int) -> list[Any]:
+        return [
+            (
+                family_of(host),
+                socket.SOCK_STREAM,
+                socket.IPPROTO_TCP,
+                "",
+                (host, int(port or 0), 0, 0) if ":" in host else (host, int(port or 0)),
+            )
+            for host in hosts
+            if family in (0, family_of(host))
+        ]
+
+    async def from_loop(host: Any, port: Any, *, family: int = 0, **options: int) -> Any:
+        if host == NAME:
+            return answer(port, family)
+        return await ask_loop(host, port, family=family, **options)
+
+    def from_module(host: Any, port: Any, family: int = 0, *options: int, **more: int) -> Any:
+        if host == NAME:
+            return answer(port, family)
+        return ask_module(host, port, family, *options, **more)
+
+    with (
+        mock.patch.object(trial.loop, "getaddrinfo", from_loop),
+        mock.patch.object(socket, "getaddrinfo", from_module),
+    ):
+        yield
+
+
+# What is left open.
+
+
+def open_sockets() -> set[str]:
+    """Return the sockets that this process has open, as the kernel names them."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            target = os.readlink(f"/proc/self/fd/{number}")
+            if target.startswith("socket:"):
+                found.add(target)
+    return found
+
+
+async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
+    """Expect that no socket is open, some turns from now, that was not open `before`."""
+    for _ in range(10):
+        await trial.turns()
+        if open_sockets() <= before:
+            return
+    expect(len(open_sockets() - before), 0, "sockets left open:")
+
+
+# What both sides have in common.
+
+
+async def expect_limit(trial: Trial, connection: Connection, limit: int) -> None:
+    """Expect the connection's reader to take lines up to `limit` bytes, and no longer ones."""
+    reader, _, wire = connection
+    line = b"x" * (limit - 1) + b"\n"
+    await wire.send(line)
+    expect(await reader.readuntil(), line, f"a line of {limit} bytes")
+    await wire.send(b"x" * (limit + 1) + b"\n")
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil())
+
+
+async def expect_talk(connection: Connection) -> None:
+    """Expect bytes to pass both ways, and to be the same at the other end."""
+    reader, writer, wire = connection
+    writer.write(b"from the implementation")
+    await writer.drain()
+    expect(await wire.receive(23), b"from the implementation")
+    await wire.send(b"from the far end")
+    expect(await reader.readexactly(16), b"from the far end")

@@ -1,0 +1,444 @@
+"""`open_connection()`: what it returns, and its arguments but those on TLS."""
+
+import asyncio
+import socket
+from contextlib import ExitStack, closing
+
+from conformance.arrangements import (
+    DUAL_STACK,
+    NAME,
+    accepted,
+    address_of,
+    bound,
+    connected_socket,
+    expect_limit,
+    expect_no_new_socket,
+    expect_talk,
+    free_port,
+    listening,
+    open_sockets,
+    resolving,
+    stall,
+)
+from conformance.expect import expect, expect_error, expect_raises, expect_that
+from conformance.marks import CLIENT, INTERNET, TLS, clause
+from conformance.trial import Trial
+
+HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
+
+
+@clause("connecting.returns-a-pair", networks=HOSTS, roles=CLIENT)
+async def test_returns_a_pair(trial: Trial) -> None:
+    listener = await trial.listen()
+    accepting = trial.start(listener.accept())
+    pair = await trial.network.open(trial.streams, listener)
+    with closing(pair[1]):
+        expect(len(pair), 2, "number of objects returned:")
+        expect_that(hasattr(pair[0], "read"), "the first to be a reader", pair[0])
+        expect_that(hasattr(pair[1], "write"), "the second to be a writer", pair[1])
+    await (await accepting).close()
+
+
+@clause("connecting.reader-is-a-StreamReader", networks=HOSTS, roles=CLIENT)
+async def test_reader_is_a_stream_reader(trial: Trial) -> None:
+    reader, _, _ = await trial.connect()
+    kind = trial.streams.StreamReader
+    expect_that(isinstance(reader, kind), "an instance of StreamReader", type(reader))
+
+
+@clause("connecting.writer-is-a-StreamWriter", networks=HOSTS, roles=CLIENT)
+async def test_writer_is_a_stream_writer(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    kind = trial.streams.StreamWriter
+    expect_that(isinstance(writer, kind), "an instance of StreamWriter", type(writer))
+
+
+@clause("connecting.joins-the-two-ends", networks=HOSTS, roles=CLIENT)
+async def test_joins_the_two_ends(trial: Trial) -> None:
+    await expect_talk(await trial.connect())
+
+
+@clause("connecting.each-call-connects-anew", networks=HOSTS, roles=CLIENT)
+async def test_each_call_connects_anew(trial: Trial) -> None:
+    listener = await trial.listen()
+    connections = [await trial.open(listener) for _ in range(3)]
+    for number, (_, writer, wire) in enumerate(connections):
+        writer.write(b"up %d" % number)
+        await wire.send(b"down %d" % number)
+    for number, (reader, _, wire) in enumerate(connections):
+        expect(await reader.readexactly(6), b"down %d" % number)
+        expect(await wire.receive(4), b"up %d" % number)
+
+
+@clause("connecting.host-and-port.positional-or-keyword", networks=INTERNET, roles=CLIENT)
+async def test_host_and_port_in_order(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    _, writer = await trial.streams.open_connection(host, port)
+    with closing(writer):
+        await (await listener.accept()).close()
+
+
+@clause("connecting.host-and-port.positional-or-keyword", networks=INTERNET, roles=CLIENT)
+async def test_host_and_port_by_name(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    _, writer = await trial.streams.open_connection(port=port, host=host)
+    with closing(writer):
+        await (await listener.accept()).close()
+
+
+@clause("connecting.options.keyword-only", networks=INTERNET, roles=CLIENT)
+async def test_options_keyword_only(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    with expect_raises(TypeError):
+        _, writer = await trial.streams.open_connection(host, port, 1024)
+        writer.close()
+
+
+@clause("connecting.limit.default", networks=HOSTS, roles=CLIENT)
+async def test_limit_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(), 64 * 1024)
+
+
+@clause("connecting.limit.given", networks=HOSTS, roles=CLIENT)
+async def test_limit_given(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(limit=100), 100)
+
+
+@clause("connecting.limit.given", networks=HOSTS, roles=CLIENT)
+async def test_limit_above_the_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(limit=100_000), 100_000)
+
+
+@clause("connecting.limit.not-positive", networks=("tcp",), roles=CLIENT)
+async def test_limit_not_positive(trial: Trial) -> None:
+    with listening("127.0.0.1") as (port, sockets):
+        for limit in (0, -1):
+            await expect_error(
+                ValueError, trial.streams.open_connection("127.0.0.1", port, limit=limit)
+            )
+        await trial.turns()
+        expect(accepted(sockets), None, "connection made with a limit that was refused:")
+
+
+@clause("connecting.host.name", networks=INTERNET, roles=CLIENT)
+async def test_host_name(trial: Trial) -> None:
+    listener = await trial.listen()
+    _, port = address_of(listener)
+    _, writer = await trial.streams.open_connection("localhost", port)
+    with closing(writer):
+        await (await listener.accept()).close()
+
+
+@clause("connecting.no-address", networks=INTERNET, roles=CLIENT)
+async def test_no_address(trial: Trial) -> None:
+    await expect_error(ValueError, trial.streams.open_connection())
+
+
+@clause("connecting.refused", networks=("memory",), roles=CLIENT)
+async def test_refused_where_nobody_listens_any_more(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    listener.close()
+    await expect_error(ConnectionRefusedError, trial.streams.open_connection(host, port))
+
+
+@clause("connecting.refused", networks=("tcp",), roles=CLIENT)
+async def test_refused(trial: Trial) -> None:
+    with bound("127.0.0.1") as (port, _):
+        await expect_error(ConnectionRefusedError, trial.streams.open_connection("127.0.0.1", port))
+
+
+@clause("connecting.refused.several-addresses", networks=DUAL_STACK, roles=CLIENT)
+async def test_refused_by_several_addresses(trial: Trial) -> None:
+    # No host at all is the loopback interface's addresses, of both families.
+    with bound("127.0.0.1", "::1") as (port, _):
+        error = await expect_error(OSError, trial.streams.open_connection(None, port))
+        expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
+
+
+@clause("connecting.refused.nothing-left-open", networks=("tcp",), roles=CLIENT)
+async def test_refused_leaves_nothing_open(trial: Trial) -> None:
+    with bound("127.0.0.1") as (port, _):
+        before = open_sockets()
+        for _ in range(3):
+            await expect_error(OSError, trial.streams.open_connection("127.0.0.1", port))
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.family", networks=DUAL_STACK, roles=CLIENT)
+async def test_family(trial: Trial) -> None:
+    hosts = ("127.0.0.1", "::1")
+    for index, family in enumerate((socket.AF_INET, socket.AF_INET6)):
+        with listening(*hosts) as (port, sockets):
+            _, writer = await trial.streams.open_connection(None, port, family=family)
+            with closing(writer):
+                expect(accepted(sockets), index, f"with {family.name}, index in {hosts}:")
+
+
+@clause("connecting.family.no-such-address", networks=INTERNET, roles=CLIENT)
+async def test_family_without_address(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    await expect_error(OSError, trial.streams.open_connection(host, port, family=socket.AF_INET6))
+
+
+@clause("connecting.proto", networks=INTERNET, roles=CLIENT)
+async def test_proto_of_streams(trial: Trial) -> None:
+    listener = await trial.listen()
+    await expect_talk(await trial.open(listener, proto=socket.IPPROTO_TCP))
+
+
+@clause("connecting.proto", networks=("tcp",), roles=CLIENT)
+async def test_proto_of_datagrams(trial: Trial) -> None:
+    _, port = address_of(await trial.listen())
+    await expect_error(
+        socket.gaierror,
+        trial.streams.open_connection("localhost", port, proto=socket.IPPROTO_UDP),
+    )
+
+
+@clause("connecting.flags", networks=INTERNET, roles=CLIENT)
+async def test_flags_that_the_host_satisfies(trial: Trial) -> None:
+    listener = await trial.listen()
+    await expect_talk(await trial.open(listener, flags=socket.AI_NUMERICHOST))
+
+
+@clause("connecting.flags", networks=INTERNET, roles=CLIENT)
+async def test_flags_that_exclude_the_host(trial: Trial) -> None:
+    _, port = address_of(await trial.listen())
+    await expect_error(
+        socket.gaierror,
+        trial.streams.open_connection("localhost", port, flags=socket.AI_NUMERICHOST),
+    )
+
+
+@clause("connecting.sock.is-used", networks=("tcp",), roles=CLIENT)
+async def test_sock_is_used(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = connected_socket(listener)
+    reader, writer = await trial.streams.open_connection(sock=sock)
+    with closing(writer):
+        wire = await listener.accept()
+        await wire.send(b"to the socket")
+        expect(await reader.readexactly(13), b"to the socket")
+        writer.write(b"from the socket")
+        expect(await wire.receive(15), b"from the socket")
+        await wire.close()
+
+
+@clause("connecting.sock.is-used", networks=("tcp",), roles=CLIENT)
+async def test_sock_of_a_pair(trial: Trial) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        reader, writer = await trial.streams.open_connection(sock=ours)
+        with closing(writer):
+            theirs.send(b"abc")
+            expect(await reader.readexactly(3), b"abc")
+
+
+@clause("connecting.sock.closed-with-the-writer", networks=("tcp",), roles=CLIENT)
+async def test_sock_closed_with_the_writer(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = connected_socket(listener)
+    before = open_sockets()
+    name = sock.fileno()
+    _, writer = await trial.streams.open_connection(sock=sock)
+    wire = await listener.accept()
+    writer.close()
+    # The end arrives only when nobody holds the connection any more, whoever's object it was.
+    expect(await wire.receive_rest(), b"", "before the end:")
+    await wire.close()
+    await writer.wait_closed()
+    expect_that(sock.fileno() == -1, "the socket given to be closed", f"descriptor {name} open")
+    await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.sock.excludes-an-address", networks=("tcp",), roles=CLIENT)
+async def test_sock_excludes_an_address(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    with connected_socket(listener) as sock:
+        for address in ({"host": host}, {"port": port}, {"host": host, "port": port}):
+            await expect_error(ValueError, trial.streams.open_connection(sock=sock, **address))
+
+
+@clause("connecting.sock.stream-only", networks=("tcp",), roles=CLIENT)
+async def test_sock_stream_only(trial: Trial) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", 1))
+        sock.setblocking(False)
+        await expect_error(ValueError, trial.streams.open_connection(sock=sock))
+
+
+@clause("connecting.local-addr", networks=("tcp",), roles=CLIENT)
+async def test_local_addr(trial: Trial) -> None:
+    with listening("127.0.0.1") as (port, (sock,)):
+        local = ("127.0.0.2", free_port("127.0.0.2"))
+        _, writer = await trial.streams.open_connection("127.0.0.1", port, local_addr=local)
+        with closing(writer):
+            connection, peer = sock.accept()
+            connection.close()
+            expect(peer, local, "where the connection comes from:")
+
+
+@clause("connecting.local-addr.name", networks=("tcp",), roles=CLIENT)
+async def test_local_addr_name(trial: Trial) -> None:
+    with listening("127.0.0.2") as (port, (sock,)):
+        _, writer = await trial.streams.open_connection(
+            "127.0.0.2", port, local_addr=("localhost", 0)
+        )
+        with closing(writer):
+            connection, peer = sock.accept()
+            connection.close()
+            expect(peer[0], "127.0.0.1", "where the connection comes from:")
+
+
+@clause("connecting.local-addr.unusable", networks=("tcp",), roles=CLIENT)
+async def test_local_addr_unusable(trial: Trial) -> None:
+    with listening("127.0.0.1") as (port, (sock,)):
+        # An address of TEST-NET-3, which is no interface's.
+        await expect_error(
+            OSError,
+            trial.streams.open_connection("127.0.0.1", port, local_addr=("203.0.113.1", 0)),
+        )
+        expect(accepted([sock]), None, "connection made from elsewhere:")
+
+
+# Several addresses of one host.
+
+
+@clause("connecting.addresses.in-order", networks=DUAL_STACK, roles=CLIENT)
+async def test_addresses_in_order(trial: Trial) -> None:
+    with listening("127.0.0.1", "::1") as (port, sockets):
+        found = await trial.loop.getaddrinfo(None, port, type=socket.SOCK_STREAM)
+        first = [sock.family for sock in sockets].index(found[0][0])
+        _, writer = await trial.streams.open_connection(None, port)
+        with closing(writer):
+            expect(accepted(sockets), first, "index of the address connected to:")
+
+
+@clause("connecting.addresses.next-after-refusal", networks=DUAL_STACK, roles=CLIENT)
+async def test_next_address_after_refusal(trial: Trial) -> None:
+    for refusing in (0, 1):  # one of the two is the first
+        with bound("127.0.0.1", "::1") as (port, sockets):
+            other = sockets[1 - refusing]
+            other.listen()
+            other.setblocking(False)
+            _, writer = await trial.streams.open_connection(None, port)
+            with closing(writer):
+                expect(accepted([other]), 0, "index of the listener connected to:")
+
+
+@clause("connecting.interleave.zero", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_zero(trial: Trial) -> None:
+    order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", interleave=0)
+    expect(order, ["127.0.0.2", "127.0.0.3", "::1"], "addresses tried:")
+
+
+@clause("connecting.interleave.zero", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_zero_with_happy_eyeballs(trial: Trial) -> None:
+    order = await tried(
+        trial, "127.0.0.2", "127.0.0.3", "::1", interleave=0, happy_eyeballs_delay=5.0
+    )
+    expect(order, ["127.0.0.2", "127.0.0.3", "::1"], "addresses tried:")
+
+
+@clause("connecting.interleave.by-family", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_one(trial: Trial) -> None:
+    order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", interleave=1)
+    expect(order, ["127.0.0.2", "::1", "127.0.0.3"], "addresses tried:")
+
+
+@clause("connecting.interleave.by-family", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_two(trial: Trial) -> None:
+    order = await tried(trial, "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1", interleave=2)
+    expect(order, ["127.0.0.2", "127.0.0.3", "::1", "127.0.0.4"], "addresses tried:")
+
+
+@clause("connecting.interleave.default-with-happy-eyeballs", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_default_with_happy_eyeballs(trial: Trial) -> None:
+    order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", happy_eyeballs_delay=5.0)
+    expect(order, ["127.0.0.2", "::1", "127.0.0.3"], "addresses tried:")
+
+
+async def tried(trial: Trial, *hosts: str, **options: float) -> list[str]:
+    """Return the order in which open_connection() tries the addresses of a host.
+
+    Once connected to, an address refuses, so that each call shows the next one.
+    """
+    order: list[str] = []
+    while len(order) < len(hosts):
+        with bound(*hosts) as (port, sockets), resolving(trial, *hosts):
+            rest = {
+                host: sock for host, sock in zip(hosts, sockets, strict=True) if host not in order
+            }
+            for sock in rest.values():
+                sock.listen()
+                sock.setblocking(False)
+            _, writer = await trial.streams.open_connection(NAME, port, **options)
+            with closing(writer):
+                index = accepted(list(rest.values()))
+        expect_that(index is not None, f"a connection to one of {list(rest)}", "none")
+        order.append(list(rest)[index or 0])
+    return order
+
+
+@clause("connecting.happy-eyeballs", networks=("tcp",), roles=CLIENT)
+async def test_happy_eyeballs(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        port, (silent, answering) = stack.enter_context(bound(*hosts))
+        stall(silent, stack)
+        answering.listen()
+        answering.setblocking(False)
+        stack.enter_context(resolving(trial, *hosts))
+        _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.01)
+        stack.enter_context(closing(writer))
+        expect(accepted([answering]), 0, "index of the listener connected to:")
+
+
+@clause("connecting.happy-eyeballs.loser-is-closed", networks=("tcp",), roles=CLIENT)
+async def test_loser_is_closed(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        port, (silent, answering) = stack.enter_context(bound(*hosts))
+        stall(silent, stack)
+        answering.listen()
+        answering.setblocking(False)
+        stack.enter_context(resolving(trial, *hosts))
+        before = open_sockets()
+        _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.01)
+        writer.close()
+        accepted([answering])
+        await expect_no_new_socket(trial, before)
+
+
+# The connection itself.
+
+
+@clause("connecting.nodelay", networks=("tcp",), roles=CLIENT)
+async def test_nodelay(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    sock = writer.get_extra_info("socket")
+    expect_that(
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0, "TCP_NODELAY set", "unset"
+    )
+
+
+@clause("connecting.cancelled.while-connecting", networks=("tcp",), roles=CLIENT)
+async def test_cancelled_while_connecting(trial: Trial) -> None:
+    with ExitStack() as stack:
+        port, (silent,) = stack.enter_context(bound("127.0.0.1"))
+        stall(silent, stack)
+        before = open_sockets()
+        connecting = trial.start(_open(trial, port))
+        await trial.turns()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        expect(connecting.cancelled(), True, "cancelled:")
+        await expect_no_new_socket(trial, before)
+
+
+async def _open(trial: Trial, port: int) -> None:
+    await trial.streams.open_connection("127.0.0.1", port)

@@ -1,0 +1,253 @@
+"""`open_connection()`: its arguments on TLS."""
+
+import asyncio
+import os
+import ssl
+import tempfile
+from contextlib import closing
+from typing import Any
+from unittest import mock
+
+from conformance.arrangements import (
+    SecureListener,
+    address_of,
+    carrier_of,
+    connected_socket,
+    expect_no_new_socket,
+    expect_talk,
+    open_sockets,
+)
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_error, expect_that
+from conformance.marks import CLIENT, INTERNET, TLS, clause
+from conformance.networks.network import Listener
+from conformance.networks.tls import (
+    HOST_NAME,
+    OTHER_HOST_NAME,
+    TlsWire,
+    authority,
+    client_context,
+    server_context,
+    stranger,
+)
+from conformance.trial import Trial
+
+
+def unchecking_context() -> ssl.SSLContext:
+    """Return a client's context that trusts the authority and checks no names."""
+    context = client_context()
+    context.check_hostname = False
+    return context
+
+
+@clause("connecting.ssl.none", networks=INTERNET, roles=CLIENT)
+async def test_ssl_none(trial: Trial) -> None:
+    listener = await trial.listen()
+    for absent in (None, False):
+        _, writer, wire = await trial.open(listener, ssl=absent)
+        writer.write(b"plain")
+        expect(await wire.receive(5), b"plain")
+
+
+@clause("connecting.ssl.context", networks=TLS, roles=CLIENT)
+async def test_ssl_context(trial: Trial) -> None:
+    # Of several contexts that would connect, only the one given speaks this protocol.
+    ours, theirs = client_context(), server_context()
+    ours.set_alpn_protocols(["streams/2"])
+    theirs.set_alpn_protocols(["streams/1", "streams/2"])
+    connection = await trial.open(SecureListener(await trial.listen(), theirs), ssl=ours)
+    assert isinstance(connection.wire, TlsWire)
+    expect(connection.wire.tls.selected_alpn_protocol(), "streams/2", "protocol agreed on:")
+    await expect_talk(connection)
+
+
+@clause("connecting.ssl.certificate-refused", networks=TLS, roles=CLIENT)
+async def test_certificate_refused(trial: Trial) -> None:
+    await expect_refused(trial, server_context(stranger()))
+
+
+@clause("connecting.ssl.failure-closes", networks=TLS, roles=CLIENT)
+async def test_failure_closes(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener, ssl=client_context()))
+    async with closing_wire(await carrier_of(listener).accept()) as below:
+        wire = TlsWire(below, server_context(stranger()), server_side=True)
+        await _handshake_refused(wire)
+        await expect_error(ssl.SSLError, connecting)
+        await below.receive_to_end()  # a hang where the connection is left open
+
+
+@clause("connecting.ssl.true.verifies", networks=TLS, roles=CLIENT)
+async def test_ssl_true_refuses_strangers(trial: Trial) -> None:
+    # The system's authorities are not those of the suite.
+    await expect_refused(trial, server_context(), ssl=True)
+
+
+@clause("connecting.ssl.true.verifies", networks=TLS, roles=CLIENT)
+async def test_ssl_true_accepts_the_trusted(trial: Trial) -> None:
+    listener = await trial.listen()
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "authority.pem")
+        authority().cert_pem.write_to_path(path)
+        with mock.patch.dict(os.environ, SSL_CERT_FILE=path):
+            await expect_talk(await trial.open(listener, ssl=True))
+
+
+@clause("connecting.ssl.server-hostname.overrides", networks=TLS, roles=CLIENT)
+async def test_server_hostname_that_matches(trial: Trial) -> None:
+    listener = await trial.listen()  # at an address that the certificate is not for
+    await expect_talk(await trial.open(listener, server_hostname=HOST_NAME))
+
+
+@clause("connecting.ssl.server-hostname.overrides", networks=TLS, roles=CLIENT)
+async def test_server_hostname_that_does_not_match(trial: Trial) -> None:
+    host = address_of(await trial.listen())[0]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(host).configure_cert(context)  # for the host, and not for the name
+    await expect_refused(trial, context, server_hostname=OTHER_HOST_NAME)
+
+
+@clause("connecting.ssl.server-hostname.defaults-to-host", networks=TLS, roles=CLIENT)
+async def test_host_that_matches(trial: Trial) -> None:
+    listener = await trial.listen()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(address_of(listener)[0]).configure_cert(context)
+    await expect_talk(await trial.open(SecureListener(listener, context), server_hostname=None))
+
+
+@clause("connecting.ssl.server-hostname.defaults-to-host", networks=TLS, roles=CLIENT)
+async def test_host_that_does_not_match(trial: Trial) -> None:
+    await expect_refused(trial, server_context(), server_hostname=None)
+
+
+@clause("connecting.ssl.server-hostname.is-announced", networks=TLS, roles=CLIENT)
+async def test_server_hostname_is_announced(trial: Trial) -> None:
+    announced: list[str | None] = []
+    context = server_context()
+    context.sni_callback = lambda _, name, __: announced.append(name)
+    listener = SecureListener(await trial.listen(), context)
+    await trial.open(listener, server_hostname=HOST_NAME)
+    expect(announced, [HOST_NAME], "names announced:")
+
+
+@clause("connecting.ssl.server-hostname.empty", networks=TLS, roles=CLIENT)
+async def test_server_hostname_empty(trial: Trial) -> None:
+    listener = await trial.listen()
+    await expect_talk(await trial.open(listener, ssl=unchecking_context(), server_hostname=""))
+
+
+@clause("connecting.ssl.server-hostname.required-to-check", networks=("tls",), roles=CLIENT)
+async def test_server_hostname_required_to_check(trial: Trial) -> None:
+    listener = await trial.listen()
+    with connected_socket(listener) as sock:
+        await expect_error(
+            ValueError, trial.streams.open_connection(sock=sock, ssl=client_context())
+        )
+
+
+@clause("connecting.ssl.server-hostname.required-without-host", networks=("tls",), roles=CLIENT)
+async def test_server_hostname_required_without_host(trial: Trial) -> None:
+    listener = await trial.listen()
+    with connected_socket(listener) as sock:
+        await expect_error(
+            ValueError, trial.streams.open_connection(sock=sock, ssl=unchecking_context())
+        )
+
+
+@clause("connecting.ssl.server-hostname.without-ssl", networks=INTERNET, roles=CLIENT)
+async def test_server_hostname_without_ssl(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    await expect_error(
+        ValueError, trial.streams.open_connection(host, port, server_hostname=HOST_NAME)
+    )
+
+
+@clause("connecting.ssl.handshake-timeout", networks=TLS, roles=CLIENT)
+async def test_handshake_timeout(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
+    async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
+        await expect_error(OSError, connecting)
+
+
+@clause("connecting.ssl.handshake-timeout.closes", networks=TLS, roles=CLIENT)
+async def test_handshake_timeout_closes(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
+    async with closing_wire(await carrier_of(listener).accept()) as below:
+        await expect_error(OSError, connecting)
+        await below.receive_to_end()  # a hang where the connection is left open
+
+
+@clause("connecting.ssl.shutdown-timeout", networks=TLS, roles=CLIENT)
+async def test_shutdown_timeout(trial: Trial) -> None:
+    _, writer, wire = await trial.connect(ssl_shutdown_timeout=0.05)
+    assert isinstance(wire, TlsWire)
+    writer.close()
+    await wire.carrier.receive_to_end()  # not answered; a hang where the time-out has no effect
+
+
+@clause("connecting.ssl.timeouts.without-ssl", networks=INTERNET, roles=CLIENT)
+async def test_timeouts_without_ssl(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    for option in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+        await expect_error(ValueError, trial.streams.open_connection(host, port, **{option: 5.0}))
+
+
+@clause("connecting.ssl.timeouts.not-positive", networks=TLS, roles=CLIENT)
+async def test_timeouts_not_positive(trial: Trial) -> None:
+    listener = await trial.listen()
+    for option in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+        for seconds in (0, -1.0):
+            await expect_error(ValueError, _open(trial, listener, **{option: seconds}))
+
+
+@clause("connecting.cancelled.in-the-handshake", networks=TLS, roles=CLIENT)
+async def test_cancelled_in_the_handshake(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener))
+    async with closing_wire(await carrier_of(listener).accept()) as below:
+        await below.receive_some()  # its part of the handshake has begun
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        expect(connecting.cancelled(), True, "cancelled:")
+        await below.receive_to_end()  # a hang where the connection is left open
+
+
+@clause("connecting.cancelled.in-the-handshake", networks=("tls",), roles=CLIENT)
+async def test_cancelled_in_the_handshake_leaves_nothing_open(trial: Trial) -> None:
+    listener = await trial.listen()
+    before = open_sockets()
+    connecting = trial.start(_open(trial, listener))
+    async with closing_wire(await carrier_of(listener).accept()) as below:
+        await below.receive_some()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+    await expect_no_new_socket(trial, before)
+
+
+async def expect_refused(trial: Trial, far_end: ssl.SSLContext, **options: Any) -> None:
+    """Expect a connection with `options`, to a far end with that context, to fail verification."""
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener, **options))
+    async with closing_wire(await carrier_of(listener).accept()) as below:
+        await _handshake_refused(TlsWire(below, far_end, server_side=True))
+        await expect_error(ssl.SSLCertVerificationError, connecting)
+
+
+async def _handshake_refused(wire: TlsWire) -> None:
+    """Do the far end's part of a handshake that the implementation is to refuse."""
+    try:
+        await wire.handshake()
+        await wire.receive_some()  # in TLS 1.3 the refusal comes after the far end's last message
+    except (ssl.SSLError, ConnectionError):
+        pass
+    else:
+        expect_that(False, "the certificate to be refused", "a completed handshake")
+
+
+async def _open(trial: Trial, listener: Listener, **options: Any) -> None:
+    """Connect, on the way to an error; a connection that comes about all the same is closed."""
+    _, writer = await trial.network.open(trial.streams, listener, **options)
+    with closing(writer):
+        pass
