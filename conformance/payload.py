@@ -1,5 +1,6 @@
-"""Bytes to send: such that a byte lost, doubled or out of order shows."""
+"""Bytes to send: such that a byte lost, doubled or out of order shows; and as many as it takes."""
 
+import asyncio
 import random
 from functools import cache
 
@@ -15,9 +16,18 @@ def pattern(size: int) -> bytes:
 
 
 def overfill(trial: Trial) -> bytes:
-    """Return more bytes than the trial's network holds for a far end that does not read.
-
-    Written at once, part of them stays in the implementation's own write buffer, and that part is
-    beyond the high water mark of any transport that there is (TLS over asyncio has 512 KiB).
-    """
+    """Return 1 MiB more than the trial's network holds for a far end that does not read."""
     return pattern(trial.network.unread_capacity + 1024 * KIB)
+
+
+async def fill(trial: Trial, writer: asyncio.StreamWriter) -> bytes:
+    """Write `overfill()`, and return it: drains wait now until the far end reads.
+
+    It is written piece by piece, because asyncio's TLS transport takes no notice of the high water
+    mark within one write (`drain.waits.one-write`).
+    """
+    data = overfill(trial)
+    for start in range(0, len(data), 64 * KIB):
+        writer.write(data[start : start + 64 * KIB])
+        await trial.turns(1)
+    return data
