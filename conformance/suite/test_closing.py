@@ -1,0 +1,389 @@
+"""`StreamWriter`: `close()`, `is_closing()` and `wait_closed()`."""
+
+import asyncio
+import gc
+import traceback
+import warnings
+from contextlib import suppress
+
+from conformance.expect import expect, expect_error, expect_that
+from conformance.marks import CLIENT, EVERY, PLAIN, TLS, clause
+from conformance.networks.wire import Wire
+from conformance.payload import KIB, fill, pattern
+from conformance.trial import Connection, Trial
+
+RESETTABLE = tuple(name for name in EVERY if name != "unix")
+
+LOST = (ConnectionResetError, BrokenPipeError)
+
+
+async def expect_end(wire: Wire, data: bytes = b"") -> None:
+    """Expect `data` and the end on the wire; end the wire's direction too, as TLS asks for."""
+    received = await wire.receive_rest()
+    expect(len(received), len(data), "the number of bytes that arrived:")
+    expect(received, data, "bytes:")
+    await wire.close()
+
+
+async def lost(connection: Connection) -> BaseException:
+    """Reset the connection; return the exception of the read that noticed."""
+    await connection.wire.reset()
+    error: BaseException = await expect_error(ConnectionError, connection.reader.readexactly(5))
+    return error
+
+
+@clause("close.ends-the-stream")
+async def test_ends_the_stream(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    expect(await wire.receive_rest(), b"", "bytes:")
+
+
+@clause("close.sends-first")
+async def test_sends_first(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(b"the last words")
+    writer.close()
+    expect(await wire.receive_rest(), b"the last words", "bytes:")
+
+
+@clause("close.sends-first", roles=CLIENT)
+async def test_sends_what_waits_first(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    writer.close()
+    await wire.settle()
+    await expect_end(wire, data)
+
+
+@clause("close.frees-the-socket", networks=PLAIN)
+async def test_frees_the_socket(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    expect(await wire.receive_rest(), b"", "bytes:")
+    await writer.wait_closed()
+
+    async def send() -> None:
+        while True:  # the first may still be taken, by a kernel that has not heard yet
+            await wire.send(b"anybody there?")
+            await trial.turns(1)
+
+    await expect_error(ConnectionError, send())
+
+
+@clause("close.twice")
+async def test_twice(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(b"once")
+    writer.close()
+    writer.close()
+    await expect_end(wire, b"once")
+    await writer.wait_closed()
+    writer.close()
+    await writer.wait_closed()
+
+
+@clause("close.after-reset", networks=RESETTABLE)
+async def test_after_reset(trial: Trial) -> None:
+    connection = await trial.connect()
+    await lost(connection)
+    connection.writer.close()
+
+
+@clause("close.ends-reads")
+async def test_ends_reads(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send(b"some")
+    expect(await reader.readexactly(4), b"some")
+    reading = trial.start(reader.read(100))
+    await trial.turns()
+    writer.close()
+    await expect_end(wire)
+    expect(await reading, b"", "read(100)")
+
+
+@clause("close.unread-data")
+async def test_unread_data(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    await wire.send(b"never read")
+    await wire.settle()
+    writer.close()
+    # It may reset the connection, so that the peer knows that not everything was taken.
+    expect((await wire.receive_to_end())[0], b"", "bytes:")
+    await wire.close()
+    await writer.wait_closed()
+
+
+@clause("close.unread-data.paused", networks=PLAIN)
+async def test_unread_data_paused(trial: Trial) -> None:
+    _, writer, wire = await trial.connect(limit=KIB)
+    await wire.send(pattern(32 * KIB))
+    await wire.settle()
+    writer.close()
+    expect((await wire.receive_to_end())[0], b"", "bytes:")
+    await wire.close()
+    await writer.wait_closed()
+
+
+@clause("close.reports-nothing")
+async def test_reports_nothing(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send(b"hello")
+    expect(await reader.readexactly(5), b"hello")
+    writer.write(b"goodbye")
+    writer.close()
+    await expect_end(wire, b"goodbye")
+    await writer.wait_closed()
+    await trial.turns()
+    expect(trial.reported, [], "the loop's exception handler was told")
+
+
+async def unkept(trial: Trial) -> Connection:
+    """Connect as a client without the trial keeping the implementation's objects alive."""
+    listener = await trial.listen()
+    accepting = trial.start(listener.accept())
+    reader, writer = await trial.network.open(trial.streams, listener)
+    return Connection(reader, writer, await accepting)
+
+
+async def collect(trial: Trial) -> None:
+    """Collect what nothing refers to any more, and let what that causes happen."""
+    gc.collect()
+    await trial.turns()
+    gc.collect()
+
+
+@clause("close.without-wait_closed", networks=RESETTABLE, roles=CLIENT)
+async def test_without_wait_closed(trial: Trial) -> None:
+    connection = await unkept(trial)
+    await lost(connection)
+    connection.writer.close()
+    await trial.turns()
+    del connection
+    await collect(trial)
+    expect(trial.reported, [], "the loop's exception handler was told")
+
+
+@clause("close.forgotten.warns", roles=CLIENT)
+async def test_forgotten_warns(trial: Trial) -> None:
+    gc.collect()  # what other tests left behind gives its warnings before
+    reader, writer, wire = await unkept(trial)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del reader, writer
+        await collect(trial)
+    await wire.close()
+    kinds = [each.category.__name__ for each in caught]
+    expect_that("ResourceWarning" in kinds, "a ResourceWarning", f"warnings: {kinds}")
+
+
+@clause("close.forgotten.ends", roles=CLIENT)
+async def test_forgotten_ends(trial: Trial) -> None:
+    reader, writer, wire = await unkept(trial)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        del reader, writer
+        await collect(trial)
+        data, _ = await wire.receive_to_end()
+    expect(data, b"", "bytes:")
+    await wire.close()
+
+
+@clause("is_closing.open")
+async def test_is_closing_while_open(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    expect(writer.is_closing(), False, "is_closing()")
+    writer.write(b"hello")
+    await wire.send(b"hello")
+    expect(await reader.readexactly(5), b"hello")
+    expect(writer.is_closing(), False, "is_closing()")
+
+
+@clause("is_closing.after-close")
+async def test_is_closing_after_close(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.write(b"the last words")
+    writer.close()
+    expect(writer.is_closing(), True, "is_closing() after close():")
+
+
+@clause("is_closing.after-close", roles=CLIENT)
+async def test_is_closing_while_sending(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    await fill(trial, writer)
+    writer.close()
+    await wire.settle()
+    expect(writer.is_closing(), True, "is_closing() while data is sent:")
+
+
+@clause("is_closing.closed")
+async def test_is_closing_when_closed(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    await expect_end(wire)
+    await writer.wait_closed()
+    expect(writer.is_closing(), True, "is_closing() after wait_closed():")
+
+
+@clause("is_closing.after-reset", networks=RESETTABLE)
+async def test_is_closing_after_reset(trial: Trial) -> None:
+    connection = await trial.connect()
+    await lost(connection)
+    while not connection.writer.is_closing():
+        await trial.turns(1)
+
+
+@clause("is_closing.after-peer-eof", networks=PLAIN)
+async def test_is_closing_after_peer_eof(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+    await wire.settle()
+    expect(writer.is_closing(), False, "is_closing() after the peer's end of the stream:")
+
+
+@clause("is_closing.after-peer-eof.tls", networks=TLS)
+async def test_is_closing_after_peer_eof_over_tls(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+    while not writer.is_closing():
+        await trial.turns(1)
+
+
+@clause("wait_closed.waits-while-open")
+async def test_waits_while_open(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    waiting = trial.start(writer.wait_closed())
+    await wire.settle()
+    expect(waiting.done(), False, "wait_closed() done:")
+
+
+@clause("wait_closed.returns")
+async def test_returns(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    before = trial.start(writer.wait_closed())
+    await trial.turns()
+    writer.close()
+    after = trial.start(writer.wait_closed())
+    await expect_end(wire)
+    await before
+    await after
+
+
+@clause("wait_closed.waits-until-sent", roles=CLIENT)
+async def test_waits_until_sent(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    writer.close()
+    waiting = trial.start(writer.wait_closed())
+    await wire.settle()
+    expect(waiting.done(), False, "wait_closed() done while the peer does not read:")
+    await expect_end(wire, data)
+    await waiting
+
+
+@clause("wait_closed.several")
+async def test_several(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    waiting = [trial.start(writer.wait_closed()) for _ in range(4)]
+    await trial.turns()
+    writer.close()
+    await expect_end(wire)
+    await asyncio.gather(*waiting)
+
+
+@clause("wait_closed.again")
+async def test_again(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    await expect_end(wire)
+    await writer.wait_closed()
+    await writer.wait_closed()
+
+
+@clause("wait_closed.cancelled.leaves-others")
+async def test_cancelled_leaves_others(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    cancelled, other = trial.start(writer.wait_closed()), trial.start(writer.wait_closed())
+    await trial.turns()
+    cancelled.cancel()
+    await trial.turns()
+    ended = "cancelled" if other.cancelled() else "done" if other.done() else "waiting"
+    expect(ended, "waiting", "the other wait_closed()")
+    writer.close()
+    await expect_end(wire)
+    await other
+
+
+@clause("wait_closed.cancelled.later-calls")
+async def test_cancelled_and_later_calls(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    cancelled = trial.start(writer.wait_closed())
+    await trial.turns()
+    cancelled.cancel()
+    await trial.turns()
+    writer.close()
+    await expect_end(wire)
+    for _ in range(2):
+        later = trial.start(writer.wait_closed())
+        await asyncio.wait([later])
+        expect(later.cancelled(), False, "a later wait_closed() cancelled:")
+        await later
+
+
+@clause("wait_closed.after-peer-eof")
+async def test_wait_closed_after_peer_eof(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+    writer.close()
+    await expect_end(wire)
+    await writer.wait_closed()
+
+
+@clause("wait_closed.after-reset.ends", networks=RESETTABLE)
+async def test_after_reset_ends(trial: Trial) -> None:
+    connection = await trial.connect()
+    writer = connection.writer
+    before = trial.start(writer.wait_closed())
+    await lost(connection)
+    writer.close()
+    after = trial.start(writer.wait_closed())
+    await asyncio.wait([before, after])
+
+
+@clause("wait_closed.after-reset.raises", networks=RESETTABLE)
+async def test_after_reset_raises(trial: Trial) -> None:
+    connection = await trial.connect()
+    await lost(connection)
+    connection.writer.close()
+    await expect_error(LOST, connection.writer.wait_closed())
+
+
+@clause("wait_closed.after-reset.own-exception", networks=RESETTABLE)
+async def test_own_exception(trial: Trial) -> None:
+    connection = await trial.connect()
+    await lost(connection)
+    writer = connection.writer
+    writer.close()
+    one, two = await asyncio.gather(
+        writer.wait_closed(), writer.wait_closed(), return_exceptions=True
+    )
+    expect_that(
+        one is None or one is not two,
+        "an exception for each wait_closed()",
+        f"one {type(one).__name__} raised by both",
+    )
+
+
+@clause("wait_closed.after-reset.leaves-traceback", networks=RESETTABLE)
+async def test_leaves_traceback(trial: Trial) -> None:
+    connection = await trial.connect()
+    error = await lost(connection)
+    before = [each.name for each in traceback.extract_tb(error.__traceback__)]
+    connection.writer.close()
+    with suppress(ConnectionError):
+        await connection.writer.wait_closed()
+    after = [each.name for each in traceback.extract_tb(error.__traceback__)]
+    expect(after, before, "functions in the read's traceback")
