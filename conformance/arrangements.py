@@ -6,15 +6,16 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol, cast
+from typing import Any
 from unittest import mock
 
-from conformance.expect import expect, expect_error
-from conformance.networks.network import Listener, Network
-from conformance.networks.sockets import SocketNetwork
+from conformance.errors import Deviation
+from conformance.expect import expect, expect_error, shown
+from conformance.networks.network import Listener
+from conformance.networks.sockets import SocketListener, SocketNetwork
 from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
 from conformance.networks.wire import Wire
-from conformance.trial import Connection, Trial
+from conformance.trial import Connection, Served, Trial
 
 NAME = "streams.test"
 """A host name that nothing but `resolving()` knows."""
@@ -36,15 +37,11 @@ DUAL_STACK: tuple[str, ...] = ("tcp",) if _has_ipv6_loopback() else ()
 # Listeners and what they listen on.
 
 
-class _Addressed(Protocol):
-    @property
-    def address(self) -> Any: ...
-
-
 def address_of(listener: Listener) -> Any:
     """Return where `listener` listens: a host and a port, or a path; below TLS, if it is TLS."""
     listener = carrier_of(listener) if isinstance(listener, TlsListener) else listener
-    return cast(_Addressed, listener).address
+    assert isinstance(listener, SocketListener)
+    return listener.address
 
 
 def carrier_of(listener: Listener) -> Listener:
@@ -53,16 +50,12 @@ def carrier_of(listener: Listener) -> Listener:
     return listener.carrier
 
 
-def below_tls(trial: Trial) -> Network:
-    """Return the network below the TLS of the trial's."""
-    assert isinstance(trial.network, TlsNetwork)
-    return trial.network.carrier
-
-
-def kernel(trial: Trial) -> SocketNetwork:
-    """Return the trial's network, which is one of the kernel's."""
-    assert isinstance(trial.network, SocketNetwork)
-    return trial.network
+def carrier(trial: Trial) -> SocketNetwork:
+    """Return the trial's network, or the one below its TLS: far ends that are plain sockets."""
+    network = trial.network
+    network = network.carrier if isinstance(network, TlsNetwork) else network
+    assert isinstance(network, SocketNetwork)
+    return network
 
 
 @contextlib.asynccontextmanager
@@ -268,3 +261,21 @@ async def expect_talk(connection: Connection) -> None:
     expect(await wire.receive(23), b"from the implementation")
     await wire.send(b"from the far end")
     expect(await reader.readexactly(16), b"from the far end")
+
+
+async def expect_served(trial: Trial, served: Served, address: Any) -> None:
+    """Expect a connection to `address`, of the Internet, to reach the server's callback."""
+    family = family_of(address[0])
+    async with closing(await carrier(trial).connected(family, address)):
+        _, writer = await served.pairs.get()
+        writer.close()
+
+
+async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
+    """Expect nobody to listen at `address`."""
+    try:
+        wire = await carrier(trial).connected(family, address)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return
+    await wire.close()
+    raise Deviation(f"a connection to {shown(address)} to be refused", "a connection")

@@ -1,0 +1,385 @@
+"""`start_server()`: its arguments but those on TLS."""
+
+import errno
+import socket
+import struct
+from contextlib import ExitStack, closing, suppress
+
+from conformance.arrangements import (
+    DUAL_STACK,
+    address_of,
+    bound,
+    carrier,
+    expect_limit,
+    expect_no_new_socket,
+    expect_not_served,
+    expect_served,
+    expect_talk,
+    free_port,
+    open_sockets,
+)
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_error, expect_raises, expect_that
+from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.trial import Served, Trial
+
+HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation serves on host and port
+
+
+@clause("serving.accepts-clients", networks=HOSTS, roles=SERVER)
+async def test_accepts_clients(trial: Trial) -> None:
+    await expect_talk(await trial.connect())
+
+
+@clause("serving.several-servers", networks=HOSTS, roles=SERVER)
+async def test_several_servers(trial: Trial) -> None:
+    first, second = await trial.serve(), await trial.serve()
+    connections = [await trial.accept(each) for each in (second, first, second)]
+    for number, (reader, _, wire) in enumerate(connections):
+        await wire.send(b"%d" % number)
+        expect(await reader.readexactly(1), b"%d" % number)
+
+
+@clause("serving.arguments.positional-or-keyword", networks=INTERNET, roles=SERVER)
+async def test_arguments_in_order(trial: Trial) -> None:
+    served = Served()
+    port = 0
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.1", port)) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+@clause("serving.arguments.positional-or-keyword", networks=INTERNET, roles=SERVER)
+async def test_arguments_by_name(trial: Trial) -> None:
+    served = Served()
+    starting = trial.streams.start_server(
+        port=0, host="127.0.0.1", client_connected_cb=served.accepted
+    )
+    with closing(await starting) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+@clause("serving.options.keyword-only", networks=INTERNET, roles=SERVER)
+async def test_options_keyword_only(trial: Trial) -> None:
+    with expect_raises(TypeError):
+        server = await trial.streams.start_server(Served().accepted, "127.0.0.1", 0, 1024)
+        server.close()
+
+
+@clause("serving.limit.default", networks=HOSTS, roles=SERVER)
+async def test_limit_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(), 64 * 1024)
+
+
+@clause("serving.limit.given", networks=HOSTS, roles=SERVER)
+async def test_limit_given(trial: Trial) -> None:
+    served = await trial.serve(limit=100)
+    for _ in range(2):
+        await expect_limit(trial, await trial.accept(served), 100)
+
+
+@clause("serving.limit.given", networks=HOSTS, roles=SERVER)
+async def test_limit_above_the_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(limit=100_000), 100_000)
+
+
+@clause("serving.limit.not-positive", networks=INTERNET, roles=SERVER)
+async def test_limit_not_positive(trial: Trial) -> None:
+    for limit in (0, -1):
+        with expect_raises(ValueError):
+            await trial.serve(limit=limit)
+
+
+# Hosts and ports.
+
+
+@clause("serving.host.string", networks=("tcp",), roles=SERVER)
+async def test_host_string(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.2", 0)) as server:
+        expect(len(server.sockets), 1, "number of listening sockets:")
+        host, port = server.sockets[0].getsockname()
+        expect(host, "127.0.0.2", "the host of the listening socket:")
+        await expect_served(trial, served, (host, port))
+        await expect_not_served(trial, socket.AF_INET, ("127.0.0.3", port))
+
+
+@clause("serving.host.name", networks=INTERNET, roles=SERVER)
+async def test_host_name(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "localhost", 0)) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+@clause("serving.host.sequence", networks=("tcp",), roles=SERVER)
+async def test_host_sequence(trial: Trial) -> None:
+    for hosts in (["127.0.0.2", "127.0.0.3"], ("127.0.0.2", "127.0.0.3")):
+        served = Served()
+        with closing(await trial.streams.start_server(served.accepted, hosts, 0)) as server:
+            addresses = [sock.getsockname() for sock in server.sockets]
+            expect(sorted(host for host, _ in addresses), list(hosts), "listening on")
+            for address in addresses:
+                await expect_served(trial, served, address)
+
+
+@clause("serving.host.sequence", networks=("tcp",), roles=SERVER)
+async def test_host_sequence_with_one_port(trial: Trial) -> None:
+    hosts = ["127.0.0.2", "127.0.0.3"]
+    with bound(*hosts) as (port, _):
+        pass
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, hosts, port)):
+        for host in hosts:
+            await expect_served(trial, served, (host, port))
+
+
+@clause("serving.host.none-or-empty", networks=("tcp",), roles=SERVER)
+async def test_all_interfaces(trial: Trial) -> None:
+    for host in (None, ""):
+        served = Served()
+        with closing(await trial.streams.start_server(served.accepted, host, 0)) as server:
+            port = next(
+                sock.getsockname()[1] for sock in server.sockets if sock.family == socket.AF_INET
+            )
+            for interface in ("127.0.0.1", "127.0.0.2"):
+                await expect_served(trial, served, (interface, port))
+
+
+@clause("serving.host.none-or-empty", networks=DUAL_STACK, roles=SERVER)
+async def test_all_interfaces_of_both_families(trial: Trial) -> None:
+    for host in (None, ""):
+        served = Served()
+        with closing(await trial.streams.start_server(served.accepted, host, 0)) as server:
+            ports = {sock.family: sock.getsockname()[1] for sock in server.sockets}
+            expect(set(ports), {socket.AF_INET, socket.AF_INET6}, "families:")
+            await expect_served(trial, served, ("127.0.0.1", ports[socket.AF_INET]))
+            await expect_served(trial, served, ("::1", ports[socket.AF_INET6]))
+
+
+@clause("serving.port.given", networks=("tcp",), roles=SERVER)
+async def test_port_given(trial: Trial) -> None:
+    served = Served()
+    port = free_port("127.0.0.2")
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.2", port)):
+        await expect_served(trial, served, ("127.0.0.2", port))
+
+
+@clause("serving.port.given", networks=("memory",), roles=SERVER)
+async def test_port_given_that_nobody_else_can_have(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.1", 8888)):
+        await expect_served(trial, served, ("127.0.0.1", 8888))
+
+
+@clause("serving.port.zero-or-none", networks=INTERNET, roles=SERVER)
+async def test_port_zero(trial: Trial) -> None:
+    with ExitStack() as stack:
+        addresses = []
+        for _ in range(2):
+            served = Served()
+            server = await trial.streams.start_server(served.accepted, "127.0.0.1", port=0)
+            stack.enter_context(closing(server))
+            addresses.append(server.sockets[0].getsockname())
+            await expect_served(trial, served, addresses[-1])
+        expect_that(addresses[0] != addresses[1], "different ports", addresses)
+
+
+@clause("serving.port.zero-or-none", networks=INTERNET, roles=SERVER)
+async def test_port_none(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.1", None)) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+@clause("serving.port.zero-or-none", networks=INTERNET, roles=SERVER)
+async def test_port_left_out(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "127.0.0.1")) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+@clause("serving.port.random-for-each-interface", networks=("tcp",), roles=SERVER)
+async def test_port_random_for_each_interface(trial: Trial) -> None:
+    seen = []
+    for _ in range(4):  # the kernel may choose the same number twice, but not four times over
+        starting = trial.streams.start_server(Served().accepted, ["127.0.0.2", "127.0.0.3"], 0)
+        with closing(await starting) as server:
+            seen.append([sock.getsockname()[1] for sock in server.sockets])
+    expect_that(any(a != b for a, b in seen), "different ports on different interfaces", seen)
+
+
+@clause("serving.port.in-use", networks=INTERNET, roles=SERVER)
+async def test_port_in_use(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    error = await expect_error(OSError, trial.streams.start_server(Served().accepted, host, port))
+    expect(error.errno, errno.EADDRINUSE, "errno")
+
+
+@clause("serving.failed.nothing-left-listening", networks=("tcp",), roles=SERVER)
+async def test_nothing_left_listening(trial: Trial) -> None:
+    hosts = ["127.0.0.2", "127.0.0.3"]
+    with bound(*hosts) as (port, (free, taken)):
+        free.close()
+        taken.listen()
+        before = open_sockets()
+        await expect_error(OSError, trial.streams.start_server(Served().accepted, hosts, port))
+        await trial.turns()
+        await expect_not_served(trial, socket.AF_INET, ("127.0.0.2", port))
+        await expect_no_new_socket(trial, before)
+
+
+@clause("serving.family", networks=DUAL_STACK, roles=SERVER)
+async def test_family(trial: Trial) -> None:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        starting = trial.streams.start_server(Served().accepted, None, 0, family=family)
+        with closing(await starting) as server:
+            expect({sock.family for sock in server.sockets}, {family}, "families:")
+
+
+@clause("serving.flags", networks=("tcp",), roles=SERVER)
+async def test_flags_without_passive(trial: Trial) -> None:
+    starting = trial.streams.start_server(
+        Served().accepted, None, 0, flags=0, family=socket.AF_INET
+    )
+    with closing(await starting) as server:
+        expect([sock.getsockname()[0] for sock in server.sockets], ["127.0.0.1"], "listening on")
+
+
+@clause("serving.flags", networks=INTERNET, roles=SERVER)
+async def test_flags_that_exclude_the_host(trial: Trial) -> None:
+    await expect_error(
+        socket.gaierror,
+        trial.streams.start_server(
+            Served().accepted, "localhost", 0, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        ),
+    )
+
+
+# Sockets.
+
+
+@clause("serving.sock.is-used", networks=("tcp",), roles=SERVER)
+async def test_bound_sock_is_used(trial: Trial) -> None:
+    served = Served()
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    address = sock.getsockname()
+    with closing(await trial.streams.start_server(served.accepted, sock=sock)):
+        await expect_served(trial, served, address)
+
+
+@clause("serving.sock.is-used", networks=("tcp",), roles=SERVER)
+async def test_listening_sock_is_used(trial: Trial) -> None:
+    served = Served()
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    address = sock.getsockname()
+    async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)):
+        with closing(await trial.streams.start_server(served.accepted, sock=sock)):
+            _, writer = await served.pairs.get()  # who was there before the server
+            writer.close()
+            await expect_served(trial, served, address)
+
+
+@clause("serving.sock.closed-with-the-server", networks=("tcp",), roles=SERVER)
+async def test_sock_closed_with_the_server(trial: Trial) -> None:
+    before = open_sockets()
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    address = sock.getsockname()
+    server = await trial.streams.start_server(Served().accepted, sock=sock)
+    server.close()
+    await trial.turns()
+    await expect_not_served(trial, socket.AF_INET, address)
+    expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+    await expect_no_new_socket(trial, before)
+
+
+@clause("serving.sock.excludes-an-address", networks=("tcp",), roles=SERVER)
+async def test_sock_excludes_an_address(trial: Trial) -> None:
+    with bound("127.0.0.1") as (_, (sock,)):
+        for address in ({"host": "127.0.0.1"}, {"port": 0}, {"host": "127.0.0.1", "port": 0}):
+            await expect_error(
+                ValueError, trial.streams.start_server(Served().accepted, sock=sock, **address)
+            )
+
+
+@clause("serving.sock.stream-only", networks=("tcp",), roles=SERVER)
+async def test_sock_stream_only(trial: Trial) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        await expect_error(ValueError, trial.streams.start_server(Served().accepted, sock=sock))
+
+
+@clause("serving.backlog.given", networks=("tcp",), roles=SERVER)
+async def test_backlog_given(trial: Trial) -> None:
+    served = await trial.serve(backlog=7)
+    expect(backlog(served), 7, "backlog")
+
+
+@clause("serving.backlog.default", networks=("tcp",), roles=SERVER)
+async def test_backlog_default(trial: Trial) -> None:
+    expect(backlog(await trial.serve()), 100, "backlog")
+
+
+def backlog(served: Served) -> int:
+    """Return what listen() was called with, as Linux tells it of a listening TCP socket."""
+    info = served.server.sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    assert isinstance(info, bytes)
+    waiting_at_most: int
+    (waiting_at_most,) = struct.unpack_from("I", info, 28)  # tcpi_sacked
+    return waiting_at_most
+
+
+@clause("serving.reuse-address.default", networks=("tcp",), roles=SERVER)
+async def test_reuse_address_default(trial: Trial) -> None:
+    (sock,) = (await trial.serve()).server.sockets
+    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    expect(bool(seen), True, "SO_REUSEADDR set:")
+
+
+@clause("serving.reuse-address.false", networks=("tcp",), roles=SERVER)
+async def test_reuse_address_false(trial: Trial) -> None:
+    (sock,) = (await trial.serve(reuse_address=False)).server.sockets
+    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    expect(bool(seen), False, "SO_REUSEADDR set:")
+
+
+@clause("serving.reuse-port", networks=("tcp",), roles=SERVER)
+async def test_reuse_port(trial: Trial) -> None:
+    first = await trial.serve(reuse_port=True)
+    host, port = first.server.sockets[0].getsockname()
+    served = Served()
+    starting = trial.streams.start_server(served.accepted, host, port, reuse_port=True)
+    with closing(await starting):
+        first.server.close()
+        await trial.turns()
+        await expect_served(trial, served, (host, port))
+
+
+@clause("serving.keep-alive", networks=("tcp",), roles=SERVER)
+async def test_keep_alive(trial: Trial) -> None:
+    _, writer, _ = await trial.connect(keep_alive=True)
+    sock = writer.get_extra_info("socket")
+    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    expect(bool(seen), True, "SO_KEEPALIVE set:")
+
+
+@clause("serving.nodelay", networks=("tcp",), roles=SERVER)
+async def test_nodelay(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    sock = writer.get_extra_info("socket")
+    seen = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    expect(bool(seen), True, "TCP_NODELAY set:")
+
+
+@clause("serving.start-serving.false", networks=INTERNET, roles=SERVER)
+async def test_start_serving_false(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    with suppress(ConnectionRefusedError):  # whether it is refused or waits is the server's choice
+        await trial.dial(served.server)
+    await trial.turns()
+    expect(served.pairs.qsize(), 0, "clients before the server was started:")
+    await served.server.start_serving()
+    await trial.accept(served)

@@ -1,0 +1,91 @@
+"""`start_server()`: its arguments on TLS."""
+
+import ssl
+
+from conformance.arrangements import carrier, expect_talk
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_error, expect_raises
+from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
+from conformance.trial import Served, Trial
+
+
+@clause("serving.ssl.none", networks=INTERNET, roles=SERVER)
+async def test_ssl_none(trial: Trial) -> None:
+    _, writer, wire = await trial.connect(ssl=None)
+    writer.write(b"plain")
+    expect(await wire.receive(5), b"plain")
+
+
+@clause("serving.ssl.context", networks=TLS, roles=SERVER)
+async def test_ssl_context(trial: Trial) -> None:
+    # Of several contexts that would serve, only the one given speaks this protocol.
+    ours, theirs = server_context(), client_context()
+    ours.set_alpn_protocols(["streams/2"])
+    theirs.set_alpn_protocols(["streams/1", "streams/2"])
+    served = await trial.serve(ssl=ours)
+    async with closing_wire(await carrier(trial).dial(served.server)) as below:
+        wire = TlsWire(below, theirs, server_side=False, server_hostname=HOST_NAME)
+        await wire.handshake()
+        expect(wire.tls.selected_alpn_protocol(), "streams/2", "protocol agreed on:")
+
+
+@clause("serving.ssl.context", networks=TLS, roles=SERVER)
+async def test_ssl_context_serves_everyone(trial: Trial) -> None:
+    served = await trial.serve(ssl=server_context())
+    for _ in range(2):
+        await expect_talk(await trial.accept(served))
+
+
+@clause("serving.ssl.no-context", networks=INTERNET, roles=SERVER)
+async def test_ssl_no_context(trial: Trial) -> None:
+    with expect_raises(TypeError):
+        await trial.serve(ssl=True)
+
+
+@clause("serving.ssl.failed-handshake-harms-nobody", networks=TLS, roles=SERVER)
+async def test_failed_handshake_harms_nobody(trial: Trial) -> None:
+    served = await trial.serve()
+    async with closing_wire(await carrier(trial).dial(served.server)) as scanner:
+        await scanner.send(b"GET / HTTP/1.0\r\n\r\n")
+        await scanner.receive_to_end()  # a hang where it is left connected
+        expect(served.pairs.qsize(), 0, "clients after a failed handshake:")
+        await expect_talk(await trial.accept(served))
+
+
+@clause("serving.ssl.failed-handshake-harms-nobody", networks=TLS, roles=SERVER)
+async def test_client_that_trusts_nobody_harms_nobody(trial: Trial) -> None:
+    served = await trial.serve()
+    async with closing_wire(await carrier(trial).dial(served.server)) as below:
+        distrustful = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # In TLS 1.3 the client's refusal comes after the server's part is done.
+        distrustful.maximum_version = ssl.TLSVersion.TLSv1_2
+        wire = TlsWire(below, distrustful, server_side=False, server_hostname=HOST_NAME)
+        await expect_error(ssl.SSLError, wire.handshake())
+        await below.receive_to_end()
+        expect(served.pairs.qsize(), 0, "clients after a failed handshake:")
+        await expect_talk(await trial.accept(served))
+
+
+@clause("serving.ssl.handshake-timeout", networks=TLS, roles=SERVER)
+async def test_handshake_timeout(trial: Trial) -> None:
+    served: Served = await trial.serve(ssl_handshake_timeout=0.05)
+    async with closing_wire(await carrier(trial).dial(served.server)) as silent:
+        await silent.receive_to_end()  # a hang where the time-out has no effect
+        expect(served.pairs.qsize(), 0, "clients without a handshake:")
+
+
+@clause("serving.ssl.shutdown-timeout", networks=TLS, roles=SERVER)
+async def test_shutdown_timeout(trial: Trial) -> None:
+    _, writer, wire = await trial.connect(ssl_shutdown_timeout=0.05)
+    assert isinstance(wire, TlsWire)
+    writer.close()
+    await wire.carrier.receive_to_end()  # not answered; a hang where the time-out has no effect
+
+
+@clause("serving.ssl.timeouts.without-ssl", networks=INTERNET, roles=SERVER)
+async def test_timeouts_without_ssl(trial: Trial) -> None:
+    with expect_raises(ValueError):
+        await trial.serve(ssl_handshake_timeout=5.0)
+    with expect_raises(ValueError):
+        await trial.serve(ssl_shutdown_timeout=5.0)
