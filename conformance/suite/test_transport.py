@@ -1,0 +1,252 @@
+"""`StreamWriter.transport` and `StreamWriter.get_extra_info()`."""
+
+import asyncio
+import socket
+import ssl
+
+from conformance.expect import expect, expect_raises, expect_that
+from conformance.marks import CLIENT, EVERY, PLAIN, SERVER, TLS, clause
+from conformance.networks.tls import HOST_NAME, client_context, server_context
+from conformance.payload import KIB, fill
+from conformance.trial import Trial
+
+WITH_ADDRESSES = tuple(name for name in EVERY if name != "unix")
+
+METHODS = {
+    "BaseTransport": ("close", "is_closing", "get_extra_info", "set_protocol", "get_protocol"),
+    "ReadTransport": ("is_reading", "pause_reading", "resume_reading"),
+    "WriteTransport": (
+        *("abort", "can_write_eof", "write_eof", "write", "writelines"),
+        *("get_write_buffer_size", "get_write_buffer_limits", "set_write_buffer_limits"),
+    ),
+}
+
+TLS_NAMES = ("ssl_object", "sslcontext", "cipher", "peercert", "compression")
+
+
+@clause("transport.is-a-transport")
+async def test_is_a_transport(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    for kind, methods in METHODS.items():
+        missing = [each for each in methods if not callable(getattr(writer.transport, each, None))]
+        expect(missing, [], f"methods of a {kind} missing:")
+
+
+@clause("transport.same-state")
+async def test_same_state(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    expect(writer.transport.is_closing(), False, "transport.is_closing()")
+    writer.close()
+    expect(writer.transport.is_closing(), True, "transport.is_closing() after close():")
+
+
+@clause("transport.close")
+async def test_close(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(b"the last words")
+    writer.transport.close()
+    expect(writer.is_closing(), True, "is_closing()")
+    expect(await wire.receive_rest(), b"the last words", "bytes:")
+    await wire.close()
+    await writer.wait_closed()
+
+
+@clause("transport.abort.at-once", roles=CLIENT)
+async def test_abort(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    await wire.settle()
+    writer.transport.abort()
+    # Nothing is read before the abort has done its work: no byte more may leave.
+    await writer.wait_closed()
+    received, _ = await wire.receive_to_end()
+    expect_that(len(received) < len(data), "less than all bytes on the wire", "all of them")
+
+
+@clause("transport.abort.is_closing")
+async def test_abort_is_closing(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.transport.abort()
+    expect(writer.is_closing(), True, "is_closing() after abort():")
+
+
+@clause("transport.abort.wait_closed")
+async def test_abort_wait_closed(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    before = trial.start(writer.wait_closed())
+    await trial.turns()
+    writer.transport.abort()
+    await before
+    await writer.wait_closed()
+
+
+@clause("transport.abort.wait_closed")
+async def test_close_after_abort(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.transport.abort()
+    writer.close()
+    await writer.wait_closed()
+
+
+@clause("transport.abort.ends-reads")
+async def test_abort_ends_reads(trial: Trial) -> None:
+    reader, writer, _ = await trial.connect()
+    reading = trial.start(reader.read(100))
+    await trial.turns()
+    writer.transport.abort()
+    expect(await reading, b"", "read(100)")
+
+
+@clause("transport.buffer-size", networks=PLAIN, roles=CLIENT)
+async def test_buffer_size(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    expect(writer.transport.get_write_buffer_size(), 0, "size at first:")
+    data = await fill(trial, writer)
+    await wire.settle()
+    size = writer.transport.get_write_buffer_size()
+    expect_that(0 < size <= len(data), f"a size from 1 to {len(data)}", str(size))
+    await wire.receive(len(data))
+    expect(writer.transport.get_write_buffer_size(), 0, "size when all is sent:")
+
+
+@clause("transport.limits.default", networks=PLAIN)
+async def test_default_limits(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    _, high = writer.transport.get_write_buffer_limits()
+    expect(high, 64 * KIB, "the high water mark")
+
+
+@clause("transport.limits.set")
+async def test_set_limits(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.transport.set_write_buffer_limits(high=3000, low=1000)
+    expect(writer.transport.get_write_buffer_limits(), (1000, 3000))
+    writer.transport.set_write_buffer_limits(high=2000, low=2000)
+    expect(writer.transport.get_write_buffer_limits(), (2000, 2000))
+
+
+@clause("transport.limits.high-alone")
+async def test_high_alone(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.transport.set_write_buffer_limits(high=1000)
+    low, high = writer.transport.get_write_buffer_limits()
+    expect(high, 1000, "the high water mark")
+    expect_that(0 <= low <= 1000, "a low water mark from 0 to 1000", str(low))
+    writer.transport.set_write_buffer_limits(high=0)
+    expect(writer.transport.get_write_buffer_limits(), (0, 0))
+
+
+@clause("transport.limits.refused")
+async def test_limits_refused(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    before = writer.transport.get_write_buffer_limits()
+    for high, low in ((1000, 2000), (-1, None), (1000, -1)):
+        with expect_raises(ValueError):
+            writer.transport.set_write_buffer_limits(high=high, low=low)
+        expect(writer.transport.get_write_buffer_limits(), before, "marks afterwards:")
+
+
+@clause("get_extra_info.socket", networks=WITH_ADDRESSES)
+async def test_socket(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    sock = writer.get_extra_info("socket")
+    expect(sock.type, socket.SOCK_STREAM, "type")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    kept = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    expect(bool(kept), True, "SO_KEEPALIVE after it was set:")
+
+
+@clause("get_extra_info.peername")
+async def test_peername(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    sock = writer.get_extra_info("socket")
+    expect(writer.get_extra_info("peername"), sock.getpeername())
+
+
+@clause("get_extra_info.sockname")
+async def test_sockname(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    sock = writer.get_extra_info("socket")
+    expect(writer.get_extra_info("sockname"), sock.getsockname())
+
+
+@clause("get_extra_info.sockname", roles=SERVER)
+async def test_sockname_of_a_server(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, _ = await trial.accept(served)
+    listening = served.server.sockets[0].getsockname()
+    expect(writer.get_extra_info("sockname"), listening)
+
+
+@clause("get_extra_info.default")
+async def test_default(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    expect(writer.get_extra_info("no such name"), None)
+    marker = object()
+    expect(writer.get_extra_info("no such name", marker) is marker, True, "the default returned:")
+    expect(writer.get_extra_info("no such name", default=7), 7)
+
+
+@clause("get_extra_info.plain-has-no-tls", networks=PLAIN)
+async def test_plain_has_no_tls(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    for name in TLS_NAMES:
+        expect(writer.get_extra_info(name, "the default"), "the default", name)
+
+
+@clause("get_extra_info.ssl_object", networks=TLS)
+async def test_ssl_object(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    found = writer.get_extra_info("ssl_object")
+    known = isinstance(found, ssl.SSLObject | ssl.SSLSocket)
+    expect_that(known, "an SSLObject or SSLSocket", found)
+    expect(found.server_side, trial.role == "server", "server_side")
+
+
+@clause("get_extra_info.sslcontext", networks=TLS)
+async def test_sslcontext(trial: Trial) -> None:
+    context = client_context() if trial.role == "client" else server_context()
+    _, writer, _ = await trial.connect(ssl=context)
+    found = writer.get_extra_info("sslcontext")
+    expect_that(found is context, "the context that was passed", found)
+
+
+@clause("get_extra_info.cipher", networks=TLS)
+async def test_cipher(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    expect(writer.get_extra_info("cipher"), writer.get_extra_info("ssl_object").cipher())
+
+
+@clause("get_extra_info.peercert", networks=TLS, roles=CLIENT)
+async def test_peercert(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    certificate = writer.get_extra_info("peercert")
+    expect(certificate.get("subjectAltName"), (("DNS", HOST_NAME),), "subjectAltName")
+
+
+@clause("get_extra_info.compression", networks=TLS)
+async def test_compression(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    # No TLS library compresses today, so that the default would be no proof.
+    expect(writer.get_extra_info("compression", "the default"), None)
+
+
+@clause("repr.names-the-class")
+async def test_repr(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+
+    def expect_names(state: str) -> None:
+        for each in (reader, writer):
+            name = type(each).__name__
+            expect_that(name in repr(each), f"a repr with {name} {state}", repr(each))
+
+    expect_names("while open")
+    await wire.send(b"unread")
+    await wire.send_eof()
+    await wire.settle()
+    expect_names("at the end of the stream")
+    writer.close()
+    expect_names("while closing")
+    writer.transport.abort()
+    await asyncio.wait([trial.start(writer.wait_closed())])
+    expect_names("when closed")
