@@ -1,8 +1,13 @@
 """`StreamReader.readexactly()`."""
 
+from asyncio import CancelledError
+from contextlib import suppress
+
 from conformance.expect import expect, expect_error
 from conformance.marks import clause
 from conformance.trial import Trial
+
+LIMIT = 64  # bytes
 
 
 @clause("readexactly.returns-n-bytes")
@@ -13,8 +18,8 @@ async def test_returns_n_bytes(trial: Trial) -> None:
     expect(await reader.readexactly(2), b"ef")
 
 
-@clause("readexactly.returns-n-bytes")
-async def test_waits_for_all_of_them(trial: Trial) -> None:
+@clause("readexactly.waits-for-n-bytes")
+async def test_waits_for_n_bytes(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"abc")
     reading = trial.start(reader.readexactly(4))
@@ -24,6 +29,90 @@ async def test_waits_for_all_of_them(trial: Trial) -> None:
     expect(await reading, b"abcd")
 
 
+@clause("readexactly.any-split")
+async def test_any_split(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    data = b"abcdef"
+    for cut in range(1, len(data)):
+        reading = trial.start(reader.readexactly(4))
+        await wire.send(data[:cut])
+        await wire.arrived()
+        await trial.turns(5)
+        await wire.send(data[cut:])
+        expect([await reading, await reader.readexactly(2)], [b"abcd", b"ef"])
+
+
+@clause("readexactly.zero")
+async def test_zero(trial: Trial) -> None:
+    # A wait here would never end: the wire sends nothing.
+    reader, _, wire = await trial.connect()
+    expect(await reader.readexactly(0), b"")
+    await wire.send(b"abc")
+    await wire.settle()
+    expect(await reader.readexactly(0), b"")
+    await wire.send_eof()
+    expect(await reader.readexactly(3), b"abc")
+    expect(await reader.readexactly(0), b"")
+
+
+@clause("readexactly.negative")
+async def test_negative(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.settle()
+    for n in (-1, -3):
+        await expect_error(ValueError, reader.readexactly(n))
+    expect(await reader.readexactly(3), b"abc")
+
+
+@clause("readexactly.more-than-limit")
+async def test_more_than_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = bytes(range(256))
+    for n in (LIMIT + 1, 2 * LIMIT, 2 * LIMIT + 1, 4 * LIMIT):
+        reading = trial.start(reader.readexactly(n))
+        await wire.send(data[:n])
+        expect(await reading, data[:n])
+
+
+@clause("readexactly.held-back-peer")
+async def test_held_back_peer(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = bytes(range(256)) * 40
+    sending = trial.start(wire.send(data))
+    await trial.turns()
+    expect(await reader.readexactly(len(data) - 2), data[:-2])
+    await sending
+    expect(await reader.readexactly(2), data[-2:])
+
+
+@clause("readexactly.eof.raises")
+async def test_eof_raises(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
+
+
+@clause("readexactly.eof.raises")
+async def test_eof_while_it_waits(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.readexactly(4))
+    await wire.send(b"abc")
+    await wire.settle()
+    await wire.send_eof()
+    await expect_error(trial.streams.IncompleteReadError, reading)
+
+
+@clause("readexactly.eof.after-n-bytes")
+async def test_eof_after_n_bytes(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    await wire.settle()
+    expect(await reader.readexactly(3), b"abc")
+
+
 @clause("readexactly.eof.partial")
 async def test_partial(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
@@ -31,3 +120,97 @@ async def test_partial(trial: Trial) -> None:
     await wire.send_eof()
     error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
     expect(error.partial, b"abc", "partial")
+
+
+@clause("readexactly.eof.partial")
+async def test_partial_of_more_than_the_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = bytes(range(256)) * 4
+    reading = trial.start(reader.readexactly(len(data) + 1))
+    await wire.send(data)
+    await wire.send_eof()
+    error = await expect_error(trial.streams.IncompleteReadError, reading)
+    expect(error.partial, data, "partial")
+
+
+@clause("readexactly.eof.partial-is-empty")
+async def test_partial_is_empty(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abcd")
+    await wire.send_eof()
+    await reader.readexactly(4)
+    error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
+    expect(error.partial, b"", "partial")
+
+
+@clause("readexactly.eof.partial-is-bytes")
+async def test_partial_is_bytes(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    for _ in range(2):  # with something in it, and empty
+        error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
+        expect(type(error.partial), bytes, "type of partial")
+
+
+@clause("readexactly.eof.expected")
+async def test_expected(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    for n in (4, 1000):
+        error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(n))
+        expect(error.expected, n, "expected")
+
+
+@clause("readexactly.eof.partial-is-consumed")
+async def test_partial_is_consumed(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
+    expect(await reader.read(), b"")
+
+
+@clause("readexactly.n-by-keyword")
+async def test_n_by_keyword(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    expect(await reader.readexactly(n=3), b"abc")
+
+
+@clause("readexactly.returns-bytes")
+async def test_returns_bytes(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    for n in (0, 1, 2):
+        expect(type(await reader.readexactly(n)), bytes)
+
+
+@clause("readexactly.cancelled-loses-nothing")
+async def test_cancelled(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    for piece in (b"ab", b"cd", b"ef"):
+        reading = trial.start(reader.readexactly(8))
+        await wire.send(piece)
+        await wire.settle()
+        reading.cancel()
+        await expect_error(CancelledError, reading)
+    await wire.send(b"gh")
+    expect(await reader.readexactly(8), b"abcdefgh")
+
+
+@clause("readexactly.cancelled-loses-nothing")
+async def test_cancelled_while_its_bytes_arrive(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    got = b""
+    for turns in range(10):  # cancelled somewhere between their arrival and its return
+        reading = trial.start(reader.readexactly(3))
+        await trial.turns(2)
+        await wire.send(b"abc")
+        await trial.turns(turns)
+        reading.cancel()
+        with suppress(CancelledError):
+            got += await reading
+    got += await reader.readexactly(30 - len(got))
+    expect(got, b"abc" * 10)

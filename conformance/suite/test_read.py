@@ -1,0 +1,253 @@
+"""`StreamReader.read()`."""
+
+from asyncio import CancelledError
+from contextlib import suppress
+
+from conformance.expect import expect, expect_error, expect_that
+from conformance.marks import clause
+from conformance.trial import Trial
+
+LIMIT = 64  # bytes; what is sent beyond a multiple of it is held back until it is read
+
+
+async def read_to_end(trial: Trial, **n: int) -> None:
+    """Check that `read(**n)` gives the whole of a stream that ends while it waits."""
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(**n))
+    await wire.send(b"abc")
+    await wire.settle()
+    await wire.send(b"def")
+    await wire.send_eof()
+    expect(await reading, b"abcdef")
+
+
+@clause("read.all.n-omitted")
+async def test_all_with_n_omitted(trial: Trial) -> None:
+    await read_to_end(trial)
+
+
+@clause("read.all.n-minus-one")
+async def test_all_with_n_minus_one(trial: Trial) -> None:
+    await read_to_end(trial, n=-1)
+
+
+@clause("read.all.waits-for-eof")
+async def test_all_waits_for_eof(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.settle()
+    reading = trial.start(reader.read())
+    await wire.send(b"def")
+    await wire.settle()
+    expect(reading.done(), False, "read() done before the end:")
+    await wire.send_eof()
+    await reading
+
+
+@clause("read.all.nothing-left")
+async def test_all_of_an_empty_stream(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+
+
+@clause("read.all.nothing-left")
+async def test_all_of_what_was_read_before(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    expect(await reader.readexactly(3), b"abc")
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+
+
+@clause("read.all.more-than-limit")
+async def test_all_of_more_than_the_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = bytes(range(256)) * 40
+    sending = trial.start(wire.send(data))
+    await trial.turns()  # all of it is held back or buffered before the read begins
+    reading = trial.start(reader.read())
+    await sending
+    await wire.send_eof()
+    expect(await reading, data)
+
+
+@clause("read.all.other-negatives")
+async def test_all_with_other_negatives(trial: Trial) -> None:
+    for n in (-2, -65536):
+        await read_to_end(trial, n=n)
+
+
+@clause("read.all.cancelled-loses-nothing")
+async def test_cancelled_read_of_all(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read())
+    for piece in (b"abc", b"def"):
+        await wire.send(piece)
+        await wire.settle()
+    reading.cancel()
+    await expect_error(CancelledError, reading)
+    await wire.send(b"ghi")
+    await wire.send_eof()
+    expect(await reader.read(), b"abcdefghi")
+
+
+@clause("read.zero.returns-nothing")
+async def test_zero_returns_nothing(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    expect(await reader.read(0), b"")
+    await wire.send(b"abc")
+    await wire.settle()
+    expect(await reader.read(0), b"")
+    await wire.send_eof()
+    await reader.read()
+    expect(await reader.read(0), b"")
+
+
+@clause("read.zero.does-not-wait")
+async def test_zero_does_not_wait(trial: Trial) -> None:
+    # A wait here would never end: the wire sends nothing.
+    reader, _, _ = await trial.connect()
+    expect(await reader.read(0), b"")
+
+
+@clause("read.zero.consumes-nothing")
+async def test_zero_consumes_nothing(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.settle()
+    await reader.read(0)
+    expect(await reader.readexactly(3), b"abc")
+
+
+@clause("read.n.at-most-n")
+async def test_at_most_n(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abcdef")
+    await wire.settle()
+    for n in (1, 2):
+        data = await reader.read(n)
+        expect_that(len(data) <= n, f"at most {n} bytes from read({n})", data)
+
+
+@clause("read.n.does-not-wait-for-n")
+async def test_does_not_wait_for_n(trial: Trial) -> None:
+    # A wait for more would never end: the wire sends nothing more.
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(100))
+    await wire.send(b"a")
+    expect(await reading, b"a")
+    await wire.send(b"b")
+    await wire.settle()
+    expect(await reader.read(100), b"b")
+
+
+@clause("read.n.waits-for-a-byte")
+async def test_waits_for_a_byte(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(3))
+    await wire.settle()
+    expect(reading.done(), False, "read(3) done before anything was sent:")
+    await wire.send(b"abc")
+    expect_that(bool(await reading), "at least one byte", b"")
+
+
+@clause("read.n.every-byte-in-order")
+async def test_every_byte_in_order(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    data = bytes(range(256)) * 4
+    got = b""
+    for start, size in zip(range(0, len(data), 128), (1, 2, 3, 7, 64, 128, 129, 1000), strict=True):
+        await wire.send(data[start : start + 128])
+        while len(got) < start + 128:
+            got += await reader.read(size)
+    expect(got, data)
+
+
+@clause("read.n.data-before-eof")
+async def test_data_before_eof(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abcdef")
+    await wire.send_eof()
+    await wire.settle()
+    got = b""
+    while data := await reader.read(4):
+        got += data
+    expect(got, b"abcdef", "read before b'':")
+
+
+@clause("read.n.empty-at-eof")
+async def test_empty_at_eof(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(3))
+    await wire.settle()
+    await wire.send_eof()
+    expect(await reading, b"")
+
+
+@clause("read.n.larger-than-limit")
+async def test_larger_than_the_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = bytes(range(256)) * 40
+    sending = trial.start(wire.send(data))
+    got = b""
+    while len(got) < len(data):
+        got += await reader.read(100 * LIMIT)
+    await sending
+    expect(got, data)
+
+
+@clause("read.n.cancelled-loses-nothing")
+async def test_cancelled(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(3))
+    await wire.settle()
+    reading.cancel()
+    await expect_error(CancelledError, reading)
+    await wire.send(b"abc")
+    expect(await reader.readexactly(3), b"abc")
+
+
+@clause("read.n.cancelled-loses-nothing")
+async def test_cancelled_while_bytes_arrive(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    got = b""
+    for turns in range(10):  # cancelled somewhere between their arrival and its return
+        reading = trial.start(reader.read(3))
+        await trial.turns(2)
+        await wire.send(b"abc")
+        await trial.turns(turns)
+        reading.cancel()
+        with suppress(CancelledError):
+            got += await reading
+    await wire.send_eof()
+    got += await reader.read()
+    expect(got, b"abc" * 10)
+
+
+@clause("read.n-by-keyword")
+async def test_n_by_keyword(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    expect(await reader.read(n=1), b"a")
+
+
+@clause("read.eof.repeats")
+async def test_eof_repeats(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    await reader.read()
+    for n in (1, -1, 100, -1):
+        expect(await reader.read(n), b"")
+
+
+@clause("read.returns-bytes")
+async def test_returns_bytes(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    got = [await reader.read(0), await reader.read(1)]
+    await wire.send_eof()
+    got += [await reader.read(-1), await reader.read(1), await reader.read()]
+    for data in got:
+        expect(type(data), bytes)
