@@ -1,181 +1,206 @@
 """Bytes received and not yet read.
 
-Plan. Pieces stay the ``bytes`` objects they arrived as, in a deque, with an offset into the first;
-whoever reads gets a slice, a join, or, when the read covers exactly one piece, the piece itself.
-Two exceptions bound the memory:
+Plan. Pieces stay the ``bytes`` objects they arrived as: a first one, `head`, read up to `start`,
+and a queue of more. Whoever reads gets a slice, a join, or, if it takes exactly one piece, the
+piece itself. Two exceptions bound the memory:
 
-* Small pieces that follow one another are gathered in a ``bytearray``, which is always the last
-  piece. It is sealed into ``bytes`` when it is full, when a large piece follows it, and when it is
-  read from; what was sealed is never opened again.
-* Pieces larger than a block are cut into blocks, so that what a half-read first piece still holds
-  is less than one block.
+* Small pieces are gathered in a ``bytearray`` behind the queue. It is sealed into one piece when it
+  is full, when a large piece follows, or when its turn to be read comes.
+* Pieces larger than a block are cut into blocks, so that a head that is almost read holds less than
+  a block in vain.
+
+Positions are counted from the beginning of the head, read or not, so that reading within it moves
+nothing but `start`. The reader does that itself, up to `ready`, to save the call.
 
 Cost. A byte is copied at most twice on the way in (gathered, sealed) and once on the way out, and a
-search goes on where the last search for the same separators stopped. So each operation is linear
-in the bytes that it returns, plus the bytes that arrived since, whatever the pieces were; memory is
-the bytes held plus a constant.
+search goes on where the last one for the same separators ended. So an operation is linear in the
+bytes that it returns and those that arrived since the last, whatever the pieces were; memory is the
+bytes held plus a constant.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import accumulate, chain
 
-SMALL = 4096  # bytes; pieces below this size are gathered
-BLOCK = 256 * 1024  # bytes; the most one piece holds, and as much as a transport receives at once
-TAIL = 64 * 1024  # bytes; a gathered piece is sealed at this size
-WINDOW = 1024  # bytes; a search for several separators starts with this much and doubles it
+SMALL = 4 * 1024  # bytes; smaller pieces are gathered
+FULL = 64 * 1024  # bytes; gathered pieces are sealed at this size
+BLOCK = 256 * 1024  # bytes; what transports receive at once, and the most that a piece holds
+WINDOW = 1024  # bytes; a search for several separators begins with this much and doubles it
+
+Separators = tuple[bytes, ...]
 
 
 class Buffer:
-    """A queue of bytes: fed in pieces of any size, read in others, searched for separators."""
+    """A queue of bytes: fed in pieces of any size, taken in others, searched for separators."""
 
-    __slots__ = ("_pieces", "_searched", "_separators", "_start", "size")
+    __slots__ = (
+        "_gathered",
+        "_more",
+        "_separators",
+        "_shut",
+        "end",
+        "head",
+        "ready",
+        "searched",
+        "start",
+    )
 
     def __init__(self) -> None:
-        """Start empty."""
-        self.size = 0  # bytes held
-        self._pieces: deque[bytes | bytearray] = deque()
-        self._start = 0  # how much of the first piece has been read
-        # No match of these separators ends within the first `_searched` bytes held.
-        self._separators: tuple[bytes, ...] = ()
-        self._searched = 0
+        """Begin empty."""
+        self.head = b""  # empty only if there is nothing behind it
+        self.start = 0
+        self.end = 0  # of everything held
+        self.ready = 0  # the end of the head; 0 while it is shut
+        self._shut = False
+        self._more: deque[bytes] = deque()
+        self._gathered = bytearray()
+        # No match of these separators lies between `start` and `searched`.
+        self._separators: Separators = ()
+        self.searched = 0
 
-    def feed(self, data: bytes) -> None:
-        """Append *data*, which nobody will change."""
-        pieces = self._pieces
+    @property
+    def size(self) -> int:
+        """The bytes held."""
+        return self.end - self.start
+
+    def feed(self, data: bytes) -> int:
+        """Append *data*, which is not empty; return the bytes held."""
         length = len(data)
-        self.size += length
-        if not pieces:
-            if length <= BLOCK:
-                pieces.append(data)
-                return
+        if not self.head and length <= BLOCK:
+            self.head = data
+            self.end = length
+            if not self._shut:
+                self.ready = length
+            return length
+        if length < SMALL and self.head:
+            gathered = self._gathered
+            gathered += data
+            if len(gathered) >= FULL:
+                self._seal()
         else:
-            last = pieces[-1]
-            if length < SMALL:
-                if type(last) is bytearray:
-                    last += data
-                    if len(last) >= TAIL:
-                        pieces[-1] = bytes(last)
-                elif len(last) < SMALL and (len(pieces) > 1 or not self._start):
-                    gathered = bytearray(last)
-                    gathered += data
-                    pieces[-1] = gathered
-                else:
-                    pieces.append(data)
-                return
-            if type(last) is bytearray:
-                pieces[-1] = bytes(last)
-            if length <= BLOCK:
-                pieces.append(data)
-                return
-        pieces.extend(data[i : i + BLOCK] for i in range(0, length, BLOCK))
+            self._seal()
+            self._more.extend(data[i : i + BLOCK] for i in range(0, length, BLOCK))
+            if not self.head:
+                self._next()
+        self.end += length
+        return self.end - self.start
 
     def take(self, count: int) -> bytes:
-        """Remove and return the first *count* bytes; at least 1, and as many must be held."""
-        pieces = self._pieces
-        start = self._start
-        head = pieces[0]
-        if type(head) is bytearray:
-            head = pieces[0] = bytes(head)
-        self.size -= count
-        self._searched = self._searched - count if self._searched > count else 0
-        end = start + count
-        if end < len(head):
-            self._start = end
-            return head[start:end]  # type: ignore[return-value]  # sealed above
-        pieces.popleft()
-        self._start = 0
-        if start:
-            head = head[start:]
-        missing = end - start - len(head)
-        if not missing:
-            return head  # type: ignore[return-value]  # sealed above
-        parts = [head]
-        while missing:
-            head = pieces[0]
-            if len(head) <= missing:
-                parts.append(pieces.popleft())
-                missing -= len(head)
-            else:
-                if type(head) is bytearray:
-                    head = pieces[0] = bytes(head)
-                parts.append(head[:missing])
-                self._start = missing
-                break
+        """Remove and return the first *count* bytes; as many must be held."""
+        start = self.start
+        stop = start + count
+        if stop <= len(self.head):
+            data = self.head[start:stop]
+            self.start = stop
+            if stop == len(self.head):
+                self.advance()
+            return data
+        parts = []
+        while stop >= len(self.head) > 0:
+            parts.append(self.head[self.start :] if self.start else self.head)
+            stop -= len(self.head)
+            self.advance()
+        if stop > self.start:
+            parts.append(self.head[self.start : stop])
+            self.start = stop
         return b"".join(parts)
 
-    def clear(self) -> None:
-        """Drop everything."""
-        self._pieces.clear()
-        self.size = self._start = self._searched = 0
+    def advance(self) -> None:
+        """Drop the head, which is all read, and make the next piece the head."""
+        length = len(self.head)
+        self.start = 0
+        self.end -= length
+        self.searched = self.searched - length if self.searched > length else 0
+        self._next()
 
-    def find(self, separators: tuple[bytes, ...], longest: int) -> tuple[int, int] | None:
-        """Find the match that ends first, as ``(begin, end)`` counted from the first byte held.
+    def _next(self) -> None:
+        if not self._more:
+            self._seal()
+        self.head = self._more.popleft() if self._more else b""
+        if not self._shut:
+            self.ready = len(self.head)
 
-        Of matches that end together the shortest is returned. *longest* is the length of the
-        longest separator; none may be empty.
+    def shut(self, shut: bool) -> None:
+        """Set `ready` to 0 from now on, or to the end of the head again."""
+        self._shut = shut
+        self.ready = 0 if shut else len(self.head)
+
+    def _seal(self) -> None:
+        if self._gathered:
+            self._more.append(bytes(self._gathered))
+            self._gathered.clear()
+
+    def find(self, separators: Separators, longest: int) -> tuple[int, int] | None:
+        """Return the first separator to be complete, as ``(begin, end)`` counted from `start`.
+
+        Of those that end together it is the shortest. *longest* is the length of the longest
+        separator; none may be empty.
         """
         if separators != self._separators:
             self._separators = separators
-            self._searched = 0
-        pieces = self._pieces
-        if not pieces:
-            return None
-        # Where a match that has not been excluded can begin.
-        position = self._searched - longest + 1
-        if position < 0:
-            position = 0
-        # The piece that holds the position, and where that piece begins.
-        index = 0
-        base = -self._start
-        if position >= base + len(pieces[0]):
-            index = len(pieces)
-            base = self.size
-            while base > position:
-                index -= 1
-                base -= len(pieces[index])
-        before = b""  # the last longest - 1 bytes ahead of `base`, or as many as there are
-        for i in range(index, len(pieces)):
-            piece = pieces[i]
+            self.searched = 0
+        # Where a match that is not excluded can begin.
+        position = self.searched - longest + 1
+        if position < self.start:
+            position = self.start
+        before = b""  # what may begin a match that ends in the next piece
+        for base, piece in self._pieces(position):
             begin = position - base if position > base else 0
-            if before:
-                # Every match that ends within the first longest - 1 bytes of this piece.
-                seam = before + piece[: longest - 1]
-                found = _first(seam, 0, separators, longest)
-                if found:
-                    offset = base - len(before)
-                    return found[0] + offset, found[1] + offset
-            found = _first(piece, begin, separators, longest)
+            # With what is before it: all that ends within the first longest - 1 bytes of the piece.
+            found = before and first_match(before + piece[: longest - 1], 0, separators, longest)
             if found:
-                return found[0] + base, found[1] + base
+                base -= len(before)
+            else:
+                found = first_match(piece, begin, separators, longest)
+            if found:
+                offset = base - self.start
+                return found[0] + offset, found[1] + offset
             if longest > 1:
                 before = (before + piece[max(begin, len(piece) - longest + 1) :])[1 - longest :]
-            base += len(piece)
-        self._searched = self.size
+        self.searched = self.end
         return None
 
+    def _pieces(self, position: int) -> Iterable[tuple[int, bytes | bytearray]]:
+        """Return each piece and where it begins, from the one on that holds *position*."""
+        gathered = self.end - len(self._gathered), self._gathered
+        if position >= gathered[0]:
+            return (gathered,)
+        if not self._more:
+            return (0, self.head), gathered
+        if position < len(self.head):
+            bases = accumulate(map(len, chain((self.head,), self._more)), initial=0)
+            return zip(bases, chain((self.head,), self._more, (self._gathered,)), strict=True)
+        # What has arrived since the last search is at the end: look for it from there.
+        pieces: deque[tuple[int, bytes | bytearray]] = deque((gathered,))
+        for piece in reversed(self._more):
+            base = pieces[0][0]
+            if base <= position:
+                break
+            pieces.appendleft((base - len(piece), piece))
+        return pieces
 
-def _first(
-    piece: bytes | bytearray, begin: int, separators: tuple[bytes, ...], longest: int
+
+def first_match(
+    piece: bytes | bytearray, begin: int, separators: Separators, longest: int
 ) -> tuple[int, int] | None:
-    """Search one piece from *begin* on; see `Buffer.find`."""
+    """Find in one piece, from *begin* on, what `Buffer.find()` finds in all of them."""
     if len(separators) == 1:
         at = piece.find(separators[0], begin)
         return (at, at + longest) if at >= 0 else None
-    # A separator that is far away, or absent, must not be looked for beyond the match of another:
-    # look at a window, and double it while nothing is found.
+    # One separator must not be looked for far beyond the match of another: look at a window, and
+    # double it while there is nothing in it.
     length = len(piece)
     window = WINDOW
     while begin < length:
-        limit = min(begin + window, length)
+        limit = stop = min(begin + window, length)
         found: tuple[int, int] | None = None
         for separator in separators:
-            at = piece.find(separator, begin, limit)
-            if at >= 0:
-                end = at + len(separator)
-                if found is None or (end, -at) < (found[1], -found[0]):
-                    found = at, end
-                    limit = end
+            at = piece.find(separator, begin, stop)
+            if at >= 0 and (found is None or at + len(separator) < stop or at > found[0]):
+                stop = at + len(separator)
+                found = at, stop
         if found or limit == length:
             return found
         begin = max(begin, limit - longest + 1)

@@ -11,7 +11,7 @@ import asyncio
 import sys
 from operator import index
 
-from ._buffer import Buffer
+from ._buffer import Buffer, Separators, first_match
 from ._errors import fresh
 
 DEFAULT_LIMIT = 64 * 1024  # bytes
@@ -52,6 +52,10 @@ class StreamReader:
         # The read in progress, and how many bytes it cannot do without.
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
+        # The last argument of readuntil(), and what to search for.
+        self._separator: object = b"\n"
+        self._separators: Separators = (b"\n",)
+        self._longest = 1
 
     def __repr__(self) -> str:
         """Show what a stuck program wants to know: bytes held, EOF, error, who waits."""
@@ -92,10 +96,10 @@ class StreamReader:
             return
         if type(data) is not bytes:
             data = bytes(memoryview(data))  # a copy that nobody else can change
-        self._buffer.feed(data)
-        if self._waiter is not None and self._buffer.size >= self._wanted:
+        size = self._buffer.feed(data)
+        if self._waiter is not None and size >= self._wanted:
             self._wake()
-        if self._buffer.size > 2 * self._limit:
+        if size > 2 * self._limit:
             self._pause_if_full()
 
     def feed_eof(self) -> None:
@@ -116,7 +120,7 @@ class StreamReader:
         """Return whether EOF was fed and everything before it was read (asyncio-stream, 3.15)."""
         return self._eof and not self._buffer.size
 
-    # Reading.
+    # Reading. What is wanted mostly lies within the buffer's head, and is then taken at once.
 
     async def read(self, n: int = -1) -> bytes:
         """Read what is there, at most *n* bytes (asyncio-stream, 3.15).
@@ -133,24 +137,28 @@ class StreamReader:
             OSError: or whatever the connection was lost with, once what came before was read.
 
         """
+        buffer = self._buffer
+        start = buffer.start
+        stop = start + n
+        if start < stop <= buffer.ready:
+            data = buffer.head[start:stop]
+            buffer.start = stop
+            if stop == buffer.ready:
+                buffer.advance()
+            return data
         n = index(n)
         if n == 0:
             return b""
-        if self._waiter is not None:
-            self._refuse("read")
-        buffer = self._buffer
+        self._refuse("read")
         if n < 0:
             while self._exception is not None or not self._eof:
                 await self._wait(sys.maxsize)
-            n = buffer.size
-        else:
-            while not buffer.size:
-                if self._eof and self._exception is None:
-                    return b""
-                await self._wait(1)
-            if buffer.size < n:
-                n = buffer.size
-        return self._take(n)
+            return self._take(buffer.size)
+        while not buffer.head:
+            if self._eof and self._exception is None:
+                return b""
+            await self._wait(1)
+        return self._take(min(n, buffer.size))
 
     async def readline(self) -> bytes:
         r"""Read one line, up to and including ``b"\n"`` (asyncio-stream, 3.15).
@@ -164,6 +172,19 @@ class StreamReader:
             OSError: or whatever the connection was lost with, once the lines before were read.
 
         """
+        buffer = self._buffer
+        if not buffer.head and not self._eof:
+            self._refuse("readline")
+            await self._wait(1)
+        start = buffer.start
+        if buffer.searched <= start < buffer.ready:
+            stop = buffer.head.find(b"\n", start) + 1
+            if 0 < stop <= start + self._limit + 1:
+                data = buffer.head[start:stop]
+                buffer.start = stop
+                if stop == buffer.ready:
+                    buffer.advance()
+                return data
         try:
             return await self._read_until(_NEWLINE, 1)
         except asyncio.IncompleteReadError as error:
@@ -189,18 +210,23 @@ class StreamReader:
             OSError: or whatever the connection was lost with; what came before is kept.
 
         """
-        if type(separator) is bytes:
-            if not separator:
-                raise ValueError("Separator should be at least one-byte string")
-            return await self._read_until((separator,), len(separator))
-        given = separator if isinstance(separator, tuple) else (separator,)
-        if not given:
-            raise ValueError("Separator should contain at least one element")
-        separators = tuple(bytes(memoryview(one)) for one in given)
-        lengths = [len(one) for one in separators]
-        if not min(lengths):
-            raise ValueError("Separator should be at least one-byte string")
-        return await self._read_until(separators, max(lengths))
+        if separator is not self._separator:
+            self._accept(separator)
+        separators, longest = self._separators, self._longest
+        buffer = self._buffer
+        if not buffer.head and not self._eof:
+            self._refuse("readuntil")
+            await self._wait(1)
+        start = buffer.start
+        if buffer.searched <= start < buffer.ready:
+            found = first_match(buffer.head, start, separators, longest)
+            if found and found[0] <= start + self._limit:
+                data = buffer.head[start : found[1]]
+                buffer.start = found[1]
+                if found[1] == buffer.ready:
+                    buffer.advance()
+                return data
+        return await self._read_until(separators, longest)
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly *n* bytes, also more than the limit (asyncio-stream, 3.15).
@@ -213,14 +239,21 @@ class StreamReader:
             OSError: or whatever the connection was lost with; what came before is kept.
 
         """
+        buffer = self._buffer
+        start = buffer.start
+        stop = start + n
+        if start < stop <= buffer.ready:
+            data = buffer.head[start:stop]
+            buffer.start = stop
+            if stop == buffer.ready:
+                buffer.advance()
+            return data
         n = index(n)
         if n < 0:
             raise ValueError("readexactly size can not be less than zero")
         if n == 0:
             return b""
-        if self._waiter is not None:
-            self._refuse("readexactly")
-        buffer = self._buffer
+        self._refuse("readexactly")
         while buffer.size < n:
             if self._eof and self._exception is None:
                 raise asyncio.IncompleteReadError(self._take(buffer.size), n)
@@ -241,8 +274,7 @@ class StreamReader:
     # How reads wait and take.
 
     async def _read_until(self, separators: tuple[bytes, ...], longest: int) -> bytes:
-        if self._waiter is not None:
-            self._refuse("readuntil")
+        self._refuse("readuntil")
         buffer = self._buffer
         while (found := buffer.find(separators, longest)) is None:
             clear = buffer.size + 1 - longest  # so many bytes begin no separator
@@ -259,6 +291,19 @@ class StreamReader:
             )
         return self._take(found[1])
 
+    def _accept(self, separator: bytes | tuple[bytes, ...]) -> None:
+        """Check and remember the argument of `readuntil()`."""
+        given = separator if isinstance(separator, tuple) else (separator,)
+        if not given:
+            raise ValueError("Separator should contain at least one element")
+        separators = tuple(bytes(memoryview(one)) for one in given)
+        if not all(separators):
+            raise ValueError("Separator should be at least one-byte string")
+        self._separators = separators
+        self._longest = max(map(len, separators))
+        # The same object is the same argument the next time, unless it can change.
+        self._separator = separator if all(type(one) is bytes for one in given) else self
+
     def _refuse(self, name: str) -> None:
         """Raise, because a read is in progress; unless it was cancelled and just has yet to end."""
         if self._waiter is not None and not self._waiter.cancelled():
@@ -270,22 +315,30 @@ class StreamReader:
         """Wait until *wanted* bytes are held, or EOF; raise the exception if there is one."""
         if self._exception is not None:
             raise fresh(self._exception)
-        self._resume()  # else the bytes that are wanted could never come
+        if self._paused:
+            self._resume()  # else the bytes that are wanted could never come
         self._wanted = wanted
         self._waiter = waiter = self._loop.create_future()
+        self._shut_or_open()
         try:
             await waiter
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-                self._pause_if_full()  # a no-op unless this read was cancelled
+                self._shut_or_open()
+                if waiter.cancelled():
+                    self._pause_if_full()
+
+    def _shut_or_open(self) -> None:
+        """Leave the buffer open to be read at once if no other read waits and none must resume."""
+        self._buffer.shut(self._paused or self._waiter is not None)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _take(self, count: int) -> bytes:
-        data = self._buffer.take(count) if count else b""
+        data = self._buffer.take(count)
         if self._paused and self._buffer.size <= self._limit:
             self._resume()
         return data
@@ -303,21 +356,23 @@ class StreamReader:
             self._transport = None  # it cannot: do not ask again
         else:
             self._paused = True
+            self._shut_or_open()
 
     def _resume(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
+            self._shut_or_open()
             self._transport.resume_reading()
 
     def _release(self) -> tuple[bytes, bool]:
         """Give up the transport and all that came from it: the bytes held, and whether EOF."""
-        held = self._buffer.take(self._buffer.size) if self._buffer.size else b"", self._eof
+        held = self._buffer.take(self._buffer.size), self._eof
         self._transport = None
         self._paused = self._eof = False
+        self._shut_or_open()
         return held
 
     def _replace_transport(self, transport: asyncio.ReadTransport) -> None:
         """Receive from *transport* from now on."""
         self._transport = transport
-        self._paused = False
         self._pause_if_full()
