@@ -1,0 +1,419 @@
+"""The callback of a server: how it is called, run, and what becomes of its failures."""
+
+import asyncio
+import functools
+import gc
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from conformance.arrangements import carrier
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_that
+from conformance.marks import PLAIN, SERVER, TLS, clause
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context
+from conformance.networks.wire import Wire
+from conformance.trial import Trial
+
+# How it is called.
+
+
+@clause("handlers.called-once-for-each-connection", roles=SERVER)
+async def test_called_once_for_each_connection(trial: Trial) -> None:
+    served = await trial.serve()
+    await trial.turns()
+    expect(served.pairs.qsize(), 0, "calls before there was a client:")
+    for number in (1, 2, 3):
+        _, _, wire = await trial.accept(served)
+        await wire.send(b"x")
+        await wire.settle()
+        expect(served.pairs.qsize(), 0, f"further calls after {number} clients:")
+
+
+@clause("handlers.two-arguments", roles=SERVER)
+async def test_two_arguments(trial: Trial) -> None:
+    called: asyncio.Future[tuple[Any, Any]] = trial.loop.create_future()
+
+    def callback(*arguments: Any, **named: Any) -> None:
+        called.set_result((arguments, named))
+
+    await trial.dial((await trial.serve(callback)).server)
+    arguments, named = await called
+    expect(len(arguments), 2, "arguments by position:")
+    expect(named, {}, "arguments by name:")
+    expect_that(hasattr(arguments[0], "readline"), "the first to be a reader", arguments[0])
+    expect_that(hasattr(arguments[1], "drain"), "the second to be a writer", arguments[1])
+    arguments[1].close()
+
+
+@clause("handlers.reader-is-a-StreamReader", roles=SERVER)
+async def test_reader_is_a_stream_reader(trial: Trial) -> None:
+    reader, _, _ = await trial.connect()
+    kind = trial.streams.StreamReader
+    expect_that(isinstance(reader, kind), "an instance of StreamReader", type(reader))
+
+
+@clause("handlers.writer-is-a-StreamWriter", roles=SERVER)
+async def test_writer_is_a_stream_writer(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    kind = trial.streams.StreamWriter
+    expect_that(isinstance(writer, kind), "an instance of StreamWriter", type(writer))
+
+
+@clause("handlers.pair-is-the-connection", roles=SERVER)
+async def test_pair_is_the_connection(trial: Trial) -> None:
+    async def echo(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(await reader.readexactly(1))
+        writer.close()
+
+    served = await trial.serve(echo)
+    wires = [await trial.dial(served.server) for _ in range(4)]
+    for number in (2, 0, 3, 1):
+        await wires[number].send(b"%d" % number)
+    for number, wire in enumerate(wires):
+        expect(await wire.receive_rest(), b"%d" % number, f"the answer to client {number}")
+
+
+# Plain callables.
+
+
+class Greeter:
+    """Plain callbacks of several shapes, each of which sends a greeting and keeps its pair."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[StreamReader, StreamWriter]] = []
+
+    def method(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Send a greeting."""
+        self.kept.append((reader, writer))
+        writer.write(b"hello")
+
+    def __call__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Send a greeting."""
+        self.method(reader, writer)
+
+
+@clause("handlers.plain.any-callable", roles=SERVER)
+async def test_plain_of_any_shape(trial: Trial) -> None:
+    greeter = Greeter()
+    shapes: tuple[Callable[[StreamReader, StreamWriter], None], ...] = (
+        lambda reader, writer: greeter.method(reader, writer),
+        greeter.method,
+        functools.partial(Greeter.method, greeter),
+        greeter,
+    )
+    for shape in shapes:
+        wire = await trial.dial((await trial.serve(shape)).server)
+        expect(await wire.receive(5), b"hello")
+
+
+@clause("handlers.plain.connection-outlives-the-call", roles=SERVER)
+async def test_connection_outlives_the_call(trial: Trial) -> None:
+    served = await trial.serve()  # with a plain callable, which hands the pair over to us
+    reader, writer, wire = await trial.accept(served)
+    await wire.settle()
+    gc.collect()
+    await wire.send(b"?")
+    expect(await reader.readexactly(1), b"?")
+    writer.write(b"!")
+    expect(await wire.receive(1), b"!")
+
+
+@clause("handlers.plain.on-the-loop", roles=SERVER)
+async def test_plain_on_the_loop(trial: Trial) -> None:
+    async def answer(writer: StreamWriter) -> None:
+        writer.write(b"!")
+        writer.close()
+
+    tasks = []
+
+    def callback(_: StreamReader, writer: StreamWriter) -> None:
+        tasks.append(asyncio.create_task(answer(writer)))
+
+    wire = await trial.dial((await trial.serve(callback)).server)
+    expect(await wire.receive_rest(), b"!")
+
+
+@clause("handlers.plain.may-write-at-once", roles=SERVER)
+async def test_plain_may_write_at_once(trial: Trial) -> None:
+    def callback(_: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"hello")
+        writer.close()
+
+    wire = await trial.dial((await trial.serve(callback)).server)
+    expect(await wire.receive_rest(), b"hello")
+
+
+# Coroutines.
+
+
+@clause("handlers.coroutine.runs-as-a-task", roles=SERVER)
+async def test_coroutine_runs_as_a_task(trial: Trial) -> None:
+    running: asyncio.Future[tuple[Any, ...]] = trial.loop.create_future()
+
+    async def handler(_: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.current_task()
+        running.set_result((task, asyncio.get_running_loop(), task in asyncio.all_tasks()))
+        writer.close()
+
+    await trial.dial((await trial.serve(handler)).server)
+    task, loop, listed = await running
+    expect_that(isinstance(task, asyncio.Task), "the handler to run in a Task", task)
+    expect(loop is trial.loop, True, "on the server's loop:")
+    expect(listed, True, "among all_tasks():")
+    expect(task is not asyncio.current_task(), True, "in a task of its own:")
+
+
+@clause("handlers.coroutine.concurrently", roles=SERVER)
+async def test_coroutines_concurrently(trial: Trial) -> None:
+    handlers: list[asyncio.Task[Any] | None] = []
+    second_is_there = asyncio.Event()
+
+    async def handler(_: StreamReader, writer: StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        if len(handlers) == 1:
+            await second_is_there.wait()
+        else:
+            second_is_there.set()
+        writer.write(b"done")
+        writer.close()
+
+    served = await trial.serve(handler)
+    first = await trial.dial(served.server)
+    second = await trial.dial(served.server)
+    expect(await second.receive_rest(), b"done")
+    expect(await first.receive_rest(), b"done")
+    expect_that(handlers[0] is not handlers[1], "a task for each client", "one task")
+
+
+class Answerer:
+    """Coroutine handlers of several shapes, each of which answers a byte with another."""
+
+    async def method(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer a byte."""
+        await reader.readexactly(1)
+        writer.write(b"!")
+        writer.close()
+
+    async def __call__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer a byte."""
+        await self.method(reader, writer)
+
+
+@clause("handlers.coroutine.of-any-shape", roles=SERVER)
+async def test_coroutine_of_any_shape(trial: Trial) -> None:
+    answerer = Answerer()
+    shapes: tuple[Callable[[StreamReader, StreamWriter], Coroutine[Any, Any, None]], ...] = (
+        answerer.method,
+        functools.partial(Answerer.method, answerer),
+        answerer,
+        lambda reader, writer: answerer.method(reader, writer),
+    )
+    for shape in shapes:
+        wire = await trial.dial((await trial.serve(shape)).server)
+        await wire.send(b"?")
+        expect(await wire.receive_rest(), b"!")
+
+
+@clause("handlers.coroutine.kept-alive", roles=SERVER)
+async def test_coroutine_kept_alive(trial: Trial) -> None:
+    # The handler waits for its reader, and nobody but the handler refers to that.
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"ready")
+        await reader.readexactly(1)
+        writer.write(b"!")
+        writer.close()
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.receive(5)
+    await wire.settle()
+    gc.collect()
+    await trial.turns()
+    gc.collect()
+    await wire.send(b"?")
+    expect(await wire.receive_rest(), b"!")
+
+
+@clause("handlers.not-cancelled-by-the-client", roles=SERVER)
+async def test_not_cancelled_by_the_client(trial: Trial) -> None:
+    started, client_is_gone = asyncio.Event(), asyncio.Event()
+    ended: asyncio.Future[str] = trial.loop.create_future()
+
+    async def handler(_: StreamReader, writer: StreamWriter) -> None:
+        try:
+            started.set()
+            await client_is_gone.wait()
+        except asyncio.CancelledError:
+            ended.set_result("cancelled")
+            raise
+        ended.set_result("finished")
+        writer.close()
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await started.wait()
+    await wire.close()
+    await trial.turns()
+    client_is_gone.set()
+    expect(await ended, "finished", "the handler")
+
+
+@clause("handlers.data-of-a-client-that-left", networks=PLAIN, roles=SERVER)
+async def test_data_of_a_client_that_left(trial: Trial) -> None:
+    read: asyncio.Future[bytes] = trial.loop.create_future()
+
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        read.set_result(await reader.read())
+        writer.close()
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.send(b"all that there is to say")
+    await wire.close()
+    expect(await read, b"all that there is to say")
+
+
+@clause("handlers.tls.after-the-handshake", networks=TLS, roles=SERVER)
+async def test_after_the_handshake(trial: Trial) -> None:
+    served = await trial.serve()
+    async with closing_wire(await carrier(trial).dial(served.server)) as below:
+        await below.settle()
+        expect(served.pairs.qsize(), 0, "calls before the handshake:")
+        wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
+        await wire.handshake()
+        _, writer = await served.pairs.get()
+        expect(writer.get_extra_info("cipher"), wire.tls.cipher(), "cipher agreed on:")
+        writer.close()
+
+
+# Failures.
+
+
+class Failure(Exception):
+    """What the handlers below raise."""
+
+
+async def failing(_: StreamReader, __: StreamWriter) -> NoReturn:
+    """Fail as a coroutine."""
+    raise Failure
+
+
+def plainly_failing(_: StreamReader, __: StreamWriter) -> NoReturn:
+    """Fail as a plain callable."""
+    raise Failure
+
+
+async def expect_one_report(trial: Trial, callback: Callable[..., object]) -> None:
+    """Expect the failure of `callback`, and nothing else, to be reported, once."""
+    called = asyncio.Event()
+
+    def noted(reader: StreamReader, writer: StreamWriter) -> object:
+        called.set()
+        return callback(reader, writer)
+
+    served = await trial.serve(noted)
+    wire = await trial.dial(served.server)
+    await called.wait()
+    await wire.settle()
+    await wire.close()
+    served.server.close()
+    for _ in range(10):  # an error that nobody has looked at is reported when it is collected
+        await trial.turns()
+        gc.collect()
+    seen = [type(each.get("exception")).__name__ for each in trial.reported]
+    expect(seen, ["Failure"], "reported:")
+
+
+async def expect_harmless(trial: Trial, callback: Callable[..., object]) -> None:
+    """Expect others to be served after `callback` failed, and the server to close."""
+    failed = asyncio.Event()
+
+    def failing_once(reader: StreamReader, writer: StreamWriter) -> object:
+        if not failed.is_set():
+            failed.set()
+            return callback(reader, writer)
+        writer.write(b"served")
+        writer.close()
+        return None
+
+    served = await trial.serve(failing_once)
+    first = await trial.dial(served.server)
+    await failed.wait()
+    second = await trial.dial(served.server)
+    expect(await second.receive_rest(), b"served")
+    await second.close()
+    await first.close()
+    served.server.close()
+    await served.server.wait_closed()  # a hang where the failed connection still counts
+
+
+@clause("handlers.coroutine.failure.reported-once", roles=SERVER)
+async def test_failure_reported_once(trial: Trial) -> None:
+    await expect_one_report(trial, failing)
+
+
+@clause("handlers.coroutine.failure.reported-once", roles=SERVER)
+async def test_failure_after_closing_reported_once(trial: Trial) -> None:
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.close()
+        await failing(reader, writer)
+
+    await expect_one_report(trial, handler)
+
+
+@clause("handlers.coroutine.failure.closes", roles=SERVER)
+async def test_failure_closes(trial: Trial) -> None:
+    wire = await trial.dial((await trial.serve(failing)).server)
+    await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("handlers.coroutine.failure.harms-nobody", roles=SERVER)
+async def test_failure_harms_nobody(trial: Trial) -> None:
+    await expect_harmless(trial, failing)
+
+
+@clause("handlers.plain.failure.reported-once", roles=SERVER)
+async def test_plain_failure_reported_once(trial: Trial) -> None:
+    await expect_one_report(trial, plainly_failing)
+
+
+@clause("handlers.plain.failure.closes", roles=SERVER)
+async def test_plain_failure_closes(trial: Trial) -> None:
+    wire = await trial.dial((await trial.serve(plainly_failing)).server)
+    await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("handlers.plain.failure.harms-nobody", roles=SERVER)
+async def test_plain_failure_harms_nobody(trial: Trial) -> None:
+    await expect_harmless(trial, plainly_failing)
+
+
+async def cancelled_handler(trial: Trial) -> Wire:
+    """Return the far end of a connection whose handler has been cancelled."""
+    running: asyncio.Future[asyncio.Task[Any] | None] = trial.loop.create_future()
+
+    async def handler(reader: StreamReader, _: StreamWriter) -> None:
+        running.set_result(asyncio.current_task())
+        await reader.read()
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    task = await running
+    assert task is not None
+    task.cancel()
+    return wire
+
+
+@clause("handlers.coroutine.cancelled.closes", roles=SERVER)
+async def test_cancelled_closes(trial: Trial) -> None:
+    wire = await cancelled_handler(trial)
+    await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("handlers.coroutine.cancelled.not-reported", roles=SERVER)
+async def test_cancelled_not_reported(trial: Trial) -> None:
+    wire = await cancelled_handler(trial)
+    await wire.settle()
+    await wire.close()
+    for _ in range(10):
+        await trial.turns()
+        gc.collect()
+    seen = [type(each.get("exception")).__name__ for each in trial.reported]
+    expect(seen, [], "reported:")
