@@ -313,8 +313,9 @@ async def expect_one_report(trial: Trial, callback: Callable[..., object]) -> No
     wire = await trial.dial(served.server)
     await called.wait()
     await wire.settle()
-    await wire.close()
     served.server.close()
+    await trial.turns()
+    await wire.close()
     for _ in range(10):  # an error that nobody has looked at is reported when it is collected
         await trial.turns()
         gc.collect()
