@@ -104,14 +104,23 @@ class TlsWire(Wire):
         if self.outgoing.pending:
             await self.carrier.send(self.outgoing.read())
 
-    async def handshake(self) -> None:
+    async def handshake(self, first: bytes = b"") -> None:
         """Do the TLS handshake.
+
+        Args:
+            first: the first data to send, in one piece with the end of the handshake.
 
         Raises:
             ssl.SSLError: it failed.
             ConnectionError: the implementation ended the connection.
         """
-        await self._drive(self.tls.do_handshake)
+
+        def shake() -> None:
+            self.tls.do_handshake()
+            if first:
+                self.tls.write(first)
+
+        await self._drive(shake)
 
     async def send(self, data: bytes) -> None:
         """Send `data`, in records of at most 16 KiB; see `Wire.send()`."""

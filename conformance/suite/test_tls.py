@@ -1,0 +1,80 @@
+"""TLS connections: what is particular to them beside the arguments that they are made with."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+
+from conformance.expect import expect, expect_that
+from conformance.marks import TLS, clause
+from conformance.networks.tls import TlsWire
+from conformance.trial import Connection, Trial
+
+SECRET = b"nobody may read this"
+
+
+async def connect(trial: Trial) -> tuple[Connection, TlsWire]:
+    """Connect, and return the far end also as the TLS wire that it is."""
+    connection = await trial.connect()
+    assert isinstance(connection.wire, TlsWire)
+    return connection, connection.wire
+
+
+@clause("tls.encrypted", networks=TLS)
+async def test_encrypted(trial: Trial) -> None:
+    (_, writer, _), wire = await connect(trial)
+    writer.write(SECRET)
+    records, clear = b"", b""
+    while len(clear) < len(SECRET):
+        piece = await wire.carrier.receive_some()
+        expect_that(piece != b"", "the secret, encrypted", "the end")
+        records += piece
+        wire.incoming.write(piece)
+        try:
+            clear += wire.tls.read()
+        except ssl.SSLWantReadError:
+            continue
+    expect(clear, SECRET, "decrypted:")
+    expect_that(SECRET not in records, "no clear text on the network", records)
+
+
+@clause("tls.close_notify.is-the-end", networks=TLS)
+async def test_close_notify(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"the last words")
+    await wire.send_eof()
+    expect(await reader.read(), b"the last words")
+    expect(await reader.read(), b"")
+    expect(reader.at_eof(), True, "at_eof()")
+
+
+@clause("tls.close.says-close_notify", networks=TLS)
+async def test_says_close_notify(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(b"the last words")
+    writer.close()
+    data, end = await wire.receive_to_end()
+    expect(data, b"the last words", "bytes:")
+    expect(end, "eof", "the end: (eof with close_notify, reset without)")
+
+
+async def expect_end(reader: asyncio.StreamReader) -> None:
+    """Expect reading to end: at the end of the stream, or with an error of the connection."""
+    with suppress(ssl.SSLError, ConnectionError):
+        expect(await reader.read(), b"")
+
+
+@clause("tls.cut-off", networks=TLS)
+async def test_cut_off(trial: Trial) -> None:
+    (reader, _, _), wire = await connect(trial)
+    await wire.send(b"hello")
+    expect(await reader.readexactly(3), b"hel")
+    await wire.cut_off()
+    expect(await reader.readexactly(2), b"lo")
+    await expect_end(reader)
+
+
+@clause("tls.garbage", networks=TLS)
+async def test_garbage(trial: Trial) -> None:
+    (reader, _, _), wire = await connect(trial)
+    await wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await expect_end(reader)

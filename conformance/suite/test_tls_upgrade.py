@@ -1,0 +1,496 @@
+"""`StreamWriter.start_tls()`."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from conformance.expect import expect, expect_error, expect_that
+from conformance.marks import CLIENT, PLAIN, SERVER, TLS, clause
+from conformance.networks.tls import (
+    HOST_NAME,
+    OTHER_HOST_NAME,
+    TlsWire,
+    client_context,
+    server_context,
+    stranger,
+)
+from conformance.networks.wire import Wire
+from conformance.payload import KIB, fill, pattern
+from conformance.trial import Connection, Trial
+
+SECRET = b"nobody may read this"
+SHORT = 0.05  # seconds: a time-out whose passing a test waits for
+
+FAILED = (ssl.SSLError, ConnectionError)  # what a handshake that cannot succeed raises
+
+
+def far_end(trial: Trial, carrier: Wire, context: ssl.SSLContext | None = None) -> TlsWire:
+    """Return the far end of the handshake to come, over the plain wire `carrier`."""
+    if trial.role == "client":
+        return TlsWire(carrier, context or server_context(), server_side=True)
+    return TlsWire(
+        carrier, context or client_context(), server_side=False, server_hostname=HOST_NAME
+    )
+
+
+def arguments(trial: Trial) -> dict[str, Any]:
+    """Return what start_tls() takes on the implementation's side of that handshake."""
+    if trial.role == "client":
+        return {"sslcontext": client_context(), "server_hostname": HOST_NAME}
+    return {"sslcontext": server_context()}
+
+
+async def upgrade(
+    trial: Trial, connection: Connection, first: bytes = b"", **options: Any
+) -> TlsWire:
+    """Upgrade the connection, on both sides at once; return the far end.
+
+    Args:
+        first: what the far end sends in one piece with the end of its handshake.
+        options: passed to `start_tls()`.
+    """
+    wire = far_end(trial, connection.wire)
+    shaking = trial.start(wire.handshake(first))
+    await connection.writer.start_tls(**arguments(trial) | options)
+    await shaking
+    return wire
+
+
+async def upgraded(trial: Trial, **options: Any) -> Connection:
+    """Connect without TLS, and upgrade; `options` are those of `start_tls()`."""
+    reader, writer, _ = connection = await trial.connect()
+    return Connection(reader, writer, await upgrade(trial, connection, **options))
+
+
+async def expect_plain(connection: Connection) -> None:
+    """Expect that the connection goes on without TLS, as if nothing had been tried."""
+    reader, writer, wire = connection
+    writer.write(b"plain")
+    expect(await wire.receive(5), b"plain")
+    await wire.send(b"too")
+    expect(await reader.readexactly(3), b"too")
+
+
+async def expect_ends(trial: Trial, connection: Connection) -> None:
+    """Expect reading and wait_closed() to end after the writer is closed, in whatever way."""
+    reading = trial.start(connection.reader.read())
+    connection.writer.close()
+    closing = trial.start(connection.writer.wait_closed())
+    await asyncio.wait([closing])
+    await asyncio.wait([reading])
+
+
+# What an upgraded connection does.
+
+
+@clause("start_tls.encrypts", networks=PLAIN)
+async def test_encrypts(trial: Trial) -> None:
+    connection = await trial.connect()
+    wire = await upgrade(trial, connection)
+    connection.writer.write(SECRET)
+    records, clear = b"", b""
+    while len(clear) < len(SECRET):
+        piece = await wire.carrier.receive_some()
+        expect_that(piece != b"", "the secret, encrypted", "the end")
+        records += piece
+        wire.incoming.write(piece)
+        with suppress(ssl.SSLWantReadError):
+            clear += wire.tls.read()
+    expect(clear, SECRET, "decrypted:")
+    expect_that(SECRET not in records, "no clear text on the network", records)
+
+
+@clause("start_tls.reads", networks=PLAIN)
+async def test_reads(trial: Trial) -> None:
+    reader, writer, plain = connection = await trial.connect()
+    await plain.send(b"ready\n")
+    expect(await reader.readline(), b"ready\n")
+    wire = await upgrade(trial, connection)
+    await wire.send(b"over TLS\n")
+    expect(await reader.readline(), b"over TLS\n")
+    writer.write(b"and back")
+    expect(await wire.receive(8), b"and back")
+
+
+@clause("start_tls.both-directions", networks=PLAIN)
+async def test_both_directions(trial: Trial) -> None:
+    reader, writer, wire = await upgraded(trial)
+    out, back = pattern(2 * KIB * KIB), pattern(3 * KIB * KIB)
+
+    async def write() -> None:
+        for start in range(0, len(out), 50_000):
+            writer.write(out[start : start + 50_000])
+            await writer.drain()
+
+    writing = trial.start(write())
+    reading = trial.start(reader.readexactly(len(back)))
+    receiving = trial.start(wire.receive(len(out)))
+    await wire.send(back)
+    expect(await reading, back, "bytes received:")
+    expect(await receiving, out, "bytes sent:")
+    await writing
+
+
+@clause("start_tls.on-server-side", networks=PLAIN)
+async def test_on_server_side(trial: Trial) -> None:
+    _, _, wire = await upgraded(trial)
+    assert isinstance(wire, TlsWire)
+    expect(wire.tls.server_side, trial.role == "client", "the far end is the server:")
+
+
+@clause("start_tls.transport", networks=PLAIN)
+async def test_transport(trial: Trial) -> None:
+    connection = await trial.connect()
+    writer = connection.writer
+    names = ("peername", "sockname")
+    before = [writer.get_extra_info(name) for name in names]
+    context = arguments(trial)["sslcontext"]
+    wire = await upgrade(trial, connection, sslcontext=context)
+    for source in (writer, writer.transport):
+        kind = type(source).__name__
+        found = source.get_extra_info("sslcontext")
+        expect_that(found is context, f"the context that was passed, from the {kind}", found)
+        cipher = source.get_extra_info("cipher")
+        expect(cipher, wire.tls.cipher(), f"the cipher, from the {kind}:")
+        after = [source.get_extra_info(name) for name in names]
+        expect(after, before, f"addresses, from the {kind}:")
+
+
+@clause("start_tls.stays-open", networks=PLAIN)
+async def test_stays_open(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    await wire.settle()
+    expect(writer.is_closing(), False, "is_closing()")
+
+
+@clause("start_tls.can_write_eof", networks=PLAIN)
+async def test_can_write_eof(trial: Trial) -> None:
+    _, writer, _ = await upgraded(trial)
+    expect(writer.can_write_eof(), False, "can_write_eof()")
+
+
+@clause("start_tls.drain", networks=PLAIN)
+async def test_drain(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await wire.settle()
+    expect(draining.done(), False, "drain() done while the peer does not read:")
+    expect(await wire.receive(len(data)), data, "bytes:")
+    await draining
+
+
+@clause("start_tls.close", networks=PLAIN)
+async def test_close(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    writer.write(b"the last words")
+    writer.close()
+    expect(writer.is_closing(), True, "is_closing()")
+    expect(await wire.receive_rest(), b"the last words", "bytes:")
+    await wire.close()
+    await writer.wait_closed()
+
+
+@clause("start_tls.close_notify", networks=PLAIN)
+async def test_close_notify(trial: Trial) -> None:
+    reader, _, wire = await upgraded(trial)
+    await wire.send(b"the last words")
+    await wire.send_eof()
+    expect(await reader.read(), b"the last words")
+
+
+@clause("start_tls.waiting-read", networks=PLAIN)
+async def test_waiting_read(trial: Trial) -> None:
+    connection = await trial.connect()
+    reading = trial.start(connection.reader.readexactly(5))
+    await trial.turns()
+    wire = await upgrade(trial, connection)
+    await wire.send(b"hello")
+    expect(await reading, b"hello")
+
+
+@clause("start_tls.over-tls", networks=TLS)
+async def test_over_tls(trial: Trial) -> None:
+    reader, writer, wire = await upgraded(trial)
+    writer.write(b"through both")
+    expect(await wire.receive(12), b"through both")
+    await wire.send(b"and back")
+    expect(await reader.readexactly(8), b"and back")
+
+
+# Who is trusted.
+
+
+@clause("start_tls.server_hostname", networks=PLAIN, roles=CLIENT)
+async def test_server_hostname(trial: Trial) -> None:
+    connection = await trial.connect()
+    trial.start(far_end(trial, connection.wire).handshake())
+    starting = connection.writer.start_tls(client_context(), server_hostname=OTHER_HOST_NAME)
+    await expect_error(ssl.SSLCertVerificationError, starting)
+
+
+@clause("start_tls.server_hostname.required", networks=PLAIN, roles=CLIENT)
+async def test_server_hostname_required(trial: Trial) -> None:
+    connection = await trial.connect()
+    trial.start(far_end(trial, connection.wire).handshake())
+    await expect_error(ValueError, connection.writer.start_tls(client_context()))
+
+
+@clause("start_tls.server_hostname.required-first", networks=PLAIN, roles=CLIENT)
+async def test_server_hostname_required_first(trial: Trial) -> None:
+    connection = await trial.connect()
+    await expect_error(ValueError, connection.writer.start_tls(client_context()))
+    await expect_plain(connection)
+
+
+@clause("start_tls.certificate-refused", networks=PLAIN, roles=CLIENT)
+async def test_certificate_refused(trial: Trial) -> None:
+    connection = await trial.connect()
+    wire = far_end(trial, connection.wire, server_context(stranger()))
+    trial.start(wire.handshake())
+    starting = connection.writer.start_tls(**arguments(trial))
+    await expect_error(ssl.SSLCertVerificationError, starting)
+
+
+@clause("start_tls.refused-by-peer", networks=PLAIN, roles=SERVER)
+async def test_refused_by_peer(trial: Trial) -> None:
+    connection = await trial.connect()
+    trial.start(far_end(trial, connection.wire).handshake())
+    starting = connection.writer.start_tls(server_context(stranger()))
+    await expect_error(FAILED, starting)
+
+
+@clause("start_tls.no-injection", networks=PLAIN)
+async def test_no_injection(trial: Trial) -> None:
+    reader, writer, plain = await trial.connect()
+    await plain.send(b"ready\nfrom an attacker\n")
+    expect(await reader.readline(), b"ready\n")
+    await plain.settle()
+    wire = far_end(trial, plain)
+    trial.start(wire.handshake(b"from the peer\n"))
+    try:
+        await writer.start_tls(**arguments(trial))
+    except FAILED:
+        return  # they were taken for a handshake, which they are not
+    expect(await reader.readline(), b"from the peer\n")
+
+
+# Handshakes that cannot succeed.
+
+
+@clause("start_tls.garbage", networks=PLAIN)
+async def test_garbage(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await wire.send(b"500 TLS is not for you\r\n")
+    await expect_error(FAILED, starting)
+
+
+@clause("start_tls.peer-leaves", networks=PLAIN)
+async def test_peer_leaves(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await wire.send_eof()
+    await expect_error(FAILED, starting)
+
+
+@clause("start_tls.handshake-timeout", networks=PLAIN)
+async def test_handshake_timeout(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    starting = writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT)
+    await expect_error(OSError, starting)
+    await wire.receive_to_end()
+
+
+@clause("start_tls.shutdown-timeout", networks=PLAIN)
+async def test_shutdown_timeout(trial: Trial) -> None:
+    _, writer, plain = connection = await trial.connect()
+    wire = await upgrade(trial, connection, ssl_shutdown_timeout=SHORT)
+    writer.close()
+    expect(await wire.receive_rest(), b"", "bytes:")
+    # The peer has heard close_notify and does not answer it: the connection ends all the same.
+    await asyncio.wait([trial.start(writer.wait_closed())])
+    await plain.receive_to_end()
+
+
+@clause("start_tls.timeouts.refused", networks=PLAIN)
+async def test_timeouts_refused(trial: Trial) -> None:
+    connection = await trial.connect()
+    for seconds in (0, -1):
+        starting = connection.writer.start_tls(**arguments(trial), ssl_handshake_timeout=seconds)
+        await expect_error(ValueError, starting)
+    await expect_plain(connection)
+
+
+@clause("start_tls.context.refused", networks=PLAIN)
+async def test_context_refused(trial: Trial) -> None:
+    connection = await trial.connect()
+    for wrong in (None, True, "context"):
+        starting = connection.writer.start_tls(wrong, server_hostname=HOST_NAME)  # type: ignore[arg-type]  # on purpose
+        await expect_error(TypeError, starting)
+    await expect_plain(connection)
+
+
+@clause("start_tls.closed", networks=PLAIN)
+async def test_closed(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    expect(await wire.receive_rest(), b"", "bytes:")
+    await writer.wait_closed()
+    await expect_error(Exception, writer.start_tls(**arguments(trial)))
+
+
+# What was on its way when the upgrade began.
+
+
+async def receive_plain(wire: TlsWire, count: int) -> bytes:
+    """Return `count` bytes that came before the handshake; what comes with them belongs to it."""
+    received = bytearray()
+    while len(received) < count:
+        piece = await wire.carrier.receive_some()
+        expect_that(piece != b"", f"{count} bytes without TLS", f"{len(received)}, then the end")
+        received += piece
+    wire.incoming.write(received[count:])
+    return bytes(received[:count])
+
+
+@clause("start_tls.plain-writes-first", networks=PLAIN)
+async def test_plain_writes_first(trial: Trial) -> None:
+    _, writer, plain = await trial.connect()
+    writer.write(b"go ahead\n")
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    wire = far_end(trial, plain)
+    expect(await receive_plain(wire, 9), b"go ahead\n")
+    await wire.handshake()
+    await starting
+    writer.write(b"over TLS")
+    expect(await wire.receive(8), b"over TLS")
+
+
+@clause("start_tls.plain-writes-first.large", networks=PLAIN)
+async def test_large_plain_writes_first(trial: Trial) -> None:
+    _, writer, plain = await trial.connect()
+    data = await fill(trial, writer)
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await plain.settle()
+    wire = far_end(trial, plain)
+    expect(await receive_plain(wire, len(data)), data, "bytes:")
+    await wire.handshake()
+    await starting
+    writer.write(b"over TLS")
+    expect(await wire.receive(8), b"over TLS")
+
+
+async def expect_greeting(trial: Trial, connection: Connection, wire: TlsWire) -> None:
+    """Upgrade, with the far end's handshake under way already; expect its greeting."""
+    shaking = trial.start(wire.handshake())
+    await connection.writer.start_tls(**arguments(trial))
+    await shaking
+    await wire.send(b"hello\n")
+    expect(await connection.reader.readline(), b"hello\n")
+
+
+def first_message(wire: TlsWire) -> bytes:
+    """Return the message that a client's handshake begins with."""
+    with suppress(ssl.SSLWantReadError):
+        wire.tls.do_handshake()
+    return wire.outgoing.read()
+
+
+@clause("start_tls.early-handshake", networks=PLAIN, roles=SERVER)
+async def test_early_handshake(trial: Trial) -> None:
+    connection = await trial.connect()
+    wire = far_end(trial, connection.wire)
+    await wire.carrier.send(b"starttls\n")
+    expect(await connection.reader.readline(), b"starttls\n")
+    await wire.carrier.send(first_message(wire))
+    await wire.settle()
+    await expect_greeting(trial, connection, wire)
+
+
+@clause("start_tls.early-handshake.with-the-request", networks=PLAIN, roles=SERVER)
+async def test_early_handshake_with_the_request(trial: Trial) -> None:
+    connection = await trial.connect()
+    wire = far_end(trial, connection.wire)
+    await wire.carrier.send(b"starttls\n" + first_message(wire))
+    expect(await connection.reader.readline(), b"starttls\n")
+    await expect_greeting(trial, connection, wire)
+
+
+@clause("start_tls.early-handshake.in-part", networks=PLAIN, roles=SERVER)
+async def test_early_handshake_in_part(trial: Trial) -> None:
+    for length in (1, 5, 100):  # within the record's header, after it, and within the message
+        connection = await trial.connect()
+        wire = far_end(trial, connection.wire)
+        message = first_message(wire)
+        await wire.carrier.send(b"starttls\n" + message[:length])
+        expect(await connection.reader.readline(), b"starttls\n")
+        starting = trial.start(connection.writer.start_tls(**arguments(trial)))
+        await wire.settle()
+        await wire.carrier.send(message[length:])
+        await wire.handshake()
+        await starting
+        await wire.send(b"hello\n")
+        expect(await connection.reader.readline(), b"hello\n")
+
+
+@clause("start_tls.early-data", networks=PLAIN)
+async def test_early_data(trial: Trial) -> None:
+    connection = await trial.connect()
+    await upgrade(trial, connection, first=b"hello\n")
+    expect(await connection.reader.readline(), b"hello\n")
+
+
+@clause("start_tls.reader-flow-control", networks=PLAIN)
+async def test_reader_flow_control(trial: Trial) -> None:
+    connection = await trial.connect(limit=KIB)
+    first, more = pattern(64 * KIB), pattern(512 * KIB)
+    wire = await upgrade(trial, connection, first=first)
+    sending = trial.start(wire.send(more))
+    await wire.settle()
+    received = await connection.reader.readexactly(len(first) + len(more))
+    expect(received, first + more, "bytes:")
+    await sending
+
+
+# What a failed upgrade leaves behind.
+
+
+@clause("start_tls.refused.ends", networks=PLAIN, roles=CLIENT)
+async def test_refused_ends(trial: Trial) -> None:
+    connection = await trial.connect()
+    wire = far_end(trial, connection.wire, server_context(stranger()))
+    trial.start(wire.handshake())
+    await expect_error(FAILED, connection.writer.start_tls(**arguments(trial)))
+    await expect_ends(trial, connection)
+
+
+@clause("start_tls.handshake-timeout.ends", networks=PLAIN)
+async def test_handshake_timeout_ends(trial: Trial) -> None:
+    connection = await trial.connect()
+    starting = connection.writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT)
+    await expect_error(OSError, starting)
+    await expect_ends(trial, connection)
+
+
+@clause("start_tls.peer-leaves.ends", networks=PLAIN)
+async def test_peer_leaves_ends(trial: Trial) -> None:
+    connection = await trial.connect()
+    starting = trial.start(connection.writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await connection.wire.close()
+    await expect_error(FAILED, starting)
+    await expect_ends(trial, connection)
+
+
+@clause("start_tls.cancelled.ends", networks=PLAIN)
+async def test_cancelled_ends(trial: Trial) -> None:
+    connection = await trial.connect()
+    starting = trial.start(connection.writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    starting.cancel()
+    await asyncio.wait([starting])
+    await expect_ends(trial, connection)
