@@ -20,13 +20,16 @@ def certificate_text(certificate: Certificate) -> str:
 
 
 def rendered(certificate: Certificate) -> RenderableType:
-    """Return the certificate for a rich console: sections, deviations, and the conclusion."""
+    """Return the certificate for a rich console: deviations, sections, and the conclusion.
+
+    The deviations come first, so that what a terminal shows in the end is the summary.
+    """
     deviations = [each for each in certificate.verdicts if each.verdict == FAILED]
     return Group(
         heading(certificate),
+        *(deviation(certificate, each) for each in deviations),
         Text(),
         sections(certificate),
-        *(deviation(certificate, each) for each in deviations),
         Text(),
         conclusion(certificate),
     )

@@ -1,0 +1,101 @@
+"""What a test's expectation says when it is not met."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from conformance.errors import Deviation
+from conformance.expect import (
+    described,
+    expect,
+    expect_error,
+    expect_raises,
+    expect_that,
+    shown,
+)
+
+
+def deviation(error: "pytest.ExceptionInfo[Deviation]") -> tuple[str, str]:
+    return error.value.expected, error.value.seen
+
+
+def test_what_is_met_says_nothing() -> None:
+    expect(1, 1)
+    expect_that(True, "anything", None)
+    with expect_raises(ValueError) as raised:
+        raise ValueError("this")
+    assert str(raised.error) == "this"
+
+
+def test_unequal_values_are_both_shown() -> None:
+    with pytest.raises(Deviation) as error:
+        expect(b"seen", b"expected", "the line")
+    assert deviation(error) == ("the line b'expected'", "the line b'seen'")
+    assert str(error.value) == "expected the line b'expected'; saw the line b'seen'"
+
+
+def test_a_condition_is_said_in_words() -> None:
+    with pytest.raises(Deviation) as error:
+        expect_that(False, "at most 4 bytes", b"12345")
+    assert deviation(error) == ("at most 4 bytes", "b'12345'")
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(None, "no exception"), (KeyError("k"), "KeyError: 'k'")]
+)
+def test_the_wrong_exception_or_none(raised: Exception | None, seen: str) -> None:
+    def misbehave() -> None:
+        if raised is not None:
+            raise raised
+
+    with pytest.raises(Deviation) as error, expect_raises((ValueError, TypeError)):
+        misbehave()
+    assert deviation(error) == ("ValueError or TypeError to be raised", seen)
+
+
+def test_a_subclass_will_do_and_cancellation_passes_through() -> None:
+    with expect_raises(OSError) as raised:
+        raise ConnectionResetError("gone")
+    assert isinstance(raised.error, ConnectionResetError)
+    with pytest.raises(asyncio.CancelledError), expect_raises(ValueError):
+        raise asyncio.CancelledError
+
+
+async def returning(value: object) -> object:
+    return value
+
+
+async def raising(error: Exception) -> object:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("awaitable", "seen"),
+    [(returning(b"data"), "b'data' returned"), (raising(KeyError()), "KeyError")],
+)
+def test_an_awaitable_that_does_not_raise_shows_what_it_returned(
+    awaitable: Awaitable[Any], seen: str
+) -> None:
+    with pytest.raises(Deviation) as error:
+        asyncio.run(expect_error(EOFError, awaitable))  # type: ignore[arg-type]  # a coroutine
+    assert deviation(error) == ("EOFError to be raised", seen)
+
+
+def test_an_awaitable_that_raises_returns_its_exception() -> None:
+    error = EOFError()
+    assert asyncio.run(expect_error(EOFError, raising(error))) is error
+
+
+def test_long_values_are_shortened_and_bytes_are_counted() -> None:
+    assert shown(b"short") == "b'short'"
+    text = shown(bytes(1000))
+    assert len(text) < 130
+    assert text.endswith("(1000 bytes)")
+    assert "…" in text
+
+
+def test_an_exception_is_described_on_one_line() -> None:
+    assert described(ValueError("one\n  two")) == "ValueError: one two"
+    assert described(ValueError()) == "ValueError"

@@ -1,0 +1,217 @@
+"""A trial, and the wires it is made with, on every network: with asyncio's own streams."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from conformance.errors import Deviation, Hang
+from conformance.implementation import implementation
+from conformance.loops import loop
+from conformance.networks import NETWORKS
+from conformance.trial import Trial
+
+Make = Callable[..., Trial]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Makes trials of asyncio, and closes them."""
+    made = []
+
+    def make(
+        network: str = "tcp", role: str = "client", *, loop_name: str = "asyncio", bound: float = 10
+    ) -> Trial:
+        made.append(
+            Trial(implementation("asyncio"), NETWORKS[network](), role, loop(loop_name), bound)
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+NETWORK = pytest.mark.parametrize("network", NETWORKS)
+ROLE = pytest.mark.parametrize("role", ["client", "server"])
+LOOP = pytest.mark.parametrize("loop_name", ["asyncio", "uvloop"])
+
+
+@NETWORK
+@ROLE
+@LOOP
+def test_both_ends_meet(make: Make, network: str, role: str, loop_name: str) -> None:
+    trial = make(network, role, loop_name=loop_name)
+
+    async def test() -> None:
+        reader, writer, wire = await trial.connect(limit=100)
+        await wire.send(b"to the implementation")
+        assert await reader.readexactly(21) == b"to the implementation"
+        writer.write(b"to the wire")
+        assert await wire.receive(11) == b"to the wire"
+        await wire.send_eof()
+        assert await reader.read() == b""
+        writer.close()
+        assert await wire.receive_rest() == b""
+
+    trial.run(test())
+    assert trial.reported == []
+
+
+@NETWORK
+@ROLE
+def test_a_wire_takes_nothing_until_it_is_asked(make: Make, network: str, role: str) -> None:
+    trial = make(network, role)
+    size = trial.network.unread_capacity + 1_000_000
+
+    async def test() -> None:
+        _, writer, wire = await trial.connect()
+        writer.write(bytes(size))
+        await wire.settle()
+        if not network.startswith("tls"):  # asyncio's TLS does not count what its carrier holds
+            assert writer.transport.get_write_buffer_size() > 0
+        received = 0
+        while received < size:
+            received += len(await wire.receive_some())
+        assert received == size
+
+    trial.run(test())
+
+
+@pytest.mark.parametrize("network", ["memory", "tcp", "tls", "tls-memory"])
+@ROLE
+def test_a_reset_is_seen_at_both_ends(make: Make, network: str, role: str) -> None:
+    trial = make(network, role)
+
+    async def test() -> None:
+        reader, _, wire = await trial.connect()
+        await wire.reset()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        _, writer, wire = await trial.connect()
+        await wire.send(b"unread")
+        await wire.settle()
+        writer.transport.abort()
+        assert await wire.receive_to_end() in [(b"", "eof"), (b"", "reset")]
+
+    trial.run(test())
+
+
+@NETWORK
+def test_a_wire_tells_an_early_end_from_what_was_expected(make: Make, network: str) -> None:
+    trial = make(network)
+
+    async def test() -> None:
+        _, writer, wire = await trial.connect()
+        writer.write(b"abc")
+        writer.close()
+        with pytest.raises(Deviation, match="expected 4 bytes on the wire; saw b'abc', then"):
+            await wire.receive(4)
+
+    trial.run(test())
+
+
+def test_a_wire_tells_too_much_from_what_was_expected(make: Make) -> None:
+    trial = make("memory")
+
+    async def test() -> None:
+        _, writer, wire = await trial.connect()
+        writer.write(b"abcde")
+        with pytest.raises(Deviation, match="expected 4 bytes on the wire, no more; saw b'abcde'"):
+            await wire.receive(4)
+
+    trial.run(test())
+
+
+def test_exact_pieces_stay_apart_in_memory(make: Make) -> None:
+    trial = make("memory")
+
+    async def test() -> None:
+        reader, _, wire = await trial.connect()
+        for piece in (b"one", b"two", b"three"):
+            await wire.send(piece)
+            await wire.settle()
+            assert await reader.read(100) == piece
+
+    trial.run(test())
+
+
+# Hangs.
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def waiting_forever(_trial: Trial) -> None:
+    await never()
+
+
+async def spinning(_trial: Trial) -> None:
+    while True:
+        pass
+
+
+async def spinning_in_a_callback(trial: Trial) -> None:
+    def spin() -> None:
+        while True:
+            pass
+
+    trial.loop.call_soon(spin)
+    await never()
+
+
+async def uncancellable(_trial: Trial) -> None:
+    while True:
+        with suppress(asyncio.CancelledError):
+            await never()
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        (waiting_forever, r"still waiting at `await never\(\)` after 0.2 s"),
+        (spinning, r"never gives control back at `(pass|while True:)` in spinning\(\)"),
+        (spinning_in_a_callback, "never gives control back at"),
+        (uncancellable, r"still waiting at `await never\(\)`"),
+    ],
+)
+def test_a_hang_ends_with_where_it_was(make: Make, test: Any, message: str) -> None:
+    trial = make("tcp", bound=0.2)
+    with pytest.raises(Hang, match=message):
+        trial.run(test(trial))
+
+
+def test_waiting_in_virtual_time_takes_no_time(make: Make) -> None:
+    trial = make("memory")
+    begun = time.monotonic()
+    with pytest.raises(Hang, match="after 600 s"):
+        trial.run(never())
+    assert trial.loop.time() >= 600
+    assert time.monotonic() - begun < 600
+
+
+def test_what_is_reported_to_the_loop_is_kept(make: Make) -> None:
+    trial = make("memory")
+
+    async def test() -> None:
+        trial.loop.call_exception_handler({"message": "something"})
+
+    trial.run(test())
+    assert [each["message"] for each in trial.reported] == ["something"]
+
+
+@NETWORK
+def test_a_test_may_leave_everything_open(make: Make, network: str) -> None:
+    trial = make(network)
+
+    async def test() -> None:
+        await trial.connect()
+        served = await trial.serve()
+        await trial.accept(served)
+        trial.start(never())
+
+    trial.run(test())
