@@ -1,0 +1,417 @@
+"""`Server` objects: starting, closing, and what becomes of the connections."""
+
+import asyncio
+import gc
+import socket
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from conformance.arrangements import carrier, expect_not_served, expect_talk
+from conformance.expect import expect, expect_error, expect_raises, expect_that
+from conformance.marks import INTERNET, PLAIN, SERVER, TLS, clause
+from conformance.payload import overfill
+from conformance.trial import Connection, Served, Trial
+
+
+def family_at(address: Any) -> socket.AddressFamily:
+    """Return the family of an address: a path's, or IPv4."""
+    return socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+
+
+async def expect_closed(trial: Trial, served: Served, address: Any) -> None:
+    """Expect the server to accept no connections any more, and to say so."""
+    await trial.turns()
+    expect(served.server.is_serving(), False, "is_serving()")
+    await expect_not_served(trial, family_at(address), address)
+
+
+# What it tells of itself.
+
+
+@clause("server.sockets.listening", networks=PLAIN, roles=SERVER)
+async def test_sockets(trial: Trial) -> None:
+    served = await trial.serve()
+    expect(len(served.server.sockets), 1, "number of sockets:")
+    sock = served.server.sockets[0]
+    family = socket.AF_UNIX if trial.network.name == "unix" else socket.AF_INET
+    expect(sock.family, family, "family")
+    await trial.accept(served)  # at the address that the socket tells
+
+
+@clause("server.sockets.is-a-copy", networks=PLAIN, roles=SERVER)
+async def test_sockets_is_a_copy(trial: Trial) -> None:
+    served = await trial.serve()
+    sockets: object = served.server.sockets
+    if isinstance(sockets, list):  # nobody can change a tuple
+        sockets.clear()
+    expect(len(served.server.sockets), 1, "number of sockets:")
+    await trial.accept(served)
+
+
+@clause("server.sockets.none-after-close", networks=PLAIN, roles=SERVER)
+async def test_sockets_after_close(trial: Trial) -> None:
+    served = await trial.serve()
+    served.server.close()
+    expect(list(served.server.sockets or ()), [], "sockets")
+
+
+@clause("server.get-loop", networks=PLAIN, roles=SERVER)
+async def test_get_loop(trial: Trial) -> None:
+    served = await trial.serve()
+    expect_that(served.server.get_loop() is trial.loop, "the running loop", "another one")
+
+
+@clause("server.is-serving", networks=PLAIN, roles=SERVER)
+async def test_is_serving(trial: Trial) -> None:
+    served = await trial.serve()
+    expect(served.server.is_serving(), True, "when started:")
+    served.server.close()
+    expect(served.server.is_serving(), False, "when closed:")
+
+
+@clause("server.is-serving", networks=PLAIN, roles=SERVER)
+async def test_is_serving_before_the_start(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    expect(served.server.is_serving(), False, "before the start:")
+    await served.server.start_serving()
+    expect(served.server.is_serving(), True, "when started:")
+
+
+# Starting.
+
+
+@clause("server.start-serving.starts", networks=PLAIN, roles=SERVER)
+async def test_start_serving(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    await served.server.start_serving()
+    await expect_talk(await trial.accept(served))
+
+
+@clause("server.start-serving.idempotent", networks=PLAIN, roles=SERVER)
+async def test_start_serving_again(trial: Trial) -> None:
+    served = await trial.serve()
+    await served.server.start_serving()
+    await served.server.start_serving()
+    expect(served.server.is_serving(), True, "is_serving()")
+    connection = await trial.accept(served)
+    await expect_talk(connection)
+    await connection.wire.settle()
+    expect(served.pairs.qsize(), 0, "further calls for the same client:")
+
+
+@clause("server.start-serving.closed", networks=PLAIN, roles=SERVER)
+async def test_start_serving_when_closed(trial: Trial) -> None:
+    served = await trial.serve()
+    served.server.close()
+    await expect_error(RuntimeError, served.server.start_serving())
+
+
+@clause("server.serve-forever.starts", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_starts(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    serving = trial.start(served.server.serve_forever())
+    await trial.turns()
+    expect(served.server.is_serving(), True, "is_serving()")
+    await expect_talk(await trial.accept(served))
+    serving.cancel()
+
+
+@clause("server.serve-forever.when-serving", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_when_serving(trial: Trial) -> None:
+    served = await trial.serve()
+    serving = trial.start(served.server.serve_forever())
+    await trial.turns()
+    await expect_talk(await trial.accept(served))
+    expect(serving.done(), False, "serve_forever() ended:")
+    serving.cancel()
+
+
+@clause("server.serve-forever.cancelled.closes", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_cancelled_closes(trial: Trial) -> None:
+    served = await trial.serve()
+    address = served.server.sockets[0].getsockname()
+    serving = trial.start(served.server.serve_forever())
+    await trial.turns()
+    serving.cancel()
+    await asyncio.wait([serving])
+    expect(serving.cancelled(), True, "cancelled:")
+    await expect_closed(trial, served, address)
+
+
+@clause("server.serve-forever.cancelled.ends", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_cancelled_ends(trial: Trial) -> None:
+    served = await trial.serve()
+    serving = trial.start(served.server.serve_forever())
+    await trial.accept(served)  # a client, which is not about to leave
+    serving.cancel()
+    await asyncio.wait([serving])
+    expect(serving.cancelled(), True, "cancelled:")
+
+
+@clause("server.serve-forever.only-one", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_only_one(trial: Trial) -> None:
+    served = await trial.serve()
+    first = trial.start(served.server.serve_forever())
+    await trial.turns()
+    await expect_error(Exception, served.server.serve_forever())
+    expect(first.done(), False, "the first serve_forever() ended:")
+    await expect_talk(await trial.accept(served))
+    first.cancel()
+
+
+@clause("server.serve-forever.ends-on-close", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_ends_on_close(trial: Trial) -> None:
+    served = await trial.serve()
+    serving = trial.start(served.server.serve_forever())
+    await trial.turns()
+    served.server.close()
+    await asyncio.wait([serving])  # a hang where it serves a closed server
+
+
+@clause("server.serve-forever.closed", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_when_closed(trial: Trial) -> None:
+    served = await trial.serve()
+    served.server.close()
+    await expect_error(RuntimeError, served.server.serve_forever())
+
+
+# Closing.
+
+
+@clause("server.close.stops-listening", networks=PLAIN, roles=SERVER)
+async def test_close_stops_listening(trial: Trial) -> None:
+    served = await trial.serve()
+    address = served.server.sockets[0].getsockname()
+    served.server.close()
+    await expect_closed(trial, served, address)
+
+
+@clause("server.close.stops-listening", networks=INTERNET, roles=SERVER)
+async def test_close_frees_the_address(trial: Trial) -> None:
+    served = await trial.serve()
+    host, port = served.server.sockets[0].getsockname()
+    await trial.accept(served)
+    served.server.close()
+    await trial.turns()
+    successor = await trial.streams.start_server(served.accepted, host, port)
+    successor.close()
+
+
+@clause("server.close.connections-stay", roles=SERVER)
+async def test_connections_stay(trial: Trial) -> None:
+    served = await trial.serve()
+    connection = await trial.accept(served)
+    served.server.close()
+    await connection.wire.settle()
+    await expect_talk(connection)
+
+
+@clause("server.close.connections-stay.after-serve-forever", networks=PLAIN, roles=SERVER)
+async def test_connections_stay_after_serve_forever(trial: Trial) -> None:
+    served = await trial.serve()
+    serving = trial.start(served.server.serve_forever())
+    connection = await trial.accept(served)
+    served.server.close()
+    await connection.wire.settle()
+    await expect_talk(connection)
+    serving.cancel()
+
+
+@clause("server.close.twice", networks=PLAIN, roles=SERVER)
+async def test_close_twice(trial: Trial) -> None:
+    served = await trial.serve()
+    served.server.close()
+    served.server.close()
+    await served.server.wait_closed()
+    served.server.close()
+
+
+@clause("server.wait-closed.returns", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_returns(trial: Trial) -> None:
+    served = await trial.serve()
+    served.server.close()
+    for _ in range(2):
+        await served.server.wait_closed()  # a hang where it waits for what is over
+
+
+@clause("server.wait-closed.returns", roles=SERVER)
+async def test_wait_closed_returns_after_clients(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    await wire.close()  # and the handler closes its end
+    writer.close()
+    served.server.close()
+    await served.server.wait_closed()
+
+
+@clause("server.wait-closed.waits-for-close", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_waits_for_close(trial: Trial) -> None:
+    served = await trial.serve()
+    waiting = trial.start(served.server.wait_closed())
+    await trial.turns()
+    expect(waiting.done(), False, "wait_closed() done before close():")
+    served.server.close()
+    await waiting
+
+
+@clause("server.wait-closed.waits-for-connections", roles=SERVER)
+async def test_wait_closed_waits_for_connections(trial: Trial) -> None:
+    served = await trial.serve()
+    connections = [await trial.accept(served) for _ in range(2)]
+    served.server.close()
+    waiting = trial.start(served.server.wait_closed())
+    for connection in connections:
+        await trial.turns()
+        expect(waiting.done(), False, "wait_closed() done while a client is connected:")
+        connection.writer.close()
+        await connection.wire.receive_to_end()
+        await connection.wire.close()
+    await waiting
+
+
+@clause("server.wait-closed.several-waiters", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_several_waiters(trial: Trial) -> None:
+    served = await trial.serve()
+    waiting = [trial.start(served.server.wait_closed()) for _ in range(3)]
+    await trial.turns()
+    served.server.close()
+    await asyncio.wait(waiting)
+
+
+@clause("server.close-clients.closes", networks=PLAIN, roles=SERVER)
+async def test_close_clients(trial: Trial) -> None:
+    served = await trial.serve()
+    connections = [await trial.accept(served) for _ in range(2)]
+    served.server.close()
+    _close_clients(served)
+    for connection in connections:
+        expect(await connection.wire.receive_rest(), b"", "before the end:")
+        expect(connection.writer.is_closing(), True, "is_closing()")
+
+
+@clause("server.close-clients.closes", networks=TLS, roles=SERVER)
+async def test_close_clients_that_speak_tls(trial: Trial) -> None:
+    served = await trial.serve()
+    connections = [await trial.accept(served) for _ in range(2)]
+    served.server.close()
+    _close_clients(served)
+    for connection in connections:
+        await connection.wire.receive_to_end()  # a hang where it is left open
+        await connection.wire.close()
+    await served.server.wait_closed()
+
+
+@clause("server.close-clients.tls-shutdown", networks=TLS, roles=SERVER)
+async def test_close_clients_shuts_tls_down(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    writer.write(b"the last words")
+    served.server.close()
+    _close_clients(served)
+    expect(await wire.receive_to_end(), (b"the last words", "eof"), "what arrives, and its end:")
+
+
+@clause("server.close-clients.flushes", networks=PLAIN, roles=SERVER)
+async def test_close_clients_flushes(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    data = overfill(trial)
+    writer.write(data)
+    served.server.close()
+    _close_clients(served)
+    await trial.turns()
+    received = await wire.receive_rest()
+    expect(len(received), len(data), "bytes on the wire:")
+    expect(received == data, True, "the bytes that were written:")
+
+
+@clause("server.abort-clients.ends-at-once", networks=PLAIN, roles=SERVER)
+async def test_abort_clients(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    data = overfill(trial)
+    writer.write(data)
+    served.server.close()
+    _abort_clients(served)
+    await trial.turns()
+    received, _ = await wire.receive_to_end()
+    expect_that(len(received) < len(data), "a part to be dropped", "all that was written")
+
+
+@clause("server.abort-clients.ends-at-once", roles=SERVER)
+async def test_abort_clients_that_do_nothing(trial: Trial) -> None:
+    served = await trial.serve()
+    connections = [await trial.accept(served) for _ in range(2)]
+    served.server.close()
+    _abort_clients(served)
+    for connection in connections:
+        await connection.wire.receive_to_end()
+    await served.server.wait_closed()
+
+
+def _close_clients(served: Served) -> None:
+    served.server.close_clients()  # type: ignore[attr-defined]  # since 3.13
+
+
+def _abort_clients(served: Served) -> None:
+    served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
+
+
+# As a context manager.
+
+
+@clause("server.async-with.gives-the-server", networks=PLAIN, roles=SERVER)
+async def test_async_with_gives_the_server(trial: Trial) -> None:
+    served = await trial.serve()
+    async with served.server as given:
+        expect_that(given is served.server, "the server", given)
+
+
+@clause("server.async-with.closes", networks=PLAIN, roles=SERVER)
+async def test_async_with_closes(trial: Trial) -> None:
+    served = await trial.serve()
+    async with served.server:
+        address = served.server.sockets[0].getsockname()
+        expect(served.server.is_serving(), True, "is_serving() inside:")
+    await expect_closed(trial, served, address)
+
+
+@clause("server.async-with.exception", networks=PLAIN, roles=SERVER)
+async def test_async_with_exception(trial: Trial) -> None:
+    served = await trial.serve()
+    address = served.server.sockets[0].getsockname()
+    with expect_raises(KeyError):
+        async with served.server:
+            raise KeyError
+    await expect_closed(trial, served, address)
+
+
+@clause("server.lives-unreferenced", networks=PLAIN, roles=SERVER)
+async def test_lives_unreferenced(trial: Trial) -> None:
+    served = Served()
+    address, close = await start_and_forget(trial, served)
+    await trial.turns()
+    gc.collect()
+    wire = await carrier(trial).connected(family_at(address), address)
+    reader, writer = await served.pairs.get()
+    await expect_talk(Connection(reader, writer, wire))
+    writer.close()
+    await wire.close()
+    close()
+
+
+async def start_and_forget(trial: Trial, served: Served) -> tuple[Any, Callable[[], None]]:
+    """Start a server without keeping it; return its address, and what closes it."""
+    server = await trial.network.serve(trial.streams, served.accepted)
+    try:
+        forgotten = weakref.ref(server)
+    except TypeError:  # nobody has to allow weak references: then the trial's end closes it
+        return server.sockets[0].getsockname(), lambda: None
+
+    def close() -> None:
+        server = forgotten()
+        if server is not None:
+            server.close()
+
+    return server.sockets[0].getsockname(), close
