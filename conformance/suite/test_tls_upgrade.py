@@ -51,8 +51,10 @@ async def upgrade(
         options: passed to `start_tls()`.
     """
     wire = far_end(trial, connection.wire)
+    starting = trial.start(connection.writer.start_tls(**arguments(trial) | options))
+    await trial.turns()  # no handshake before it is expected: early ones have their own clauses
     shaking = trial.start(wire.handshake(first))
-    await connection.writer.start_tls(**arguments(trial) | options)
+    await starting
     await shaking
     return wire
 
@@ -255,9 +257,10 @@ async def test_certificate_refused(trial: Trial) -> None:
 
 @clause("start_tls.refused-by-peer", networks=PLAIN, roles=SERVER)
 async def test_refused_by_peer(trial: Trial) -> None:
-    connection = await trial.connect()
-    trial.start(far_end(trial, connection.wire).handshake())
-    starting = connection.writer.start_tls(server_context(stranger()))
+    _, writer, plain = await trial.connect()
+    starting = trial.start(writer.start_tls(server_context(stranger())))
+    await trial.turns()
+    trial.start(far_end(trial, plain).handshake())
     await expect_error(FAILED, starting)
 
 
@@ -267,10 +270,12 @@ async def test_no_injection(trial: Trial) -> None:
     await plain.send(b"ready\nfrom an attacker\n")
     expect(await reader.readline(), b"ready\n")
     await plain.settle()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
     wire = far_end(trial, plain)
-    trial.start(wire.handshake(b"from the peer\n"))
+    trial.start(wire.handshake(first=b"from the peer\n"))
     try:
-        await writer.start_tls(**arguments(trial))
+        await starting
     except FAILED:
         return  # they were taken for a handshake, which they are not
     expect(await reader.readline(), b"from the peer\n")
@@ -362,6 +367,7 @@ async def test_plain_writes_first(trial: Trial) -> None:
     _, writer, plain = await trial.connect()
     writer.write(b"go ahead\n")
     starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
     wire = far_end(trial, plain)
     expect(await receive_plain(wire, 9), b"go ahead\n")
     await wire.handshake()
@@ -450,7 +456,7 @@ async def test_reader_flow_control(trial: Trial) -> None:
     first, more = pattern(64 * KIB), pattern(512 * KIB)
     wire = await upgrade(trial, connection, first=first)
     sending = trial.start(wire.send(more))
-    await wire.settle()
+    await trial.turns()  # the reader, which nobody asks, has received more than it wants
     received = await connection.reader.readexactly(len(first) + len(more))
     expect(received, first + more, "bytes:")
     await sending
