@@ -1,10 +1,19 @@
 """An in-memory network for tests of asyncio programs."""
 
 from fakes.deadlock import Deadlock
+from fakes.link import Link, Segment
 from fakes.loop import Loop, run
 from fakes.network import Host, Network
 from fakes.networking import NotSimulated
 from fakes.realtime import network_loop
+from fakes.script import (
+    Script,
+    ScriptedServer,
+    ScriptFailure,
+    ScriptMismatch,
+    ScriptUnfinished,
+    serve_scripts,
+)
 from fakes.server import Server
 from fakes.sockets import Socket
 from fakes.transport import SocketTransport
@@ -12,12 +21,20 @@ from fakes.transport import SocketTransport
 __all__ = [
     "Deadlock",
     "Host",
+    "Link",
     "Loop",
     "Network",
     "NotSimulated",
+    "Script",
+    "ScriptFailure",
+    "ScriptMismatch",
+    "ScriptUnfinished",
+    "ScriptedServer",
+    "Segment",
     "Server",
     "Socket",
     "SocketTransport",
     "network_loop",
     "run",
+    "serve_scripts",
 ]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fakes.network import Network
 
+# How a seed other than 0 varies lookups: one may take up to this many seconds longer.
+LOOKUP_VARIATION = 0.005
+
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
@@ -17,15 +20,33 @@ class Resolver:
     """What the network's names mean. Use it as `network.dns`.
 
     Every host's name resolves to its addresses; `add()` makes further names.
+
+    Attributes:
+        delay: seconds that the lookup of a name takes (default 0).
     """
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self.delay = 0.0
+        self._failures: dict[str, Exception] = {}
         self._records: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
 
     def add(self, name: str, *addresses: str) -> None:
         """Make a name resolve to addresses, in that order. Raises `ValueError` if malformed."""
         self._records[name.lower()] = tuple(str(ipaddress.ip_address(a)) for a in addresses)
+
+    def fail(self, name: str, error: Exception | None = None) -> None:
+        """Make lookups of a name fail, until `heal()`, after the usual delay.
+
+        `error` is what they raise (default: `socket.gaierror`, EAI_AGAIN).
+        """
+        if error is None:
+            error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        self._failures[name.lower()] = error
+
+    def heal(self, name: str) -> None:
+        """Make lookups of a name work again."""
+        self._failures.pop(name.lower(), None)
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return what a name resolves to. Raises `socket.gaierror` if it is unknown."""
@@ -47,10 +68,16 @@ class Resolver:
         flags: int = 0,
     ) -> list[AddressInfo]:
         """As `getaddrinfo()`, in the time that it takes: numeric addresses take none."""
-        found = self.getaddrinfo(host, port, family, type, proto, flags)
-        if host and not _is_address(host if isinstance(host, str) else host.decode("idna")):
-            await asyncio.sleep(0)
-        return found
+        name = host.decode("idna") if isinstance(host, bytes) else host
+        if name and not _is_address(name) and not flags & socket.AI_NUMERICHOST:
+            delay = self.delay
+            if self._network.varies:
+                delay += LOOKUP_VARIATION * self._network.chance("lookup").random()
+            await asyncio.sleep(delay)
+            failure = self._failures.get(name.lower())
+            if failure is not None:
+                raise failure.with_traceback(None)
+        return self.getaddrinfo(name, port, family, type, proto, flags)
 
     def getaddrinfo(
         self,

@@ -52,7 +52,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._jobs: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
         self._from_threads: deque[asyncio.Handle] = deque()
         self._thread_called = threading.Event()
-        self.network.attach(self, self._arrivals.append)
+        self.network.attach(self, self._arrivals.append, seed)
 
     def __repr__(self) -> str:
         """Say what it is and the state it is in."""

@@ -11,13 +11,16 @@ import asyncio
 import contextvars
 import errno
 import ipaddress
+import random
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from fakes.dns import Resolver
+from fakes.handshake import Handshake
+from fakes.link import Link, Segment
 from fakes.sockets import Listener, Socket
-from fakes.tcp import Endpoint, UnixEndpoint, connect_ends, os_error
+from fakes.tcp import Endpoint, UnixEndpoint, os_error
 
 # What Linux's loopback takes in one write before it says "later" (about 4 MB, by measurement);
 # and the most that asyncio reads at once, so that a write up to that size can arrive whole.
@@ -130,6 +133,18 @@ class Host:
                 return sock.listener
         return None
 
+    # --- hardships ----------------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """Take the host off the network: a partition on each of its links (see `Link`)."""
+        for link in self.network.links_of(self):
+            link.partition()
+
+    def heal(self) -> None:
+        """Put the host back: end the hardships of all of its links."""
+        for link in self.network.links_of(self):
+            link.heal()
+
     # --- Unix paths ---------------------------------------------------------------------------
 
     def bind_path(self, sock: Socket, path: str | bytes) -> None:
@@ -153,33 +168,61 @@ class Network:
     """A network of hosts, at first one: `localhost`, with 127.0.0.1, ::1 and an outer address.
 
     Arguments:
+        link: the qualities of the link between any two hosts, and from a host to itself, unless
+            `Network.link()` says otherwise (default: no delay, no limit).
         send_buffer: bytes that a sending kernel keeps for a connection (default 4 MiB).
         receive_buffer: bytes that a receiving kernel keeps (default 256 KiB).
+        vary: whether the seed varies when and in what pieces bytes arrive, which connection is
+            ready first and how long a lookup takes (default: with every seed but 0).
     """
 
     def __init__(
-        self, *, send_buffer: int = SEND_BUFFER, receive_buffer: int = RECEIVE_BUFFER
+        self,
+        *,
+        link: Link | None = None,
+        send_buffer: int = SEND_BUFFER,
+        receive_buffer: int = RECEIVE_BUFFER,
+        vary: bool | None = None,
     ) -> None:
+        for name, size in (("send_buffer", send_buffer), ("receive_buffer", receive_buffer)):
+            if size <= 0:
+                raise ValueError(f"{name} must be a positive number of bytes, not {size!r}")
         self.send_buffer = send_buffer
         self.receive_buffer = receive_buffer
         self.dns = Resolver(self)
         self.poll: Callable[[asyncio.Handle], None] = _no_loop
         self.hosts: dict[str, Host] = {}
+        self.connections: dict[int, Endpoint] = {}  # by serial number: two for a connection
+        self.seed = 0
+        self.varies = bool(vary)
+        self._vary = vary
+        self._chances: dict[str, random.Random] = {}
+        self._usual_link = Link() if link is None else link.copy()
+        self._links: dict[frozenset[str], Link] = {}
+        self._observers: list[Callable[[Segment], None]] = []
         self._by_address: dict[str, Host] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._serial = 0
+        self._connection_count = 0
         self._next_fileno = 1 << 20  # no real file descriptor is that high
-        self.connections: dict[int, Endpoint] = {}
         self.local = self.host("localhost")
 
     def attach(
-        self, loop: asyncio.AbstractEventLoop, poll: Callable[[asyncio.Handle], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        poll: Callable[[asyncio.Handle], None],
+        seed: int = 0,
     ) -> None:
-        """Put the network under an event loop. Raises `RuntimeError` if another one has it."""
+        """Put the network under an event loop. Raises `RuntimeError` if another one has it.
+
+        `poll` takes the handles of what has become ready, to run them where the loop runs the
+        callbacks of sockets.
+        """
         if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
             raise RuntimeError("this network already belongs to another event loop, still open")
         self._loop = loop
         self.poll = poll
+        self.seed = seed
+        self.varies = seed != 0 if self._vary is None else self._vary
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -188,7 +231,18 @@ class Network:
             raise RuntimeError("this network has no event loop yet: pass it to one")
         return self._loop
 
-    # --- hosts --------------------------------------------------------------------------------
+    def chance(self, concern: str) -> random.Random:
+        """Return the source of chance for one concern.
+
+        Each has its own, so that a program that makes one kind of draw more often does not change
+        all others. Only `random()` is drawn from it: its sequence is the same on every Python.
+        """
+        chance = self._chances.get(concern)
+        if chance is None:
+            chance = self._chances[concern] = random.Random(f"{self.seed} {concern}")
+        return chance
+
+    # --- hosts and links ----------------------------------------------------------------------
 
     def host(self, name: str, *addresses: str) -> Host:
         """Return the host of a name, or add it.
@@ -217,6 +271,32 @@ class Network:
             self._by_address[address] = host
         return host
 
+    def link(self, one: Host | str, other: Host | str) -> Link:
+        """Return the link between two hosts, or from a host to itself, to change it or break it.
+
+        Raises `ValueError` for a name that no host has.
+        """
+        first, second = self._find(one), self._find(other)
+        key = frozenset((first.name, second.name))
+        link = self._links.get(key)
+        if link is None:
+            link = self._links[key] = self._usual_link.copy()
+            link.network = self
+            link.hosts = (first, second)
+        return link
+
+    def links_of(self, host: Host | str) -> list[Link]:
+        """Return the links from a host to every host, itself excepted."""
+        host = self._find(host)
+        return [self.link(host, other) for other in self.hosts.values() if other is not host]
+
+    def _find(self, host: Host | str) -> Host:
+        if isinstance(host, Host):
+            return host
+        if host not in self.hosts:
+            raise ValueError(f"no host is called {host!r}: add it with network.host({host!r})")
+        return self.hosts[host]
+
     def current_host(self) -> Host:
         """Return the host that the running code is on: that of the innermost `with host:`."""
         host = _current_host.get(None)
@@ -228,7 +308,46 @@ class Network:
             return seen_from
         return self._by_address.get(address)
 
-    # --- sockets ------------------------------------------------------------------------------
+    # --- observers ----------------------------------------------------------------------------
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is shown the segments."""
+        return bool(self._observers)
+
+    def observe(self, observer: Callable[[Segment], None]) -> Callable[[], None]:
+        """Show an observer every segment from now on, when it is sent.
+
+        Returns a function that ends it.
+        """
+        self._observers.append(observer)
+        for end in self.connections.values():
+            if end.link is not None:
+                end.link.use_path(end)
+        return lambda: self._observers.remove(observer)
+
+    def show(self, end: Endpoint, kind: str, data: bytes, arrives: float | None) -> None:
+        """Show the observers a segment that an endpoint has sent."""
+        number, from_client = end.serial >> 1, end.is_client
+        self.show_segment(number, end.local, end.peer.local, from_client, kind, data, arrives)
+
+    def show_segment(
+        self,
+        number: int,
+        source: Any,
+        destination: Any,
+        from_client: bool,
+        kind: str,
+        data: bytes,
+        arrives: float | None,
+    ) -> None:
+        """Show the observers a segment."""
+        now = self.loop.time()
+        segment = Segment(now, arrives, number, source, destination, from_client, kind, data)
+        for observer in list(self._observers):
+            observer(segment)
+
+    # --- sockets and connections --------------------------------------------------------------
 
     def next_fileno(self) -> int:
         """Return a number for `fileno()`."""
@@ -242,63 +361,61 @@ class Network:
     def socketpair(self) -> tuple[Socket, Socket]:
         """Return two connected sockets, as `socket.socketpair()`: Unix sockets without names."""
         host = self.current_host()
-        one, other = self._pair(UnixEndpoint, host, "", host, "")
+        one, other = self._unix_pair(host, "", "")
         return (
             Socket(self, host, socket.AF_UNIX, one),
             Socket(self, host, socket.AF_UNIX, other),
         )
 
-    def _pair(
-        self, kind: type[Endpoint], here: Host, local: Any, there: Host, remote: Any
+    def new_connection(self) -> int:
+        """Return the number of a new connection."""
+        self._connection_count += 1
+        return self._connection_count
+
+    def pair(
+        self, number: int, sock: Socket, there: Host, remote: Any, link: Link
     ) -> tuple[Endpoint, Endpoint]:
-        self._serial += 1
-        send, receive = self.send_buffer, self.receive_buffer
-        if kind is UnixEndpoint:
-            send = receive = min(UNIX_BUFFER, self.send_buffer)
-        one = kind(self, 2 * self._serial, local, send, receive)
-        other = kind(self, 2 * self._serial + 1, remote, send, receive)
-        connect_ends(one, other)
+        """Return the two ends of a new TCP connection from a bound socket to an address."""
+        kind = TCP6Endpoint if sock.family == socket.AF_INET6 else Endpoint
+        send = link.send_buffer or self.send_buffer
+        receive = link.receive_buffer or self.receive_buffer
+        client = kind(self, 2 * number, sock.host, sock.getsockname(), send, receive, link)
+        server = kind(self, 2 * number + 1, there, remote, send, receive, link)
+        self._connect(client, server)
+        return client, server
+
+    def _unix_pair(self, host: Host, local: Any, remote: Any) -> tuple[Endpoint, Endpoint]:
+        number = self.new_connection()
+        size = min(UNIX_BUFFER, self.send_buffer)
+        one = UnixEndpoint(self, 2 * number, host, local, size, size)
+        other = UnixEndpoint(self, 2 * number + 1, host, remote, size, size)
+        self._connect(one, other)
+        return one, other
+
+    def _connect(self, one: Endpoint, other: Endpoint) -> None:
+        one.peer, other.peer = other, one
         self.connections[one.serial] = one
         self.connections[other.serial] = other
-        return one, other
 
     def forget(self, end: Endpoint) -> None:
         """An endpoint is closed and has nothing left to send or receive."""
         if self.connections.pop(end.serial, None) is not None:
             end.release()
 
-    # --- connecting ---------------------------------------------------------------------------
-
     def connect(self, sock: Socket, address: Any, done: Callable[[OSError | None], None]) -> None:
         """Connect a TCP socket to `(ip, port, ...)`, then call `done(None)` or `done(error)`.
 
         `done` is called where the loop reports a socket as writable. Raises `OSError` for what the
-        kernel knows without asking the network.
+        kernel knows without asking the network: ENETUNREACH, EHOSTUNREACH.
         """
-        here = sock.host
-        ip, port = str(ipaddress.ip_address(address[0])), address[1]
+        ip = str(ipaddress.ip_address(address[0]))
         if ipaddress.ip_address(ip).is_unspecified:
             ip = "127.0.0.1" if sock.family == socket.AF_INET else "::1"
-        there = self.host_of(ip, here)
-        local = sock.bind_for(ip)
+        there = self.host_of(ip, sock.host)
         if there is None:
             raise os_error(errno.EHOSTUNREACH)
-        listener = there.listener_for(sock.family, ip, port)
-        if listener is None:
-            self._soon(lambda: done(os_error(errno.ECONNREFUSED)))
-            return
-        remote = (ip, port) if sock.family == socket.AF_INET else (ip, port, 0, 0)
-        kind = _TCP6Endpoint if sock.family == socket.AF_INET6 else Endpoint
-        client, server = self._pair(kind, here, local, there, remote)
-        client.releases = sock.release_bound()
-
-        def established() -> None:
-            sock.connected(client)
-            done(None)
-
-        self._soon(established)
-        listener.queue.append(server)
-        listener.check_readable()
+        sock.bind_for(ip)
+        Handshake(self, sock, there, ip, address[1], done).send_syn()
 
     def connect_path(self, sock: Socket, path: str | bytes) -> None:
         """Connect a Unix socket, at once.
@@ -310,20 +427,25 @@ class Network:
         if target is None:
             raise os_error(errno.ENOENT)
         listener = target.listener
-        if listener is None:
+        if listener is None or listener.closed:
             raise os_error(errno.ECONNREFUSED)
         if len(listener.queue) > listener.backlog:
             raise os_error(errno.EAGAIN)
-        client, server = self._pair(UnixEndpoint, sock.host, "", sock.host, path)
+        client, server = self._unix_pair(sock.host, "", path)
         sock.connected(client)
+        if self.observed:
+            self.show(client, "SYN", b"", self.loop.time())
         listener.queue.append(server)
         listener.check_readable()
 
-    def _soon(self, callback: Callable[[], None]) -> None:
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back where the loop calls back for sockets that have become ready."""
         self.poll(asyncio.Handle(callback, (), self.loop))
 
 
-class _TCP6Endpoint(Endpoint):
+class TCP6Endpoint(Endpoint):
+    """One end of a TCP connection over IPv6."""
+
     __slots__ = ()
     family = socket.AF_INET6
 

@@ -10,13 +10,14 @@ from fakes.networking import Networking
 
 
 def network_loop(
-    loop_class: type[asyncio.AbstractEventLoop], network: Network | None = None
+    loop_class: type[asyncio.AbstractEventLoop], network: Network | None = None, seed: int = 0
 ) -> type[asyncio.AbstractEventLoop]:
     """Return a subclass of a loop class whose connections are of a simulated network.
 
     Arguments:
         loop_class: e.g. `asyncio.SelectorEventLoop` or `uvloop.Loop`.
         network: the network underneath each loop of the class (default: a new one for each).
+        seed: what the network's chances are drawn from (default 0).
 
     The class is made for `asyncio.Runner(loop_factory=...)`. Time is real, and so are threads,
     signals, subprocesses and pipes: what is replaced is `create_connection()`, `create_server()`,
@@ -30,7 +31,7 @@ def network_loop(
             super().__init__(*args, **kwargs)
             self._arrivals: list[asyncio.Handle] = []
             self.network = Network() if given is None else given
-            self.network.attach(self, self._arrived)
+            self.network.attach(self, self._arrived, seed)
 
         def _arrived(self, handle: asyncio.Handle) -> None:
             if not self._arrivals:

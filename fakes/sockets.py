@@ -7,7 +7,6 @@ import ipaddress
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fakes.tcp import Endpoint, os_error
@@ -56,12 +55,13 @@ def _as_int(value: int | bytes) -> int:
 class Listener:
     """A listening socket's place in the network: the connections that wait for `accept()`."""
 
-    __slots__ = ("backlog", "network", "queue", "reader", "sock")
+    __slots__ = ("backlog", "closed", "network", "queue", "reader", "sock")
 
     def __init__(self, network: Network, sock: Socket, backlog: int) -> None:
         self.network = network
         self.sock = sock
         self.backlog = backlog
+        self.closed = False
         self.queue: deque[Endpoint] = deque()
         self.reader: Watch | None = None
 
@@ -77,6 +77,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; connections that were never accepted are reset."""
+        self.closed = True
         if self.reader is not None:
             self.reader.cancel()
             self.reader = None
@@ -108,6 +109,8 @@ class Socket:
         self._endpoint = endpoint
         self._listener: Listener | None = None
         self._bound: Any = None
+        self._ephemeral = False  # the port was chosen by connect()
+        self._released = False
         self._closed = False
         self._fileno = network.next_fileno()
         self._options = _Options()
@@ -133,6 +136,11 @@ class Socket:
     def listener(self) -> Listener | None:
         """The listener under this socket, after `listen()`."""
         return self._listener
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._closed
 
     @property
     def reuse_port(self) -> bool:
@@ -190,17 +198,25 @@ class Socket:
                 mine = same[0]
             port = self.host.ephemeral_port()
             self.host.use_port(port)
+            self._ephemeral = True
             self._bound = (mine, port) if self.family == socket.AF_INET else (mine, port, 0, 0)
         return self._bound
 
-    def release_bound(self) -> Callable[[], None]:
-        """Return what frees the local port, for the connection to call at its end."""
-        host, bound = self.host, self._bound
-        return lambda: host.free_port(bound[1])
+    def release(self) -> None:
+        """Let go of the local port: the socket, or its connection, has ended."""
+        bound = self._bound
+        if bound is None or self._released or self.family == socket.AF_UNIX:
+            return
+        self._released = True
+        if self._ephemeral:
+            self.host.free_port(bound[1])
+        else:
+            self.host.unbind(self, bound)
 
     def connected(self, endpoint: Endpoint) -> None:
-        """The connection is established."""
+        """The connection is established. The local port is taken until it has ended."""
         self._endpoint = endpoint
+        endpoint.releases = self.release
         self._apply_options()
 
     def listen(self, backlog: int = 128) -> None:
@@ -349,8 +365,7 @@ class Socket:
             return
         if self._listener is not None:
             self._listener.close()
-        if self._bound is not None and self.family != socket.AF_UNIX:
-            self.host.unbind(self, self._bound)
+        self.release()
 
     def __enter__(self) -> Socket:
         """Return the socket."""

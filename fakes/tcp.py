@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from fakes.watch import Watch
 
 if TYPE_CHECKING:
-    from fakes.link import Path
-    from fakes.network import Network
+    from fakes.link import Link, Path
+    from fakes.network import Host, Network
 
 Piece = bytes | memoryview
 
@@ -45,7 +45,9 @@ class Endpoint:
         "fin_queued",
         "fin_received",
         "fin_sent",
+        "host",
         "linger_zero",
+        "link",
         "local",
         "merge",
         "network",
@@ -73,16 +75,20 @@ class Endpoint:
         self,
         network: Network,
         serial: int,
+        host: Host,
         local: Any,
         send_buffer: int,
         receive_buffer: int,
+        link: Link | None = None,
     ) -> None:
         self.network = network
         self.serial = serial
+        self.host = host
+        self.link = link
         self.local = local
         self.send_buffer = send_buffer
         self.receive_buffer = receive_buffer
-        self.peer: Endpoint = self  # until connect_ends()
+        self.peer: Endpoint = self  # until the network joins the two
         self.path: Path | None = None
         self.received: deque[Piece] = deque()
         self.received_size = 0
@@ -100,6 +106,11 @@ class Endpoint:
         self.receive_shut = False
         self.linger_zero = False  # SO_LINGER(1, 0): close() resets
         self.releases: Callable[[], None] | None = None  # what else ends with the connection
+
+    @property
+    def is_client(self) -> bool:
+        """Whether this is the end that called connect()."""
+        return self.serial % 2 == 0
 
     # --- system calls -------------------------------------------------------------------------
 
@@ -181,9 +192,9 @@ class Endpoint:
     def shutdown(self, how: int) -> None:
         """Close one direction or both (`socket.SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`).
 
-        Raises `OSError` (ENOTCONN) if the connection has been reset.
+        Raises `OSError` (ENOTCONN) if the connection is over: reset, or ended by both sides.
         """
-        if self.reset:
+        if self.over:
             raise os_error(errno.ENOTCONN)
         if how in (socket.SHUT_RD, socket.SHUT_RDWR):
             self.receive_shut = True
@@ -228,6 +239,11 @@ class Endpoint:
         if self.releases is not None:
             self.releases()
             self.releases = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the kernel has let go of the connection, while the program has not."""
+        return self.reset or (self.fin_sent and self.fin_received)
 
     # --- readiness ----------------------------------------------------------------------------
 
@@ -349,10 +365,12 @@ class Endpoint:
 
     def receive_data(self, data: Piece) -> None:
         """A segment with data has arrived."""
-        if self.closed or self.reset:
+        if self.closed or self.reset or (self.fin_queued and self.receive_shut):
             # Nobody will read this: the kernel says so with a reset.
             if not self.reset:
-                self.send_reset()
+                self.error = errno.ECONNRESET
+            self.send_reset()
+            self.check_readable()
             return
         self.received.append(data)
         self.received_size += len(data)
@@ -370,7 +388,7 @@ class Endpoint:
 
     def receive_reset(self) -> None:
         """A reset has arrived. What was received before it can still be read."""
-        if self.reset or (self.fin_sent and self.fin_received):
+        if self.over:
             return
         self._die()
         # A socket whose peer had already finished reports a broken pipe (Linux, tcp_reset()).
@@ -398,7 +416,6 @@ class UnixEndpoint(Endpoint):
 
     def send(self, data: Piece) -> int:
         """As `Endpoint.send()`; `BrokenPipeError` as soon as the peer has closed."""
-        self._raise_error()
         peer = self.peer
         if self.fin_queued or peer.closed or peer.receive_shut:
             raise os_error(errno.EPIPE)
@@ -408,7 +425,19 @@ class UnixEndpoint(Endpoint):
         if len(data) > room:
             data = data[:room]
         peer.receive_data(data)
+        self._show("DATA", bytes(data))
         return len(data)
+
+    def push(self) -> None:
+        """Send the end, when it is due: there is nothing else to wait for."""
+        if self.fin_queued and not self.fin_sent:
+            self.fin_sent = True
+            self._show("FIN")
+            self.peer.receive_fin()
+
+    def _show(self, kind: str, data: bytes = b"") -> None:
+        if self.network.observed:
+            self.network.show(self, kind, data, self.network.loop.time())
 
     @property
     def writable(self) -> bool:
@@ -420,9 +449,13 @@ class UnixEndpoint(Endpoint):
 
     def shutdown(self, how: int) -> None:
         """Close one direction or both."""
-        super().shutdown(how)
-        if self.receive_shut:
+        if how in (socket.SHUT_RD, socket.SHUT_RDWR):
+            self.receive_shut = True
+            self.check_readable()
             self.peer.check_writable()
+        if how in (socket.SHUT_WR, socket.SHUT_RDWR):
+            self._finish()
+            self.check_writable()
 
     def close(self) -> None:
         """Close; the peer sees the end, and a reset if there was unread data."""
@@ -433,9 +466,10 @@ class UnixEndpoint(Endpoint):
         peer = self.peer
         if self.received and not peer.closed:
             peer.error = errno.ECONNRESET
+            self._show("RST")
         self.received.clear()
-        self.fin_queued = self.fin_sent = True
-        peer.fin_received = True
+        self.received_size = 0
+        self._finish()
         peer.check_readable()
         peer.check_writable()
         self.network.forget(self)
@@ -448,8 +482,3 @@ class UnixEndpoint(Endpoint):
 
     def _window_opened(self) -> None:
         self.peer.check_writable()
-
-
-def connect_ends(one: Endpoint, other: Endpoint) -> None:
-    """Make two new endpoints the two ends of one connection."""
-    one.peer, other.peer = other, one

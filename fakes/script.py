@@ -1,0 +1,627 @@
+"""A peer that follows a script: expect these bytes, send those, wait, half-close, reset.
+
+The plan. A `Script` is a list of steps and nothing else: it can be written once and played many
+times, as a server or as a client. Each play is a `_Player`, one task that goes through the steps
+over a `Conversation`, a protocol that reads only while a step expects something; so a script that
+pauses is a peer that does not read. The first step that cannot be kept ends the play with a
+`ScriptMismatch` and resets the connection, so that the program under test is not left waiting.
+
+It needs the public interface of an event loop and nothing of the simulated network, so that a
+script plays on `fakes.Loop`, on `fakes.network_loop()` classes and on a kernel's TCP alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import ssl as ssl_module
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fakes.conversation import Conversation
+from fakes.difference import count, short, side_by_side
+from fakes.network import Network
+
+PATIENCE = 10.0  # seconds of the loop's time
+
+
+class ScriptFailure(AssertionError):
+    """The program under test did not do its part of a script."""
+
+
+class ScriptMismatch(ScriptFailure):
+    """Something else came than the script expects; the message shows both, and where they part."""
+
+
+class ScriptUnfinished(ScriptFailure):
+    """The test is over and the script still waits; the message says for what."""
+
+
+class Script:
+    """What a peer does, step by step.
+
+    Every method that adds a step returns a new script, so that scripts can share a beginning::
+
+        greeting = fakes.Script("mail").send(b"220 hello\\r\\n").expect(b"HELO me\\r\\n")
+        polite = greeting.send(b"250 hi\\r\\n").expect(b"QUIT\\r\\n").expect_eof()
+        broken = greeting.send(b"25").reset()
+
+    Play it as a server with `serve()`, as a client with `play()`. After its last step a script
+    keeps the connection open and expects nothing more, unless that step closed it.
+
+    Arguments:
+        name: for messages (default "script").
+    """
+
+    def __init__(self, name: str = "script") -> None:
+        self.name = name
+        self.steps: tuple[_Step, ...] = ()
+
+    def __repr__(self) -> str:
+        """List the steps."""
+        steps = "; ".join(str(step) for step in self.steps) or "no steps"
+        return f"<fakes.Script {self.name!r}: {steps}>"
+
+    def _and(self, step: _Step) -> Script:
+        script = Script(self.name)
+        script.steps = (*self.steps, step)
+        return script
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def expect(self, data: bytes) -> Script:
+        """Wait for exactly these bytes; others may follow, for the next step to expect."""
+        return self._and(_Expect(bytes(data)))
+
+    def expect_until(self, separator: bytes) -> Script:
+        """Wait for anything up to and including `separator`. Raises `ValueError` if it is empty."""
+        if not separator:
+            raise ValueError("separator must not be empty")
+        return self._and(_ExpectUntil(bytes(separator)))
+
+    def expect_size(self, size: int) -> Script:
+        """Wait for any `size` bytes. Raises `ValueError` if negative."""
+        if size < 0:
+            raise ValueError(f"size must not be negative, not {size}")
+        return self._and(_ExpectSize(size))
+
+    def expect_eof(self) -> Script:
+        """Wait for the end of the other side's data; data or a reset instead is a mismatch."""
+        return self._and(_ExpectEOF())
+
+    def expect_reset(self) -> Script:
+        """Wait for a reset by the other side; data or an orderly end instead is a mismatch."""
+        return self._and(_ExpectReset())
+
+    def ignore_rest(self) -> Script:
+        """Read and drop all that comes, until the other side ends or resets the connection."""
+        return self._and(_IgnoreRest())
+
+    def send(self, data: bytes) -> Script:
+        """Send these bytes in one write, and wait until they have left."""
+        return self._and(_Send(bytes(data)))
+
+    def pause(self, seconds: float) -> Script:
+        """Do nothing, and read nothing, for a time in seconds (virtual on `fakes.Loop`)."""
+        return self._and(_Pause(seconds))
+
+    def send_eof(self) -> Script:
+        """Close the sending direction only. Not possible over TLS."""
+        return self._and(_SendEOF())
+
+    def close(self) -> Script:
+        """Close the connection in order. What came unexpected before is a mismatch."""
+        return self._and(_Close())
+
+    def reset(self) -> Script:
+        """Reset the connection: the other side gets `ConnectionResetError`."""
+        return self._and(_Reset())
+
+    # --- playing ------------------------------------------------------------------------------
+
+    def serve(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        patience: float = PATIENCE,
+    ) -> ScriptedServer:
+        """Play to the one client that connects: `async with script.serve("mail", 25): ...`.
+
+        The same as `serve_scripts()` with this script alone; its arguments are explained there.
+        """
+        return ScriptedServer([self], host, port, path=path, ssl=ssl, patience=patience)
+
+    async def play(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        sock: Any = None,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+    ) -> bytes:
+        """Connect to a server and play to the end; then close the connection.
+
+        Arguments:
+            host, port: where to connect; or
+            path: a Unix path; or
+            sock: a connected socket.
+            ssl, server_hostname: as for `loop.create_connection()`.
+
+        Returns all the bytes that the server sent. Raises `ScriptMismatch`, and what connecting
+        raises. It waits as long as the script does: put it under `asyncio.timeout()` if the server
+        may stay silent; the `CancelledError` then carries a note that says what was expected.
+        """
+        loop = asyncio.get_running_loop()
+        conversation = Conversation()
+        where: dict[str, Any] = {"ssl": ssl, "server_hostname": server_hostname} if ssl else {}
+        if path is not None:
+            await loop.create_unix_connection(lambda: conversation, os.fspath(path), **where)
+        else:
+            where |= {"host": host, "port": port} if sock is None else {"sock": sock}
+            await loop.create_connection(lambda: conversation, **where)
+        player = _Player(self, conversation)
+        try:
+            # shield(): a cancellation must reach us before it reaches the play, to say where.
+            await asyncio.shield(player.finished)
+            await _turns_of_the_loop()
+            player.check_nothing_more()
+        except asyncio.CancelledError as exc:
+            exc.add_note(player.still_waits())
+            raise
+        finally:
+            await player.stop()
+        return bytes(conversation.received)
+
+
+def serve_scripts(
+    scripts: Sequence[Script],
+    host: str | None = None,
+    port: int = 0,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    patience: float = PATIENCE,
+) -> ScriptedServer:
+    """Play the first script to the first client that connects, the second to the second, …
+
+    Arguments:
+        scripts: one for each connection; a connection more is a mismatch.
+        host: where to listen: an address, or a name. On a simulated network a name is a host, made
+            if there is none yet, and the server runs on it. Default: the host of the running code.
+        port: the port; 0 (the default) takes a free one, which `ScriptedServer.port` tells.
+        path: a Unix path to listen at instead.
+        ssl: a server's context, for TLS from the start.
+        patience: how long the scripts have to finish when the `async with` block is over, in
+            seconds of the loop's time (default 10).
+
+    The `async with` block of the server raises `ScriptMismatch` as soon as a script meets
+    something else than it expects (the block is cancelled, as by `asyncio.timeout()`), and
+    `ScriptUnfinished` if a script still waits at the end. If the block raises for another reason
+    while a script still waits, that exception gets a note that says for what.
+    """
+    return ScriptedServer(scripts, host, port, path=path, ssl=ssl, patience=patience)
+
+
+class ScriptedServer:
+    """A server that plays scripts, for the time of an `async with` block; see `serve_scripts()`.
+
+    Attributes:
+        host, port: where it listens; `port` is the one in use.
+        received: for each connection so far, the bytes that the client has sent it.
+    """
+
+    def __init__(
+        self,
+        scripts: Sequence[Script],
+        host: str | None,
+        port: int,
+        *,
+        path: str | os.PathLike[str] | None,
+        ssl: ssl_module.SSLContext | None,
+        patience: float,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._scripts = scripts
+        self._path = path
+        self._ssl = ssl
+        self._patience = patience
+        self._players: list[_Player] = []
+        self._failure: ScriptFailure | None = None
+        self._block: asyncio.Task[Any] | None = None
+        self._cancelled_block = False
+
+    @property
+    def received(self) -> list[bytes]:
+        """The bytes that came over each connection so far."""
+        return [bytes(player.conversation.received) for player in self._players]
+
+    async def __aenter__(self) -> ScriptedServer:
+        """Listen."""
+        loop = asyncio.get_running_loop()
+        self._block = asyncio.current_task()
+        if self._path is not None:
+            self._server = await loop.create_unix_server(
+                self._accept, os.fspath(self._path), ssl=self._ssl
+            )
+            return self
+        with _on_simulated_host(loop, self.host):
+            self._server = await loop.create_server(
+                self._accept, self.host, self.port, ssl=self._ssl
+            )
+        if self.port == 0:
+            self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
+        """Wait for the scripts to finish; raise what went wrong."""
+        self._block, block = None, self._block
+        try:
+            if error is None and self._failure is None:
+                await self._finish()
+        finally:
+            self._server.close()
+            for player in self._players:
+                await player.stop()
+        if self._cancelled_block and block is not None:
+            block.uncancel()
+        if self._failure is not None:
+            # The mismatch explains the error, if there is one, rather than the other way round.
+            raise self._failure from (None if isinstance(error, asyncio.CancelledError) else error)
+        if error is not None:
+            for note in self._waits():
+                error.add_note(note)
+
+    async def _finish(self) -> None:
+        await _turns_of_the_loop()
+        if self._players:
+            await asyncio.wait([p.finished for p in self._players], timeout=self._patience)
+            await _turns_of_the_loop()
+        if self._failure is None and (waits := self._waits()):
+            self._failure = ScriptUnfinished("\n".join(waits))
+
+    def _waits(self) -> list[str]:
+        waits = [player.still_waits() for player in self._players if not player.finished.done()]
+        missing = self._scripts[len(self._players) :]
+        waits += [f"script {script.name!r} still waits for a connection" for script in missing]
+        return waits
+
+    def _accept(self) -> Conversation:
+        number = len(self._players)
+        conversation = Conversation()
+        if number >= len(self._scripts):
+            self._fail(
+                ScriptMismatch(
+                    f"connection number {number + 1} came, and there are scripts for "
+                    f"{len(self._scripts)} only"
+                )
+            )
+            conversation.refuse = True
+            return conversation
+        player = _Player(self._scripts[number], conversation)
+        self._players.append(player)
+        player.task.add_done_callback(self._played)
+        return conversation
+
+    def _played(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            if not isinstance(exc, ScriptFailure):
+                failure = ScriptMismatch(f"{task.get_name()}: {type(exc).__name__}: {exc}")
+                failure.__cause__ = exc
+                exc = failure
+            self._fail(exc)
+
+    def _fail(self, failure: ScriptFailure) -> None:
+        if self._failure is None:
+            self._failure = failure
+            if self._block is not None:
+                self._cancelled_block = True
+                self._block.cancel()
+
+
+async def _turns_of_the_loop() -> None:
+    """Let what has arrived be accepted and read."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def _on_simulated_host(loop: asyncio.AbstractEventLoop, name: str | None) -> Iterator[None]:
+    """Run on the simulated host of that name, if there is a simulated network at all."""
+    network = getattr(loop, "network", None)
+    if name is None or not isinstance(network, Network) or _is_address(name):
+        yield
+        return
+    with network.host(name):
+        yield
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class _Player:
+    """One play of a script over one connection."""
+
+    def __init__(self, script: Script, conversation: Conversation) -> None:
+        self.script = script
+        self.conversation = conversation
+        self._number = 0
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.get_running_loop().create_task(self._play(), name=self._title())
+
+    def _title(self) -> str:
+        return f"script {self.script.name!r}"
+
+    async def _play(self) -> None:
+        try:
+            await self._play_steps()
+        except Exception as exc:
+            self.conversation.reset()
+            self.finished.set_exception(exc)
+            self.finished.exception()  # serving takes it from the task, playing from here
+            raise
+        self.finished.set_result(None)
+        self.task.set_name(f"{self._title()}, finished")
+        while not self.conversation.ended:
+            await self.conversation.more()
+            self.check_nothing_more()
+
+    async def _play_steps(self) -> None:
+        conversation = self.conversation
+        await conversation.opened()
+        for number, step in enumerate(self.script.steps):
+            self._number = number
+            # So that a Deadlock, and whoever else lists tasks, says what the script waits for.
+            self.task.set_name(f"{self._title()}, step {number + 1}: {step}")
+            before = conversation.taken
+            try:
+                await step.play(conversation)
+            except _Surprise as surprise:
+                raise ScriptMismatch(self._explain(surprise, before)) from None
+        self._number = len(self.script.steps)
+
+    def check_nothing_more(self) -> None:
+        """Raise `ScriptMismatch` if bytes came that no step expected."""
+        extra = bytes(self.conversation.buffer)
+        if extra:
+            self.conversation.reset()
+            raise ScriptMismatch(
+                f"{self._title()} is finished, and expected nothing more; received "
+                f"{count(extra)}:\n{side_by_side(b'', extra)}"
+            )
+
+    def _explain(self, surprise: _Surprise, before: int) -> str:
+        steps = self.script.steps
+        lines = [
+            f"{self._title()}, step {self._number + 1} of {len(steps)} "
+            f"(after {before} bytes): {surprise}"
+        ]
+        if self._number:
+            lines.append(f"  before it: {steps[self._number - 1]}")
+        following = "; ".join(str(step) for step in steps[self._number + 1 : self._number + 4])
+        lines.append(f"  after it:  {following or 'the end of the script'}")
+        return "\n".join(lines)
+
+    def still_waits(self) -> str:
+        """Say what the script waits for."""
+        steps = self.script.steps
+        if self._number >= len(steps):
+            return f"{self._title()} is finished"
+        lines = [
+            f"{self._title()} is not finished: step {self._number + 1} of {len(steps)} still "
+            f"waits: {steps[self._number]}"
+        ]
+        if self.conversation.buffer:
+            lines.append(f"  received for it so far: {short(self.conversation.buffer)}")
+        for step in steps[self._number + 1 :]:
+            lines.append(f"  not reached: {step}")
+        return "\n".join(lines)
+
+    async def stop(self) -> None:
+        """End the play, whatever its state, and the connection."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        if not self.task.cancelled():
+            self.task.exception()  # it is known: serving and playing both report it
+        await self.conversation.close()
+
+
+class _Surprise(Exception):
+    """Something else happened than a step expects."""
+
+
+class _Step(Protocol):
+    """`str()` says what is to happen."""
+
+    async def play(self, conversation: Conversation) -> None:
+        """Do it, or wait for it. Raises `_Surprise`."""
+
+
+@dataclass(frozen=True)
+class _Expect:
+    data: bytes
+
+    def __str__(self) -> str:
+        return f"expect {short(self.data)}"
+
+    async def play(self, conversation: Conversation) -> None:
+        while True:
+            received = bytes(conversation.buffer[: len(self.data)])
+            if not self.data.startswith(received):
+                # With what follows, for a reader to see what the program took for its turn.
+                received = bytes(conversation.buffer)
+                raise _Surprise(f"expected other bytes\n{side_by_side(self.data, received)}")
+            if len(received) == len(self.data):
+                conversation.take(len(self.data))
+                return
+            if conversation.ended:
+                raise _Surprise(
+                    f"{conversation.ended} after {len(received)} of {count(self.data)}\n"
+                    f"{side_by_side(self.data, received)}"
+                )
+            await conversation.more()
+
+
+@dataclass(frozen=True)
+class _ExpectUntil:
+    separator: bytes
+
+    def __str__(self) -> str:
+        return f"expect anything up to {short(self.separator)}"
+
+    async def play(self, conversation: Conversation) -> None:
+        looked_at = 0
+        while True:
+            at = conversation.buffer.find(self.separator, looked_at)
+            if at >= 0:
+                conversation.take(at + len(self.separator))
+                return
+            looked_at = max(0, len(conversation.buffer) - len(self.separator) + 1)
+            if conversation.ended:
+                raise _Surprise(
+                    f"{conversation.ended} before {short(self.separator)} came; received "
+                    f"{short(conversation.buffer)}"
+                )
+            await conversation.more()
+
+
+@dataclass(frozen=True)
+class _ExpectSize:
+    size: int
+
+    def __str__(self) -> str:
+        return f"expect any {self.size} bytes"
+
+    async def play(self, conversation: Conversation) -> None:
+        while len(conversation.buffer) < self.size:
+            if conversation.ended:
+                raise _Surprise(
+                    f"{conversation.ended} after {len(conversation.buffer)} of {self.size} bytes; "
+                    f"received {short(conversation.buffer)}"
+                )
+            await conversation.more()
+        conversation.take(self.size)
+
+
+@dataclass(frozen=True)
+class _ExpectEOF:
+    def __str__(self) -> str:
+        return "expect the end of data"
+
+    async def play(self, conversation: Conversation) -> None:
+        while not conversation.eof:
+            if conversation.buffer:
+                _unexpected(conversation, "the end of data")
+            if conversation.lost:
+                if conversation.error is None:
+                    return
+                raise _Surprise(f"expected the end of data; {conversation.ended}")
+            await conversation.more()
+        if conversation.buffer:
+            _unexpected(conversation, "the end of data")
+
+
+@dataclass(frozen=True)
+class _ExpectReset:
+    def __str__(self) -> str:
+        return "expect a reset"
+
+    async def play(self, conversation: Conversation) -> None:
+        while not conversation.was_reset:
+            if conversation.buffer:
+                _unexpected(conversation, "a reset")
+            if conversation.ended:
+                raise _Surprise(f"expected a reset; {conversation.ended}")
+            await conversation.more()
+
+
+@dataclass(frozen=True)
+class _IgnoreRest:
+    def __str__(self) -> str:
+        return "ignore the rest, until the other side ends"
+
+    async def play(self, conversation: Conversation) -> None:
+        conversation.dropping = True
+        conversation.buffer.clear()
+        while not conversation.ended:
+            await conversation.more()
+
+
+@dataclass(frozen=True)
+class _Send:
+    data: bytes
+
+    def __str__(self) -> str:
+        return f"send {short(self.data)}"
+
+    async def play(self, conversation: Conversation) -> None:
+        conversation.transport.write(self.data)
+        await conversation.drained()
+        if conversation.lost:
+            raise _Surprise(f"could not send: {conversation.ended}")
+
+
+@dataclass(frozen=True)
+class _Pause:
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"pause for {self.seconds:g} s"
+
+    async def play(self, conversation: Conversation) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+@dataclass(frozen=True)
+class _SendEOF:
+    def __str__(self) -> str:
+        return "send the end of data"
+
+    async def play(self, conversation: Conversation) -> None:
+        if not conversation.transport.can_write_eof():
+            raise _Surprise("TLS cannot close one direction only: use close()")
+        try:
+            conversation.transport.write_eof()
+        except OSError as exc:
+            raise _Surprise(f"could not send the end of data: {exc}") from None
+
+
+@dataclass(frozen=True)
+class _Close:
+    def __str__(self) -> str:
+        return "close"
+
+    async def play(self, conversation: Conversation) -> None:
+        if conversation.buffer:
+            _unexpected(conversation, "nothing before closing")
+        await conversation.close()
+
+
+@dataclass(frozen=True)
+class _Reset:
+    def __str__(self) -> str:
+        return "reset"
+
+    async def play(self, conversation: Conversation) -> None:
+        conversation.reset()
+        await conversation.close()
+
+
+def _unexpected(conversation: Conversation, expected: str) -> None:
+    received = bytes(conversation.buffer)
+    raise _Surprise(
+        f"expected {expected}; received {count(received)}\n{side_by_side(b'', received)}"
+    )

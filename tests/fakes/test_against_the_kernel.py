@@ -1,0 +1,271 @@
+"""One scenario over the kernel's loopback and over the fakes: each protocol is told the same.
+
+A scenario is a list of groups of actions on two connected ends. The actions of a group are done in
+one go; then the network comes to rest, and what both protocols were told so far is noted, with the
+state of the transports. The fakes play first: their rest is exact, since virtual time moves on only
+when nothing can happen any more. On the kernel, where rest cannot be seen, the play goes on as soon
+as the ends have been told the same as over the fakes, or fails when that has not come in
+`PATIENCE` seconds.
+
+The freedoms that the comparison leaves to the kernel:
+
+* the sizes of the pieces in which bytes arrive (adjacent ones are joined);
+* how an end's events are interleaved with the other end's (each end's own order is compared).
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fakes
+
+PATIENCE = float(os.environ.get("FAKES_PATIENCE", "10"))  # seconds, spent only by failures
+EXAMPLES = int(os.environ.get("FAKES_EXAMPLES", "150"))
+
+Event = tuple[Any, ...]
+Snapshot = tuple[Any, ...]
+
+
+@dataclass
+class Scenario:
+    """What both ends are like, and what is done to them."""
+
+    keep_open: tuple[bool, bool]  # what eof_received() returns
+    buffered: tuple[bool, bool]  # BufferedProtocol instead of Protocol
+    groups: list[list[tuple[int, str, int]]]  # (end, action, size)
+    # What an end does from within a callback, the first time that it is called.
+    reactions: tuple[dict[str, tuple[str, int]], dict[str, tuple[str, int]]] = ({}, {})
+
+
+@dataclass
+class Log:
+    """What one end was told, and what its calls raised."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, *event: Any) -> None:
+        if event[0] == "data" and self.events and self.events[-1][0] == "data":
+            event = ("data", self.events.pop()[1] + event[1])
+        self.events.append(event)
+
+
+def outcome(exc: BaseException | None) -> Event:
+    if exc is None:
+        return (None,)
+    return (type(exc).__name__, exc.errno if isinstance(exc, OSError) else str(exc))
+
+
+class Base(asyncio.BaseProtocol):
+    def __init__(self, log: Log, keep_open: bool, reactions: dict[str, tuple[str, int]]) -> None:
+        self.log = log
+        self.keep_open = keep_open
+        self.reactions = dict(reactions)
+        self.made = asyncio.Event()
+
+    def react(self, event: str) -> None:
+        if event in self.reactions:
+            attempt(self, *self.reactions.pop(event))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.log.add("made")
+        self.made.set()
+
+    def eof_received(self) -> bool:
+        self.log.add("eof")
+        self.react("eof")
+        return self.keep_open
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.log.add("lost", *outcome(exc))
+        self.react("lost")
+
+    def pause_writing(self) -> None:
+        self.log.add("pause_writing")
+
+    def resume_writing(self) -> None:
+        self.log.add("resume_writing")
+
+
+class Plain(Base, asyncio.Protocol):
+    def data_received(self, data: bytes) -> None:
+        assert type(data) is bytes
+        self.log.add("data", data)
+        self.react("data")
+
+
+class Buffered(Base, asyncio.BufferedProtocol):
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self.buffer = bytearray(1000)
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.log.add("data", bytes(self.buffer[:nbytes]))
+        self.react("data")
+
+
+def act(protocol: Base, action: str, size: int) -> None:
+    transport = protocol.transport
+    match action:
+        case "write":
+            transport.write(bytes(index % 251 for index in range(size)))
+        case "write_eof":
+            transport.write_eof()
+        case "pause":
+            transport.pause_reading()
+        case "resume":
+            transport.resume_reading()
+        case "close":
+            transport.close()
+        case "abort":
+            transport.abort()
+        case "reset":
+            sock = transport.get_extra_info("socket")
+            if sock.fileno() != -1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        case "shutdown":
+            transport.get_extra_info("socket").shutdown(size)
+
+
+def attempt(protocol: Base, action: str, size: int) -> None:
+    try:
+        act(protocol, action, size)
+    except (OSError, RuntimeError) as exc:
+        protocol.log.add("raised", action, *outcome(exc))
+
+
+def state(protocol: Base) -> Event:
+    transport = protocol.transport
+    return (
+        transport.is_closing(),
+        transport.is_reading(),
+        transport.get_write_buffer_size(),
+        transport.get_extra_info("socket").fileno() == -1,
+    )
+
+
+def known(logs: list[Log], protocols: list[Base]) -> Snapshot:
+    return tuple((*log.events, state(end)) for log, end in zip(logs, protocols, strict=True))
+
+
+async def play(
+    scenario: Scenario, unix: bool, path: str, expected: list[Snapshot] | None
+) -> list[Snapshot]:
+    loop = asyncio.get_running_loop()
+    errors: list[Event] = []
+    loop.set_exception_handler(
+        lambda loop, context: errors.append((context["message"], *outcome(context["exception"])))
+    )
+    logs = [Log(), Log()]
+    protocols: list[Base] = [
+        (Buffered if buffered else Plain)(log, keep_open, reactions)
+        for log, keep_open, buffered, reactions in zip(
+            logs, scenario.keep_open, scenario.buffered, scenario.reactions, strict=True
+        )
+    ]
+    client: Callable[[], Base] = lambda: protocols[0]  # noqa: E731
+    listening: Callable[[], Base] = lambda: protocols[1]  # noqa: E731
+    server: Any
+    if unix:
+        server = await loop.create_unix_server(listening, path)
+        await loop.create_unix_connection(client, path)
+    else:
+        server = await loop.create_server(listening, "127.0.0.1", 0)
+        await loop.create_connection(client, *server.sockets[0].getsockname())
+    await protocols[1].made.wait()
+    server.close()
+
+    async def rest(wanted: Snapshot | None) -> Snapshot:
+        if wanted is None:
+            await asyncio.sleep(1)
+            return known(logs, protocols)
+        turns = 0
+        give_up = loop.time() + PATIENCE
+        while known(logs, protocols) != wanted and loop.time() < give_up:
+            turns += 1
+            await asyncio.sleep(0 if turns < 50 else 0.001)
+        for _ in range(5):  # would there be more?
+            await asyncio.sleep(0)
+        return known(logs, protocols)
+
+    snapshots: list[Snapshot] = []
+    try:
+        for number, group in enumerate(
+            [[], *scenario.groups, [(0, "abort", 0)], [(1, "abort", 0)]]
+        ):
+            for end, action, size in group:
+                attempt(protocols[end], action, size)
+            snapshots.append(await rest(None if expected is None else expected[number]))
+            if expected is not None and snapshots[-1] != expected[number]:
+                break
+    finally:
+        for end in protocols:
+            end.transport.abort()
+        await server.wait_closed()
+    snapshots.append(tuple(errors))
+    return snapshots
+
+
+def check(scenario: Scenario, unix: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/s"
+        ours = fakes.run(play(scenario, unix, path, None))
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            kernels = runner.run(play(scenario, unix, path, ours))
+        assert kernels == ours
+
+
+# What the kernel's buffers take at once, so that the moment at which a write is taken up does
+# not depend on their sizes.
+sizes = st.sampled_from([0, 1, 7, 1000, 1001, 5000])
+ends = st.integers(0, 1)
+doings = st.one_of(
+    st.tuples(st.just("write"), sizes),
+    st.tuples(
+        st.sampled_from(["write_eof", "pause", "resume", "close", "abort", "reset"]), st.just(0)
+    ),
+    st.tuples(st.just("shutdown"), st.sampled_from([socket.SHUT_RD, socket.SHUT_WR])),
+)
+actions = st.tuples(ends, doings).map(lambda pair: (pair[0], *pair[1]))
+reactions = st.dictionaries(st.sampled_from(["data", "eof", "lost"]), doings)
+both = st.tuples(st.booleans(), st.booleans())
+scenarios = st.builds(
+    Scenario,
+    keep_open=both,
+    buffered=both,
+    groups=st.lists(st.lists(actions, min_size=1, max_size=3), max_size=6),
+)
+# With reactions, what an end does depends on whether bytes come in one piece or two, which is the
+# kernel's to choose. So one thing is done at a time.
+reacting = st.builds(
+    Scenario,
+    keep_open=both,
+    buffered=both,
+    groups=st.lists(st.lists(actions, min_size=1, max_size=1), max_size=6),
+    reactions=st.tuples(reactions, reactions),
+)
+
+
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+@settings(max_examples=EXAMPLES, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
+@given(scenario=scenarios)
+def test_actions(unix: bool, scenario: Scenario) -> None:
+    check(scenario, unix)
+
+
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+@settings(max_examples=EXAMPLES, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
+@given(scenario=reacting)
+def test_reactions_from_within_callbacks(unix: bool, scenario: Scenario) -> None:
+    check(scenario, unix)
