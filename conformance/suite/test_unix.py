@@ -1,0 +1,488 @@
+"""`open_unix_connection()` and `start_unix_server()`."""
+
+import os
+import pathlib
+import socket
+import stat
+import struct
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+from conformance.arrangements import (
+    address_of,
+    connected_socket,
+    expect_limit,
+    expect_no_new_socket,
+    expect_not_served,
+    expect_talk,
+    open_sockets,
+)
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_error, expect_raises, expect_that
+from conformance.marks import CLIENT, SERVER, clause
+from conformance.networks.kernel import UnixNetwork
+from conformance.trial import Connection, Served, Trial
+
+UNIX = ("unix",)
+
+
+def network(trial: Trial) -> UnixNetwork:
+    """Return the trial's network, which is the one of Unix sockets."""
+    assert isinstance(trial.network, UnixNetwork)
+    return trial.network
+
+
+def free_path(trial: Trial) -> str:
+    """Return a path that nothing is at."""
+    return network(trial).free_path()
+
+
+def abstract_name() -> str:
+    """Return a name in Linux's abstract namespace, which the whole machine shares."""
+    return f"\0streams-{uuid.uuid4()}"
+
+
+@contextmanager
+def listening(address: str | bytes) -> Iterator[socket.socket]:
+    """Listen on a path or an abstract name; non-blocking."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(address)
+        sock.listen()
+        sock.setblocking(False)
+        yield sock
+
+
+def bound_socket(path: str) -> socket.socket:
+    """Return a socket bound to `path`, as a supervisor hands it down."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.bind(path)
+    return sock
+
+
+async def expect_served(trial: Trial, served: Served, address: str | bytes) -> None:
+    """Expect a connection to `address` to reach the server's callback, and bytes to pass."""
+    async with closing_wire(await network(trial).connected(socket.AF_UNIX, address)) as wire:
+        reader, writer = await served.pairs.get()
+        with closing(writer):
+            await expect_talk(Connection(reader, writer, wire))
+
+
+# open_unix_connection()
+
+
+@clause("unix.open.returns-a-pair", networks=UNIX, roles=CLIENT)
+async def test_returns_a_pair(trial: Trial) -> None:
+    reader, writer, _ = await trial.connect()
+    streams = trial.streams
+    expect_that(isinstance(reader, streams.StreamReader), "a StreamReader", type(reader))
+    expect_that(isinstance(writer, streams.StreamWriter), "a StreamWriter", type(writer))
+
+
+@clause("unix.open.joins-the-two-ends", networks=UNIX, roles=CLIENT)
+async def test_joins_the_two_ends(trial: Trial) -> None:
+    await expect_talk(await trial.connect())
+
+
+async def expect_connects(trial: Trial, sock: socket.socket, path: object) -> None:
+    """Expect open_unix_connection() with `path` to connect to the listening `sock`."""
+    _, writer = await trial.streams.open_unix_connection(path)
+    with closing(writer):
+        connection, _ = sock.accept()
+        connection.close()
+
+
+@clause("unix.open.path.positional-or-keyword", networks=UNIX, roles=CLIENT)
+async def test_path_by_name(trial: Trial) -> None:
+    path = free_path(trial)
+    with listening(path) as sock:
+        _, writer = await trial.streams.open_unix_connection(path=path)
+        with closing(writer):
+            connection, _ = sock.accept()
+            connection.close()
+
+
+@clause("unix.open.path.positional-or-keyword", networks=UNIX, roles=CLIENT)
+async def test_path_in_order(trial: Trial) -> None:
+    path = free_path(trial)
+    with listening(path) as sock:
+        await expect_connects(trial, sock, path)
+
+
+@clause("unix.open.options.keyword-only", networks=UNIX, roles=CLIENT)
+async def test_open_options_keyword_only(trial: Trial) -> None:
+    path = address_of(await trial.listen())
+    with expect_raises(TypeError):
+        _, writer = await trial.streams.open_unix_connection(path, 1024)
+        writer.close()
+
+
+@clause("unix.open.limit.default", networks=UNIX, roles=CLIENT)
+async def test_open_limit_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(), 64 * 1024)
+
+
+@clause("unix.open.limit.given", networks=UNIX, roles=CLIENT)
+async def test_open_limit_given(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(limit=100), 100)
+
+
+@clause("unix.open.path.bytes", networks=UNIX, roles=CLIENT)
+async def test_open_path_bytes(trial: Trial) -> None:
+    path = os.fsencode(free_path(trial)) + b"-\xff"  # no text in UTF-8
+    with listening(path) as sock:
+        await expect_connects(trial, sock, path)
+
+
+@clause("unix.open.path.path-like", networks=UNIX, roles=CLIENT)
+async def test_open_path_like(trial: Trial) -> None:
+    path = free_path(trial)
+    with listening(path) as sock:
+        await expect_connects(trial, sock, pathlib.Path(path))
+
+
+@clause("unix.open.path.abstract", networks=UNIX, roles=CLIENT)
+async def test_open_path_abstract(trial: Trial) -> None:
+    name = abstract_name()
+    with listening(name) as sock:
+        for path in (name, os.fsencode(name)):
+            await expect_connects(trial, sock, path)
+
+
+@clause("unix.open.path.missing", networks=UNIX, roles=CLIENT)
+async def test_open_path_missing(trial: Trial) -> None:
+    await expect_error(FileNotFoundError, trial.streams.open_unix_connection(free_path(trial)))
+
+
+@clause("unix.open.refused", networks=UNIX, roles=CLIENT)
+async def test_open_refused(trial: Trial) -> None:
+    path = free_path(trial)
+    with closing(bound_socket(path)):
+        await expect_error(ConnectionRefusedError, trial.streams.open_unix_connection(path))
+
+
+@clause("unix.open.failed.nothing-left-open", networks=UNIX, roles=CLIENT)
+async def test_open_failed_leaves_nothing_open(trial: Trial) -> None:
+    path = free_path(trial)
+    before = open_sockets()
+    for _ in range(3):
+        await expect_error(OSError, trial.streams.open_unix_connection(path))
+    await expect_no_new_socket(trial, before)
+
+
+@clause("unix.open.no-path", networks=UNIX, roles=CLIENT)
+async def test_open_no_path(trial: Trial) -> None:
+    await expect_error(ValueError, trial.streams.open_unix_connection())
+
+
+@clause("unix.open.sock.is-used", networks=UNIX, roles=CLIENT)
+async def test_open_sock(trial: Trial) -> None:
+    listener = await trial.listen()
+    reader, writer = await trial.streams.open_unix_connection(sock=connected_socket(listener))
+    with closing(writer):
+        async with closing_wire(await listener.accept()) as wire:
+            await expect_talk(Connection(reader, writer, wire))
+
+
+@clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
+async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = connected_socket(listener)
+    _, writer = await trial.streams.open_unix_connection(sock=sock)
+    async with closing_wire(await listener.accept()) as wire:
+        writer.close()
+        # The end arrives only when nobody holds the connection any more.
+        expect(await wire.receive_rest(), b"", "before the end:")
+        await writer.wait_closed()
+        expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+
+
+@clause("unix.open.sock.excludes-a-path", networks=UNIX, roles=CLIENT)
+async def test_open_sock_excludes_a_path(trial: Trial) -> None:
+    listener = await trial.listen()
+    path = address_of(listener)
+    with connected_socket(listener) as sock:
+        await expect_error(ValueError, trial.streams.open_unix_connection(path, sock=sock))
+
+
+@clause("unix.open.sock.unix-only", networks=UNIX, roles=CLIENT)
+async def test_open_sock_unix_only(trial: Trial) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as internet:
+        for sock in (ours, internet):
+            sock.setblocking(False)
+            await expect_error(ValueError, trial.streams.open_unix_connection(sock=sock))
+
+
+# start_unix_server()
+
+
+@clause("unix.serve.accepts-clients", networks=UNIX, roles=SERVER)
+async def test_accepts_clients(trial: Trial) -> None:
+    served = await trial.serve()
+    for _ in range(2):
+        connection = await trial.accept(served)
+        kinds = (trial.streams.StreamReader, trial.streams.StreamWriter)
+        for end, kind in zip(connection[:2], kinds, strict=True):
+            expect_that(isinstance(end, kind), f"an instance of {kind.__name__}", type(end))
+        await expect_talk(connection)
+
+
+@clause("unix.serve.arguments.positional-or-keyword", networks=UNIX, roles=SERVER)
+async def test_serve_arguments_in_order(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    with closing(await trial.streams.start_unix_server(served.accepted, path)):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.arguments.positional-or-keyword", networks=UNIX, roles=SERVER)
+async def test_serve_arguments_by_name(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    starting = trial.streams.start_unix_server(path=path, client_connected_cb=served.accepted)
+    with closing(await starting):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.options.keyword-only", networks=UNIX, roles=SERVER)
+async def test_serve_options_keyword_only(trial: Trial) -> None:
+    with expect_raises(TypeError):
+        server = await trial.streams.start_unix_server(Served().accepted, free_path(trial), 1024)
+        server.close()
+
+
+@clause("unix.serve.limit.default", networks=UNIX, roles=SERVER)
+async def test_serve_limit_default(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(), 64 * 1024)
+
+
+@clause("unix.serve.limit.given", networks=UNIX, roles=SERVER)
+async def test_serve_limit_given(trial: Trial) -> None:
+    await expect_limit(trial, await trial.connect(limit=100), 100)
+
+
+@clause("unix.serve.path.bytes", networks=UNIX, roles=SERVER)
+async def test_serve_path_bytes(trial: Trial) -> None:
+    served, path = Served(), os.fsencode(free_path(trial)) + b"-\xff"  # no text in UTF-8
+    with closing(await trial.streams.start_unix_server(served.accepted, path)):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.path.path-like", networks=UNIX, roles=SERVER)
+async def test_serve_path_like(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    with closing(await trial.streams.start_unix_server(served.accepted, pathlib.Path(path))):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.path.abstract", networks=UNIX, roles=SERVER)
+async def test_serve_path_abstract(trial: Trial) -> None:
+    for path in (abstract_name(), os.fsencode(abstract_name())):
+        served = Served()
+        with closing(await trial.streams.start_unix_server(served.accepted, path)):
+            await expect_served(trial, served, path)
+
+
+@clause("unix.serve.path.stale-socket", networks=UNIX, roles=SERVER)
+async def test_serve_path_stale_socket(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    bound_socket(path).close()
+    with closing(await trial.streams.start_unix_server(served.accepted, path)):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.path.other-file", networks=UNIX, roles=SERVER)
+async def test_serve_path_other_file(trial: Trial) -> None:
+    path = free_path(trial)
+    os.mkfifo(path)
+    await expect_error(OSError, trial.streams.start_unix_server(Served().accepted, path))
+    expect_that(stat.S_ISFIFO(os.stat(path).st_mode), "the file to be left", "another one")
+
+
+@clause("unix.serve.no-path", networks=UNIX, roles=SERVER)
+async def test_serve_no_path(trial: Trial) -> None:
+    await expect_error(ValueError, trial.streams.start_unix_server(Served().accepted))
+
+
+@clause("unix.serve.sock.is-used", networks=UNIX, roles=SERVER)
+async def test_serve_sock(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    starting = trial.streams.start_unix_server(served.accepted, sock=bound_socket(path))
+    with closing(await starting):
+        await expect_served(trial, served, path)
+
+
+@clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
+async def test_serve_sock_closed_with_the_server(trial: Trial) -> None:
+    path = free_path(trial)
+    before = open_sockets()
+    sock = bound_socket(path)
+    server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
+    server.close()
+    await trial.turns()
+    await expect_not_served(trial, socket.AF_UNIX, path)
+    expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+    await expect_no_new_socket(trial, before)
+
+
+@clause("unix.serve.sock.excludes-a-path", networks=UNIX, roles=SERVER)
+async def test_serve_sock_excludes_a_path(trial: Trial) -> None:
+    with closing(bound_socket(free_path(trial))) as sock:
+        await expect_error(
+            ValueError,
+            trial.streams.start_unix_server(Served().accepted, free_path(trial), sock=sock),
+        )
+
+
+@clause("unix.serve.sock.unix-only", networks=UNIX, roles=SERVER)
+async def test_serve_sock_unix_only(trial: Trial) -> None:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as internet,
+    ):
+        datagrams.bind(free_path(trial))
+        internet.bind(("127.0.0.1", 0))
+        for sock in (datagrams, internet):
+            sock.setblocking(False)
+            await expect_error(
+                ValueError, trial.streams.start_unix_server(Served().accepted, sock=sock)
+            )
+
+
+@clause("unix.serve.backlog", networks=UNIX, roles=SERVER)
+async def test_backlog_given(trial: Trial) -> None:
+    served = await trial.serve(backlog=7)
+    expect(backlog(served.server.sockets[0].getsockname()), 7, "backlog")
+
+
+@clause("unix.serve.backlog", networks=UNIX, roles=SERVER)
+async def test_backlog_default(trial: Trial) -> None:
+    served = await trial.serve()
+    expect(backlog(served.server.sockets[0].getsockname()), 100, "backlog")
+
+
+def backlog(path: str) -> int:
+    """Return what listen() was called with, as Linux's socket diagnosis (sock_diag) tells it."""
+    inode = next(
+        int(fields[6])
+        for fields in map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
+        if fields[7:] == [path]
+    )
+    by_family, request, listening_state, queues = 20, 0x301, 1 << 10, 0x10
+    body = struct.pack(
+        "=BBHIIIII", socket.AF_UNIX, 0, 0, listening_state, 0, queues, 0xFFFFFFFF, 0xFFFFFFFF
+    )
+    header = struct.pack("=IHHII", 16 + len(body), by_family, request, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as diagnosis:
+        diagnosis.send(header + body)
+        while True:
+            answer = diagnosis.recv(1 << 20)
+            while answer:
+                size, kind = struct.unpack_from("=IH", answer)
+                if kind != by_family:
+                    raise OSError("the kernel tells nothing of Unix sockets")
+                if struct.unpack_from("=I", answer, 20)[0] == inode:
+                    waiting_at_most: int
+                    # After the message come its attributes; this one holds two numbers.
+                    (waiting_at_most,) = struct.unpack_from("=I", answer, 16 + 16 + 4 + 4)
+                    return waiting_at_most
+                answer = answer[(size + 3) & ~3 :]
+
+
+@clause("unix.serve.start-serving.false", networks=UNIX, roles=SERVER)
+async def test_start_serving_false(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    with suppress(ConnectionRefusedError):  # whether it is refused or waits is the server's choice
+        await trial.dial(served.server)
+    await trial.turns()
+    expect(served.pairs.qsize(), 0, "clients before the server was started:")
+    await served.server.start_serving()
+    await trial.accept(served)
+
+
+# Cleaning up.
+
+
+def expect_socket_there(path: str | bytes | pathlib.Path, there: bool) -> None:
+    """Expect that there is, or is not, a socket at `path` in the file system."""
+    expect(os.path.exists(path), there, "socket in the file system:")
+
+
+@clause("unix.cleanup-socket.default", networks=UNIX, roles=SERVER)
+async def test_cleanup_default(trial: Trial) -> None:
+    for path in (free_path(trial), os.fsencode(free_path(trial)), pathlib.Path(free_path(trial))):
+        server = await trial.streams.start_unix_server(Served().accepted, path)
+        server.close()
+        await server.wait_closed()
+        expect_socket_there(path, False)
+
+
+@clause("unix.cleanup-socket.default", networks=UNIX, roles=SERVER)
+async def test_cleanup_true(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path, cleanup_socket=True)
+    server.close()
+    await server.wait_closed()
+    expect_socket_there(path, False)
+
+
+@clause("unix.cleanup-socket.sock", networks=UNIX, roles=SERVER)
+async def test_cleanup_sock(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, sock=bound_socket(path))
+    server.close()
+    await server.wait_closed()
+    expect_socket_there(path, False)
+
+
+@clause("unix.cleanup-socket.false", networks=UNIX, roles=SERVER)
+async def test_cleanup_false(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path, cleanup_socket=False)
+    server.close()
+    await server.wait_closed()
+    expect_socket_there(path, True)
+
+
+@clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)
+async def test_cleanup_replaced(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path)
+    successor = free_path(trial)
+    with listening(successor):
+        os.rename(successor, path)
+        server.close()
+        await server.wait_closed()
+        expect_socket_there(path, True)
+
+
+@clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)
+async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path)
+    served = Served()
+    with closing(await trial.streams.start_unix_server(served.accepted, path)):
+        server.close()
+        await server.wait_closed()
+        await expect_served(trial, served, path)
+
+
+@clause("unix.cleanup-socket.gone", networks=UNIX, roles=SERVER)
+async def test_cleanup_gone(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path)
+    os.unlink(path)
+    server.close()
+    await server.wait_closed()
+    await trial.turns()
+    expect(trial.reported, [], "reported:")
+
+
+@clause("unix.cleanup-socket.abstract", networks=UNIX, roles=SERVER)
+async def test_cleanup_abstract(trial: Trial) -> None:
+    sock = bound_socket(abstract_name())
+    server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
+    server.close()
+    await server.wait_closed()
+    await trial.turns()
+    expect(trial.reported, [], "reported:")
