@@ -440,5 +440,20 @@ async def test_cancelled_while_connecting(trial: Trial) -> None:
         await expect_no_new_socket(trial, before)
 
 
+@clause("connecting.cancelled.at-any-moment", networks=("tcp", "tls"), roles=CLIENT)
+async def test_cancelled_at_any_moment(trial: Trial) -> None:
+    for moment in range(12):
+        listener = await trial.listen()  # the kernel connects; nobody answers a handshake
+        before = open_sockets()
+        connecting = trial.start(trial.network.open(trial.streams, listener))
+        await trial.turns(moment)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        if not connecting.cancelled():
+            _, writer = await connecting
+            writer.close()
+        await expect_no_new_socket(trial, before)
+
+
 async def _open(trial: Trial, port: int) -> None:
     await trial.streams.open_connection("127.0.0.1", port)

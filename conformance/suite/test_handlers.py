@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import warnings
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
@@ -215,6 +216,28 @@ async def test_coroutine_of_any_shape(trial: Trial) -> None:
         expect(await wire.receive_rest(), b"!")
 
 
+@clause("handlers.coroutine.task-factory", roles=SERVER)
+async def test_task_factory(trial: Trial) -> None:
+    class TracedTask(asyncio.Task[Any]):
+        pass
+
+    def factory(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        return TracedTask(coroutine, loop=loop, **options)
+
+    running: asyncio.Future[asyncio.Task[Any] | None] = trial.loop.create_future()
+
+    async def handler(_: StreamReader, writer: StreamWriter) -> None:
+        running.set_result(asyncio.current_task())
+        writer.close()
+
+    trial.loop.set_task_factory(factory)
+    await trial.dial((await trial.serve(handler)).server)
+    task = await running
+    expect_that(isinstance(task, TracedTask), "a task of the factory's", task)
+
+
 @clause("handlers.coroutine.kept-alive", roles=SERVER)
 async def test_coroutine_kept_alive(trial: Trial) -> None:
     # The handler waits for its reader, and nobody but the handler refers to that.
@@ -282,6 +305,23 @@ async def test_after_the_handshake(trial: Trial) -> None:
         _, writer = await served.pairs.get()
         expect(writer.get_extra_info("cipher"), wire.tls.cipher(), "cipher agreed on:")
         writer.close()
+
+
+@clause("handlers.coroutine.abandoned.closes", roles=SERVER)
+async def test_abandoned_closes(trial: Trial) -> None:
+    returned = asyncio.Event()
+
+    async def handler(_: StreamReader, __: StreamWriter) -> None:
+        returned.set()
+
+    with warnings.catch_warnings():
+        # An implementation that warns of the forgotten writer is right, too.
+        warnings.simplefilter("ignore", ResourceWarning)
+        wire = await trial.dial((await trial.serve(handler)).server)
+        await returned.wait()
+        await trial.turns()
+        gc.collect()
+        await wire.receive_to_end()  # a hang where it is left open
 
 
 # Failures.

@@ -279,6 +279,19 @@ async def test_wait_closed_several_waiters(trial: Trial) -> None:
     await asyncio.wait(waiting)
 
 
+@clause("server.wait-closed.cancelled-alone", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_cancelled_alone(trial: Trial) -> None:
+    served = await trial.serve()
+    impatient, patient = (trial.start(served.server.wait_closed()) for _ in range(2))
+    await trial.turns()
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    expect(patient.done(), False, "the other wait_closed() ended:")
+    served.server.close()
+    await patient
+    await served.server.wait_closed()
+
+
 @clause("server.close-clients.closes", networks=PLAIN, roles=SERVER)
 async def test_close_clients(trial: Trial) -> None:
     served = await trial.serve()

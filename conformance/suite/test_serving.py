@@ -65,6 +65,13 @@ async def test_options_keyword_only(trial: Trial) -> None:
         server.close()
 
 
+@clause("serving.callback.not-callable", networks=INTERNET, roles=SERVER)
+async def test_callback_not_callable(trial: Trial) -> None:
+    with expect_raises(TypeError):
+        server = await trial.streams.start_server("callback", "127.0.0.1", 0)
+        server.close()
+
+
 @clause("serving.limit.default", networks=HOSTS, roles=SERVER)
 async def test_limit_default(trial: Trial) -> None:
     await expect_limit(trial, await trial.connect(), 64 * 1024)
@@ -130,6 +137,13 @@ async def test_host_sequence_with_one_port(trial: Trial) -> None:
     with closing(await trial.streams.start_server(served.accepted, hosts, port)):
         for host in hosts:
             await expect_served(trial, served, (host, port))
+
+
+@clause("serving.host.sequence.empty", networks=INTERNET, roles=SERVER)
+async def test_host_sequence_empty(trial: Trial) -> None:
+    with expect_raises(Exception):
+        server = await trial.streams.start_server(Served().accepted, [], 0)
+        server.close()
 
 
 @clause("serving.host.none-or-empty", networks=("tcp",), roles=SERVER)

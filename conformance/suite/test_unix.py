@@ -458,10 +458,10 @@ async def test_cleanup_replaced(trial: Trial) -> None:
 
 @clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)
 async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
-    path = free_path(trial)
+    path, elsewhere, served = free_path(trial), free_path(trial), Served()
     server = await trial.streams.start_unix_server(Served().accepted, path)
-    served = Served()
-    with closing(await trial.streams.start_unix_server(served.accepted, path)):
+    with closing(await trial.streams.start_unix_server(served.accepted, elsewhere)):
+        os.rename(elsewhere, path)  # how a successor takes over without a gap
         server.close()
         await server.wait_closed()
         await expect_served(trial, served, path)
