@@ -5,7 +5,9 @@ from fakes.link import Link, Segment
 from fakes.loop import Loop, run
 from fakes.network import Host, Network
 from fakes.networking import NotSimulated
+from fakes.pairs import open_socket_pair, open_stream_pair, open_transport_pair
 from fakes.realtime import network_loop
+from fakes.recorder import RecordingTransport
 from fakes.script import (
     Script,
     ScriptedServer,
@@ -25,6 +27,7 @@ __all__ = [
     "Loop",
     "Network",
     "NotSimulated",
+    "RecordingTransport",
     "Script",
     "ScriptFailure",
     "ScriptMismatch",
@@ -35,6 +38,9 @@ __all__ = [
     "Socket",
     "SocketTransport",
     "network_loop",
+    "open_socket_pair",
+    "open_stream_pair",
+    "open_transport_pair",
     "run",
     "serve_scripts",
 ]

@@ -12,8 +12,8 @@ import contextvars
 import errno
 import ipaddress
 import random
-import socket
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6, AF_UNIX
 from typing import Any
 
 from fakes.dns import Resolver
@@ -21,6 +21,7 @@ from fakes.handshake import Handshake
 from fakes.link import Link, Segment
 from fakes.sockets import Listener, Socket
 from fakes.tcp import Endpoint, UnixEndpoint, os_error
+from fakes.watch import PollQueue
 
 # What Linux's loopback takes in one write before it says "later" (about 4 MB, by measurement);
 # and the most that asyncio reads at once, so that a write up to that size can arrive whole.
@@ -113,7 +114,7 @@ class Host:
                     raise os_error(errno.EADDRINUSE)
         self._bound[sock.family, ip, port] = sock
         self.use_port(port)
-        return (ip, port) if sock.family == socket.AF_INET else (ip, port, 0, 0)
+        return (ip, port) if sock.family == AF_INET else (ip, port, 0, 0)
 
     def unbind(self, sock: Socket, address: Any) -> None:
         """Free the address of a bound socket."""
@@ -126,7 +127,7 @@ class Host:
         """Return the listener that a connection to an address reaches, if any."""
         for key in (
             (family, ip, port),
-            (family, "0.0.0.0" if family == socket.AF_INET else "::", port),
+            (family, "0.0.0.0" if family == AF_INET else "::", port),
         ):
             sock = self._bound.get(key)
             if sock is not None and sock.listener is not None:
@@ -209,18 +210,21 @@ class Network:
     def attach(
         self,
         loop: asyncio.AbstractEventLoop,
-        poll: Callable[[asyncio.Handle], None],
+        poll: Callable[[asyncio.Handle], None] | None = None,
         seed: int = 0,
     ) -> None:
-        """Put the network under an event loop. Raises `RuntimeError` if another one has it.
+        """Put the network under an event loop; without effect if it is under it already.
 
         `poll` takes the handles of what has become ready, to run them where the loop runs the
-        callbacks of sockets.
+        callbacks of sockets (default: what any loop can do). Raises `RuntimeError` if the network
+        is under another loop that is not closed.
         """
-        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
             raise RuntimeError("this network already belongs to another event loop, still open")
         self._loop = loop
-        self.poll = poll
+        self.poll = PollQueue(loop) if poll is None else poll
         self.seed = seed
         self.varies = seed != 0 if self._vary is None else self._vary
 
@@ -354,18 +358,30 @@ class Network:
         self._next_fileno += 1
         return self._next_fileno
 
-    def socket(self, family: int = socket.AF_INET) -> Socket:
+    def socket(self, family: int = AF_INET) -> Socket:
         """Return a new, unconnected stream socket on the current host."""
         return Socket(self, self.current_host(), family)
 
-    def socketpair(self) -> tuple[Socket, Socket]:
-        """Return two connected sockets, as `socket.socketpair()`: Unix sockets without names."""
+    def socketpair(self, family: int = AF_UNIX) -> tuple[Socket, Socket]:
+        """Return two connected sockets on the current host.
+
+        Unix sockets without names, as `socket.socketpair()`, or with AF_INET or AF_INET6 a TCP
+        connection from localhost to itself.
+        """
         host = self.current_host()
-        one, other = self._unix_pair(host, "", "")
-        return (
-            Socket(self, host, socket.AF_UNIX, one),
-            Socket(self, host, socket.AF_UNIX, other),
-        )
+        if family == AF_UNIX:
+            one, other = self._unix_pair(host, "", "")
+            return Socket(self, host, family, one), Socket(self, host, family, other)
+        client, server = self.socket(family), self.socket(family)
+        ip = "127.0.0.1" if family == AF_INET else "::1"
+        client.bind_for(ip)
+        server.bind_for(ip)
+        link = self.link(host, host)
+        one, other = self.pair(self.new_connection(), client, host, server.getsockname(), link)
+        client.connected(one)
+        server.connected(other)
+        link.connected(one)
+        return client, server
 
     def new_connection(self) -> int:
         """Return the number of a new connection."""
@@ -376,7 +392,7 @@ class Network:
         self, number: int, sock: Socket, there: Host, remote: Any, link: Link
     ) -> tuple[Endpoint, Endpoint]:
         """Return the two ends of a new TCP connection from a bound socket to an address."""
-        kind = TCP6Endpoint if sock.family == socket.AF_INET6 else Endpoint
+        kind = TCP6Endpoint if sock.family == AF_INET6 else Endpoint
         send = link.send_buffer or self.send_buffer
         receive = link.receive_buffer or self.receive_buffer
         client = kind(self, 2 * number, sock.host, sock.getsockname(), send, receive, link)
@@ -410,7 +426,7 @@ class Network:
         """
         ip = str(ipaddress.ip_address(address[0]))
         if ipaddress.ip_address(ip).is_unspecified:
-            ip = "127.0.0.1" if sock.family == socket.AF_INET else "::1"
+            ip = "127.0.0.1" if sock.family == AF_INET else "::1"
         there = self.host_of(ip, sock.host)
         if there is None:
             raise os_error(errno.EHOSTUNREACH)
@@ -447,7 +463,7 @@ class TCP6Endpoint(Endpoint):
     """One end of a TCP connection over IPv6."""
 
     __slots__ = ()
-    family = socket.AF_INET6
+    family = AF_INET6
 
 
 def _no_loop(handle: asyncio.Handle) -> None:

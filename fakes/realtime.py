@@ -29,22 +29,8 @@ def network_loop(
     class NetworkLoop(Networking, loop_class):  # type: ignore[valid-type,misc]  # made at run time
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self._arrivals: list[asyncio.Handle] = []
             self.network = Network() if given is None else given
-            self.network.attach(self, self._arrived, seed)
-
-        def _arrived(self, handle: asyncio.Handle) -> None:
-            if not self._arrivals:
-                # One turn of the loop later, so that what is ready now runs first, as it would
-                # before select() tells of a socket.
-                self.call_soon(self.call_soon, self._run_arrivals)
-            self._arrivals.append(handle)
-
-        def _run_arrivals(self) -> None:
-            arrivals, self._arrivals = self._arrivals, []
-            for handle in arrivals:
-                if not handle.cancelled():
-                    handle._run()
+            self.network.attach(self, seed=seed)
 
     NetworkLoop.__name__ = NetworkLoop.__qualname__ = f"Network{loop_class.__name__}"
     return cast("type[asyncio.AbstractEventLoop]", NetworkLoop)

@@ -130,17 +130,22 @@ class Endpoint:
                 # The common case: the receiver has room, and nothing is in between.
                 self._deliver(data)
                 return size
-        room = self.send_buffer - self.unsent_size
-        if self.path is not None:
-            room -= self.path.unacknowledged
-        if room <= 0:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        if size > room:
-            data, size = data[:room], room
-        self.unsent.append(data)
-        self.unsent_size += size
-        self.push()
-        return size
+        taken = 0
+        while taken < size and (room := self._room()) > 0:
+            whole = not taken and size <= room
+            piece = data if whole else memoryview(data)[taken : taken + room]
+            self.unsent.append(piece)
+            self.unsent_size += len(piece)
+            taken += len(piece)
+            self.push()
+        if not taken:
+            raise os_error(errno.EAGAIN)
+        return taken
+
+    def _room(self) -> int:
+        """How many bytes the send buffer has room for."""
+        unacknowledged = self.path.unacknowledged if self.path is not None else 0
+        return self.send_buffer - self.unsent_size - unacknowledged
 
     def recv(self, limit: int) -> bytes:
         """Return up to `limit` bytes; empty at the end of what the peer sent.
@@ -153,7 +158,7 @@ class Endpoint:
             if not self.fin_received:
                 self._raise_error()
                 if not (self.reset or self.receive_shut):
-                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                    raise os_error(errno.EAGAIN)
             return b""
         piece = received.popleft()
         size = len(piece)
@@ -263,9 +268,8 @@ class Endpoint:
         """Whether the socket is reported as writable."""
         if self.reset or self.fin_queued or self.error is not None:
             return True
-        used = self.unsent_size + (self.path.unacknowledged if self.path is not None else 0)
         part, whole = self.writable_at
-        return used * whole <= self.send_buffer * part
+        return (self.send_buffer - self._room()) * whole <= self.send_buffer * part
 
     def check_readable(self) -> None:
         """Hand the reader's watch to the loop if there is something for it."""
@@ -421,7 +425,7 @@ class UnixEndpoint(Endpoint):
             raise os_error(errno.EPIPE)
         room = self.send_buffer - peer.received_size
         if room <= 0:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            raise os_error(errno.EAGAIN)
         if len(data) > room:
             data = data[:room]
         peer.receive_data(data)

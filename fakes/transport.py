@@ -12,6 +12,7 @@ import contextvars
 import logging
 import socket
 import warnings
+from asyncio import constants
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -108,8 +109,9 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     Made by the event loop's methods, as asyncio's transports are.
     """
 
-    # asyncio's and uvloop's own start_tls() and sendfile() ask for these.
+    # start_tls() and sendfile() ask for these.
     _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.FALLBACK
     _extra: dict[str, Any]
 
     def __init__(

@@ -24,6 +24,28 @@ class Pollable(Protocol):
         """Hand the writer's watch to the loop if there is something for it."""
 
 
+class PollQueue:
+    """The poll queue for a loop that has none of ours: any loop with `call_soon()`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._arrivals: list[asyncio.Handle] = []
+
+    def __call__(self, handle: asyncio.Handle) -> None:
+        """Run a handle where the loop would run the callback of a socket."""
+        if not self._arrivals:
+            # One turn of the loop later, so that what is ready now runs first, as it would
+            # before select() tells of a socket.
+            self._loop.call_soon(self._loop.call_soon, self._run)
+        self._arrivals.append(handle)
+
+    def _run(self) -> None:
+        arrivals, self._arrivals = self._arrivals, []
+        for handle in arrivals:
+            if not handle.cancelled():
+                handle._run()
+
+
 class Watch(asyncio.Handle):
     """A callback for the readiness of one endpoint in one direction.
 
