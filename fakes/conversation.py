@@ -43,7 +43,8 @@ class Conversation(asyncio.Protocol):
         if self.refuse:
             self.reset()
             return
-        self.transport.set_write_buffer_limits(0)
+        # A high water of 0 would have asyncio's TLS pause for an empty buffer.
+        self.transport.set_write_buffer_limits(high=1, low=0)
         self.transport.pause_reading()
         self._changed.set()
 

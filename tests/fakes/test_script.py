@@ -1,9 +1,10 @@
 """Scripted peers: as server and as client, over simulated and real networks; and how they fail."""
 
 import asyncio
+import contextlib
 import ssl
 import textwrap
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ async def connect(
     server: fakes.ScriptedServer, **kwargs: Any
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection("localhost", server.port, **kwargs)
+
+
+@contextlib.asynccontextmanager
+async def connected(host: str, port: int) -> AsyncIterator[asyncio.StreamWriter]:
+    """A connection for the time of a block, whatever happens to it."""
+    _, writer = await asyncio.open_connection(host, port)
+    try:
+        yield writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 # --- plays that succeed ---------------------------------------------------------------------------
@@ -106,6 +119,8 @@ def test_a_reset_by_the_script_reaches_the_program(run: Callable[[Main], None]) 
             with pytest.raises(ConnectionResetError):
                 await reader.read()
             writer.close()
+            with contextlib.suppress(ConnectionResetError):
+                await writer.wait_closed()
 
     run(main)
 
@@ -326,9 +341,26 @@ def test_a_reset_instead_of_bytes() -> None:
         fakes.run(main())
 
 
+def say(
+    data: bytes,
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]:
+    """A handler that sends something and waits for the end."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            pass
+        finally:
+            writer.close()
+
+    return handler
+
+
 def test_a_client_gets_its_mismatch_too() -> None:
     async def main() -> None:
-        server = await asyncio.start_server(lambda r, w: w.write(b"no"), "h", 1)
+        server = await asyncio.start_server(say(b"no"), "h", 1)
         try:
             await fakes.Script().expect(b"yes").play("h", 1)
         finally:
@@ -341,7 +373,7 @@ def test_a_client_gets_its_mismatch_too() -> None:
 
 def test_a_client_reports_what_comes_after_its_script() -> None:
     async def main() -> None:
-        server = await asyncio.start_server(lambda r, w: w.write(b"yes, and"), "localhost", 1)
+        server = await asyncio.start_server(say(b"yes, and"), "localhost", 1)
         try:
             await fakes.Script().expect(b"yes").play("localhost", 1)
         finally:
@@ -357,10 +389,11 @@ def test_a_script_that_is_not_finished_says_what_it_waits_for(
     script = fakes.Script("queue").expect(b"QUIT\r\n").send(b"bye").close()
 
     async def main() -> None:
-        async with script.serve("localhost", patience=0.05) as server:
-            _, writer = await connect(server)
+        server = script.serve("localhost", patience=0.05)
+        await server.__aenter__()
+        async with connected("localhost", server.port) as writer:
             writer.write(b"QU")
-        writer.close()
+            await server.__aexit__(None, None, None)  # while the connection is open
 
     with pytest.raises(fakes.ScriptUnfinished) as caught:
         run(main)
@@ -382,9 +415,7 @@ def test_a_connection_that_never_came() -> None:
 
 def test_a_connection_too_many() -> None:
     async def main() -> None:
-        async with fakes.Script().serve("h", 1):
-            for _ in range(2):
-                await asyncio.open_connection("h", 1)
+        async with fakes.Script().serve("h", 1), connected("h", 1), connected("h", 1):
             await asyncio.sleep(3600)
 
     with pytest.raises(fakes.ScriptMismatch, match="number 2 came, and there are scripts for 1"):
@@ -394,7 +425,8 @@ def test_a_connection_too_many() -> None:
 def test_an_error_of_the_test_itself_stays_and_gets_a_note() -> None:
     async def main() -> None:
         async with fakes.Script("p").expect(b"x").serve("h", 1):
-            await asyncio.open_connection("h", 1)
+            _, writer = await asyncio.open_connection("h", 1)
+            writer.close()
             raise KeyError("mine")
 
     with pytest.raises(KeyError) as caught:
@@ -421,8 +453,11 @@ def test_a_mismatch_explains_the_error_that_it_causes() -> None:
 def test_a_deadlock_names_the_step() -> None:
     async def main() -> None:
         async with fakes.Script("bank").expect(b"pay").serve("h", 1):
-            reader, _ = await asyncio.open_connection("h", 1)
-            await reader.read()
+            reader, writer = await asyncio.open_connection("h", 1)
+            try:
+                await reader.read()
+            finally:
+                writer.close()
 
     with pytest.raises(fakes.Deadlock, match="script 'bank', step 1: expect b'pay'"):
         fakes.run(main())
@@ -430,7 +465,7 @@ def test_a_deadlock_names_the_step() -> None:
 
 def test_a_time_out_of_a_client_names_the_step() -> None:
     async def main() -> None:
-        server = await asyncio.start_server(lambda r, w: None, "localhost", 1)
+        server = await asyncio.start_server(say(b""), "localhost", 1)
         try:
             async with asyncio.timeout(5):
                 await fakes.Script("c").expect(b"hi").play("localhost", 1)
@@ -446,8 +481,11 @@ def test_a_time_out_of_a_client_names_the_step() -> None:
 def test_the_outer_cancellation_wins() -> None:
     async def main() -> None:
         async with asyncio.timeout(5), fakes.Script().expect(b"x").serve("h", 1):
-            await asyncio.open_connection("h", 1)
-            await asyncio.sleep(3600)
+            _, writer = await asyncio.open_connection("h", 1)
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                writer.close()
 
     with pytest.raises(TimeoutError):
         fakes.run(main())
