@@ -131,6 +131,15 @@ async def test_host_name(trial: Trial) -> None:
         await (await listener.accept()).close()
 
 
+@clause("connecting.host.ipv6", networks=DUAL_STACK, roles=CLIENT)
+async def test_host_ipv6(trial: Trial) -> None:
+    with listening("::1") as (port, sockets):
+        _, writer = await trial.streams.open_connection("::1", port)
+        with closing(writer):
+            expect(accepted(sockets), 0, "index of the listener connected to:")
+            expect(writer.get_extra_info("socket").family, socket.AF_INET6, "family")
+
+
 @clause("connecting.no-address", networks=INTERNET, roles=CLIENT)
 async def test_no_address(trial: Trial) -> None:
     await expect_error(ValueError, trial.streams.open_connection())
@@ -424,6 +433,18 @@ async def test_nodelay(trial: Trial) -> None:
     expect_that(
         sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0, "TCP_NODELAY set", "unset"
     )
+
+
+@clause("connecting.in-the-background", networks=("tcp",), roles=CLIENT)
+async def test_in_the_background(trial: Trial) -> None:
+    with ExitStack() as stack:
+        port, (silent,) = stack.enter_context(bound("127.0.0.1"))
+        stall(silent, stack)
+        connecting = trial.start(_open(trial, port))
+        await trial.turns()  # an implementation that blocks never comes here
+        expect(connecting.done(), False, "connected to a peer that does not answer:")
+        connecting.cancel()
+        await asyncio.wait([connecting])
 
 
 @clause("connecting.cancelled.while-connecting", networks=("tcp",), roles=CLIENT)

@@ -30,7 +30,7 @@ from conformance.networks.tls import (
     server_context,
     stranger,
 )
-from conformance.trial import Trial
+from conformance.trial import Connection, Trial
 
 
 def unchecking_context() -> ssl.SSLContext:
@@ -59,6 +59,19 @@ async def test_ssl_context(trial: Trial) -> None:
     assert isinstance(connection.wire, TlsWire)
     expect(connection.wire.tls.selected_alpn_protocol(), "streams/2", "protocol agreed on:")
     await expect_talk(connection)
+
+
+@clause("connecting.ssl.over-sock", networks=("tls",), roles=CLIENT)
+async def test_ssl_over_sock(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = connected_socket(listener)
+    accepting = trial.start(listener.accept())
+    reader, writer = await trial.streams.open_connection(
+        sock=sock, ssl=client_context(), server_hostname=HOST_NAME
+    )
+    with closing(writer):
+        async with closing_wire(await accepting) as wire:
+            await expect_talk(Connection(reader, writer, wire))
 
 
 @clause("connecting.ssl.certificate-refused", networks=TLS, roles=CLIENT)

@@ -117,6 +117,13 @@ async def test_host_name(trial: Trial) -> None:
         await expect_served(trial, served, server.sockets[0].getsockname())
 
 
+@clause("serving.host.ipv6", networks=DUAL_STACK, roles=SERVER)
+async def test_host_ipv6(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "::1", 0)) as server:
+        await expect_served(trial, served, server.sockets[0].getsockname()[:2])
+
+
 @clause("serving.host.sequence", networks=("tcp",), roles=SERVER)
 async def test_host_sequence(trial: Trial) -> None:
     for hosts in (["127.0.0.2", "127.0.0.3"], ("127.0.0.2", "127.0.0.3")):
