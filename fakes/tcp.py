@@ -41,6 +41,7 @@ class Endpoint:
     __slots__ = (
         "__weakref__",
         "closed",
+        "ended",
         "error",
         "fin_queued",
         "fin_received",
@@ -99,6 +100,7 @@ class Endpoint:
         self.writer: Watch | None = None
         self.closed = False  # the program has closed its socket
         self.reset = False  # the connection is gone: a reset was sent or received
+        self.ended = False  # recv() has something to say besides data: an end or an error
         self.error: int | None = None  # the error that the next call reports, once
         self.fin_queued = False  # nothing more can be sent
         self.fin_sent = False
@@ -128,7 +130,7 @@ class Endpoint:
             peer = self.peer
             if peer.received_size + size <= peer.receive_buffer:
                 # The common case: the receiver has room, and nothing is in between.
-                self._deliver(data)
+                peer.receive_data(data)
                 return size
         taken = 0
         while taken < size and (room := self._room()) > 0:
@@ -166,12 +168,13 @@ class Endpoint:
             rest = memoryview(piece)
             received.appendleft(rest[limit:])
             piece, size = rest[:limit], limit
-        elif self.merge > 1:
-            return self._recv_merged(piece, limit)
-        else:
+        elif self.merge:
+            if self.merge > 1:
+                return self._recv_merged(piece, limit)
             self.merge = 0
         self.received_size -= size
-        self._window_opened()
+        if self.peer.unsent or self.peer.path is not None:
+            self._window_opened()
         return piece if type(piece) is bytes else bytes(piece)
 
     def _recv_merged(self, first: Piece, limit: int) -> bytes:
@@ -202,7 +205,7 @@ class Endpoint:
         if self.over:
             raise os_error(errno.ENOTCONN)
         if how in (socket.SHUT_RD, socket.SHUT_RDWR):
-            self.receive_shut = True
+            self.receive_shut = self.ended = True
             self.check_readable()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
             self._finish()
@@ -255,13 +258,7 @@ class Endpoint:
     @property
     def readable(self) -> bool:
         """Whether recv() would not raise `BlockingIOError`."""
-        return bool(
-            self.received
-            or self.fin_received
-            or self.reset
-            or self.error is not None
-            or self.receive_shut
-        )
+        return self.ended or bool(self.received)
 
     @property
     def writable(self) -> bool:
@@ -274,7 +271,7 @@ class Endpoint:
     def check_readable(self) -> None:
         """Hand the reader's watch to the loop if there is something for it."""
         reader = self.reader
-        if reader is not None and not reader.queued and self.readable:
+        if (self.received or self.ended) and reader is not None and not reader.queued:
             reader.queued = True
             self.network.poll(reader)
 
@@ -312,7 +309,7 @@ class Endpoint:
                     unsent.popleft()
                 self.unsent_size -= size
                 if path is None:
-                    self._deliver(piece)
+                    peer.receive_data(piece)
                 else:
                     path.send_data(piece)
             self.check_writable()
@@ -338,7 +335,7 @@ class Endpoint:
             self.path.send_reset()
 
     def _die(self) -> None:
-        self.reset = True
+        self.reset = self.ended = True
         self.unsent.clear()
         self.unsent_size = 0
         if self.closed:
@@ -364,9 +361,6 @@ class Endpoint:
 
     # --- receiving ----------------------------------------------------------------------------
 
-    def _deliver(self, data: Piece) -> None:
-        self.peer.receive_data(data)
-
     def receive_data(self, data: Piece) -> None:
         """A segment with data has arrived."""
         if self.closed or self.reset or (self.fin_queued and self.receive_shut):
@@ -386,7 +380,7 @@ class Endpoint:
     def receive_fin(self) -> None:
         """The peer's end of data has arrived."""
         if not self.reset:
-            self.fin_received = True
+            self.fin_received = self.ended = True
             self.check_readable()
             self._forget_if_done()
 
@@ -454,7 +448,7 @@ class UnixEndpoint(Endpoint):
     def shutdown(self, how: int) -> None:
         """Close one direction or both."""
         if how in (socket.SHUT_RD, socket.SHUT_RDWR):
-            self.receive_shut = True
+            self.receive_shut = self.ended = True
             self.check_readable()
             self.peer.check_writable()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
@@ -470,6 +464,7 @@ class UnixEndpoint(Endpoint):
         peer = self.peer
         if self.received and not peer.closed:
             peer.error = errno.ECONNRESET
+            peer.ended = True
             self._show("RST")
         self.received.clear()
         self.received_size = 0
@@ -482,7 +477,6 @@ class UnixEndpoint(Endpoint):
         """As `Endpoint.recv()`; an error is reported even after the end of data."""
         if not self.received:
             self._raise_error()
-        return super().recv(limit)
-
-    def _window_opened(self) -> None:
+        data = super().recv(limit)
         self.peer.check_writable()
+        return data

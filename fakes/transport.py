@@ -293,11 +293,13 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         Raises `TypeError` if `data` is not bytes-like and `RuntimeError` after `write_eof()`.
         Without effect on a lost connection. (asyncio-protocol, 3.15)
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(
-                "data argument must be a bytes, bytearray, or memoryview "
-                f"object, not {type(data).__name__!r}"
-            )
+        if type(data) is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(
+                    "data argument must be a bytes, bytearray, or memoryview "
+                    f"object, not {type(data).__name__!r}"
+                )
+            data = bytes(data)
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data:
@@ -307,7 +309,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
                 logger.warning("socket.send() raised exception.")
             self._lost += 1
             return
-        piece: Piece = data if type(data) is bytes else bytes(data)
+        piece: Piece = data
         if not self._buffer:
             try:
                 sent = self._end.send(piece)

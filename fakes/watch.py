@@ -53,9 +53,13 @@ class Watch(asyncio.Handle):
     ready and the watch is not cancelled, the callback runs once in every turn of the loop.
     """
 
-    __slots__ = ("_call", "_endpoint", "_for_reading", "queued")
+    __slots__ = ("_endpoint", "_for_reading", "queued")
 
+    # Of asyncio.Handle.
+    _callback: Callable[[], object]
     _cancelled: bool
+    _context: contextvars.Context
+    _loop: asyncio.AbstractEventLoop
 
     def __init__(
         self,
@@ -72,7 +76,18 @@ class Watch(asyncio.Handle):
 
     def _run(self) -> None:
         self.queued = False
-        super()._run()
+        try:
+            self._context.run(self._callback)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._loop.call_exception_handler(
+                {
+                    "message": f"Exception in callback {self._callback!r}",
+                    "exception": exc,
+                    "handle": self,
+                }
+            )
         if not self._cancelled:
             if self._for_reading:
                 self._endpoint.check_readable()
