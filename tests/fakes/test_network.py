@@ -435,7 +435,7 @@ def test_a_seed_means_the_same_in_every_process_and_on_every_python() -> None:
     """Nothing depends on hashes, on addresses in memory, or on the version of Python."""
     text = "\n".join(line for seed in range(4) for line in traced(seed))
     digest = hashlib.sha256(text.encode()).hexdigest()
-    assert digest == "df9a393c7d47"
+    assert digest[:16] == "df9a393c7d47aabf"
 
 
 def test_a_seed_decides_the_run() -> None:
