@@ -47,8 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--streams-bound",
         metavar="SECONDS",
         type=float,
-        default=10.0,
-        help="after which a test on a kernel's network is a hang (default: 10)",
+        default=2.0,
+        help="after which a test on a kernel's network is a hang (default: 2); "
+        "ten times that for code that never gives control back",
     )
     group.addoption("--streams-json", metavar="FILE", help="write the certificate to FILE")
 
