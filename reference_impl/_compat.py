@@ -90,6 +90,27 @@ def _remover(path: str | bytes) -> Callable[[], None] | None:
     return remove
 
 
+# Abstract paths to connect to: every Python takes them; goes when uvloop does (not now).
+
+
+async def create_unix_connection(
+    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, path: Any, **kwds: Any
+) -> asyncio.Transport:
+    """Do what `loop.create_unix_connection()` does, also for abstract paths."""
+    if kwds.get("sock") is None and isinstance(path, str | bytes) and path[:1] in ("\0", b"\0"):
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, path)
+            transport, _ = await loop.create_unix_connection(lambda: protocol, sock=sock, **kwds)
+        except BaseException:
+            sock.close()
+            raise
+    else:
+        transport, _ = await loop.create_unix_connection(lambda: protocol, path, **kwds)
+    return transport
+
+
 # happy_eyeballs_delay, interleave: every Python has them; goes when uvloop has (not now).
 
 

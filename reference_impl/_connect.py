@@ -75,7 +75,7 @@ async def open_unix_connection(
     loop = asyncio.get_running_loop()
     reader, protocol = _client(limit, loop)
     _check_client_tls(kwds, None)
-    transport, _ = await loop.create_unix_connection(lambda: protocol, path, **kwds)  # type: ignore[arg-type]  # bytes paths are documented
+    transport = await _compat.create_unix_connection(loop, protocol, path, **kwds)
     return reader, StreamWriter(transport, protocol, reader, loop)
 
 

@@ -47,6 +47,6 @@ def reason(error: OSError) -> str:
         return f"TLS failed: {error.reason}"
     if isinstance(error, TimeoutError) and not error.errno:
         return "it took too long"
-    if error.errno in errno.errorcode:
+    if error.errno is not None and error.errno in errno.errorcode:
         return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__

@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run a coroutine test; fail it also for what the loop was told that the test did not expect."""
+    """Run a coroutine test; it also fails for what is reported to its loop unexpectedly."""
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
         return None
@@ -187,6 +187,17 @@ def cancelled():
             await task
 
     return cancel
+
+
+@pytest.fixture
+def until():
+    """Let the loop turn until something holds: ``await until(lambda: ...)``."""
+
+    async def until(holds):
+        while not holds():  # noqa: ASYNC110  # there is no event for what a test peeks at
+            await asyncio.sleep(0)
+
+    return until
 
 
 async def turns(count=5):

@@ -36,7 +36,9 @@ def splits(data):
 def sizes(request, monkeypatch):
     """Make the thresholds so small that a few bytes meet them all."""
     values = {"as built": {}, "small pieces": (2, 4, 3, 2), "one byte each": (1, 1, 1, 1)}
-    for name, value in zip(("SMALL", "FULL", "BLOCK", "WINDOW"), values[request.param], strict=False):
+    for name, value in zip(
+        ("SMALL", "FULL", "BLOCK", "WINDOW"), values[request.param], strict=False
+    ):
         monkeypatch.setattr(_buffer, name, value)
 
 

@@ -66,10 +66,7 @@ async def test_repr(connect):
 async def test_wrong_data_is_refused_before_anything_is_sent(connect, data, method):
     _, writer, peer = await connect()
     with pytest.raises(TypeError):
-        if method == "write":
-            writer.write(data)
-        else:
-            writer.writelines([b"right", data])
+        getattr(writer, method)(data if method == "write" else [b"right", data])
     writer.write(b".")
     assert await peer.receive() == b"."
     await closed(writer)
@@ -182,11 +179,10 @@ async def test_a_drain_that_waits_when_the_writer_is_closed_ends_as_the_peer_rea
     await writer.wait_closed()
 
 
-async def test_a_reader_that_does_not_read_stops_the_peer(connect):
+async def test_a_reader_that_does_not_read_stops_the_peer(connect, until):
     reader, writer, peer = await connect(limit=1000)
     sending = asyncio.create_task(peer.send(bytes(MORE_THAN_FITS)))
-    while "paused" not in repr(reader):
-        await asyncio.sleep(0)
+    await until(lambda: "paused" in repr(reader))
     assert reader._buffer.size < 1_000_000
     # More than the limit, and more than twice of it, can be read all the same.
     assert len(await reader.readexactly(MORE_THAN_FITS - 1)) == MORE_THAN_FITS - 1
@@ -289,7 +285,7 @@ async def test_bytes_received_before_a_reset_can_be_read(connect):
         await reader.read(100)
 
 
-async def test_nobody_waiting_when_it_ends_leaves_no_complaint(connect):
+async def test_nobody_waiting_when_it_ends_leaves_no_complaint(connect, until):
     reader, writer, peer = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     tasks = [asyncio.create_task(c) for c in (reader.read(), writer.drain(), writer.wait_closed())]
@@ -298,8 +294,7 @@ async def test_nobody_waiting_when_it_ends_leaves_no_complaint(connect):
         task.cancel()
     peer.reset()
     await asyncio.wait(tasks)
-    while not writer.is_closing():
-        await asyncio.sleep(0)
+    await until(writer.is_closing)
     del reader, writer, tasks
     gc.collect()
 

@@ -1,0 +1,414 @@
+"""`start_server()`, `start_unix_server()`, `Server`, and handlers of every kind."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import os
+import pathlib
+import socket
+import weakref
+
+import pytest
+
+import reference_impl
+
+
+async def echo(reader, writer):
+    async for line in reader:
+        writer.write(line)
+        await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+class Callable:
+    async def __call__(self, reader, writer):
+        await echo(reader, writer)
+
+
+def plain(reader, writer):
+    plain.task = asyncio.ensure_future(echo(reader, writer))
+
+
+# Handlers.
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [echo, Callable(), functools.partial(echo), plain, lambda r, w: echo(r, w)],
+    ids=["coroutine function", "object", "partial", "plain", "lambda"],
+)
+async def test_handlers(serve, handler):
+    server, client = await serve(handler)
+    await client.send(b"hello\n")
+    assert await client.receive() == b"hello\n"
+    client.send_eof()
+    assert await client.receive() == b""
+    server.close()
+    await server.wait_closed()
+
+
+class Oops(Exception):
+    pass
+
+
+def fails_at_once(reader, writer):
+    raise Oops
+
+
+async def fails(reader, writer):
+    raise Oops
+
+
+async def fails_later(reader, writer):
+    await reader.readline()
+    raise Oops
+
+
+async def fails_after_closing(reader, writer):
+    writer.close()
+    raise Oops
+
+
+@pytest.mark.parametrize("handler", [fails_at_once, fails, fails_later, fails_after_closing])
+async def test_a_handler_that_fails_is_reported_once_and_lets_its_peer_go(serve, handler, reported):
+    server, client = await serve(handler)
+    await client.send(b"\n")
+    with contextlib.suppress(ConnectionResetError):  # it was gone before the line came
+        assert await client.receive() == b""
+    server.close()
+    await server.wait_closed()
+    (report,) = reported
+    assert isinstance(report["exception"], Oops)
+    assert report["message"] == "Unhandled exception in client_connected_cb"
+    assert "transport" in report
+
+
+async def cancelled(reader, writer):
+    raise asyncio.CancelledError
+
+
+async def cancelled_later(reader, writer):
+    asyncio.current_task().cancel()
+    await reader.read()
+
+
+def cancelled_at_once(reader, writer):
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("handler", [cancelled, cancelled_later, cancelled_at_once])
+async def test_a_handler_that_is_cancelled_lets_its_peer_go_unreported(serve, handler):
+    server, client = await serve(handler)
+    assert await client.receive() == b""
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_handler_that_forgets_to_close_is_warned_and_lets_its_peer_go(serve, unclosed):
+    async def forgets(reader, writer):
+        writer.write(b"x")
+
+    server, client = await serve(forgets)
+    assert await client.receive() == b"x"
+    gc.collect()
+    assert await client.receive() == b""
+    assert any("unclosed <StreamWriter" in str(each.message) for each in unclosed)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_handler_may_leave_its_connection_to_others(serve, until):
+    kept = []
+    server, client = await serve(lambda *streams: kept.append(streams))
+    await client.send(b"x")
+    await until(lambda: kept)
+    gc.collect()
+    reader, writer = kept[0]
+    assert await reader.read(1) == b"x"
+    writer.close()
+    assert await client.receive() == b""
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_handler_outlives_its_connection(serve, until):
+    """Nothing but the handler's own future refers to it; it is not collected."""
+    futures = []
+    done = []
+
+    async def handler(reader, writer):
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        del reader, writer
+        future = asyncio.get_running_loop().create_future()
+        futures.append(weakref.ref(future))
+        await future
+        done.append(True)
+
+    server, client = await serve(handler)
+    client.close()
+    await until(lambda: futures)
+    gc.collect()
+    futures[0]().set_result(None)
+    await asyncio.sleep(0)
+    assert done == [True]
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("handler", [None, 5])
+async def test_a_handler_that_cannot_be_called(handler):
+    with pytest.raises(TypeError, match="client_connected_cb must be callable"):
+        await reference_impl.start_server(handler, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"limit": 0}, ValueError),
+        ({"ssl": 5}, TypeError),
+        ({"ssl": True}, TypeError),
+        ({"ssl_handshake_timeout": 5}, ValueError),
+        ({"no_such_argument": 5}, TypeError),
+    ],
+)
+async def test_wrong_arguments(options, error, tmp_path):
+    with pytest.raises(error):
+        await reference_impl.start_server(echo, "127.0.0.1", 0, **options)
+    with pytest.raises(error):
+        await reference_impl.start_unix_server(echo, tmp_path / "socket", **options)
+    assert not (tmp_path / "socket").exists()
+
+
+async def test_a_timeout_that_is_not_positive(server_context):
+    for name in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+        with pytest.raises(ValueError, match=f"{name} should be a positive number, got 0"):
+            await reference_impl.start_server(echo, "127.0.0.1", 0, ssl=server_context, **{name: 0})
+
+
+async def test_the_limit_is_that_of_each_reader(serve):
+    async def handler(reader, writer):
+        with pytest.raises(ValueError, match="limit"):
+            await reader.readline()
+        writer.close()
+
+    server, client = await serve(handler, limit=10)
+    await client.send(b"more than ten bytes\n")
+    assert await client.receive() == b""
+    server.close()
+    await server.wait_closed()
+
+
+# Server objects.
+
+
+async def test_server_life(serve):
+    server = await reference_impl.start_server(echo, "127.0.0.1", 0, start_serving=False)
+    assert isinstance(server, asyncio.AbstractServer)
+    assert server.get_loop() is asyncio.get_running_loop()
+    assert not server.is_serving()
+    await server.start_serving()
+    await server.start_serving()
+    assert server.is_serving()
+    (listener,) = server.sockets
+    assert repr(server) == f"<Server sockets={server.sockets!r}>"
+    assert listener.getsockname()[0] == "127.0.0.1"
+    server.close()
+    server.close()
+    assert not server.is_serving()
+    assert server.sockets == ()
+    await server.wait_closed()
+    for call in (server.start_serving, server.serve_forever):
+        with pytest.raises(RuntimeError, match="is closed"):
+            await call()
+
+
+async def test_several_interfaces():
+    async with await reference_impl.start_server(echo, ["127.0.0.1", "127.0.0.2"], 0) as server:
+        assert {each.getsockname()[0] for each in server.sockets} == {"127.0.0.1", "127.0.0.2"}
+
+
+async def test_closing_leaves_connections_and_wait_closed_waits_for_them(serve, settle):
+    server, client = await serve(echo)
+    await client.send(b"a\n")
+    await client.receive()
+    waiting = [asyncio.create_task(server.wait_closed()) for _ in range(2)]
+    await settle()
+    assert not waiting[0].done()
+    server.close()
+    await client.send(b"b\n")
+    assert await client.receive() == b"b\n"
+    waiting.append(asyncio.create_task(server.wait_closed()))
+    await settle()
+    assert not any(task.done() for task in waiting)
+    client.close()
+    await asyncio.gather(*waiting)
+    await server.wait_closed()
+
+
+async def test_close_clients_flushes(serve):
+    written = asyncio.Event()
+
+    async def handler(reader, writer):
+        writer.write(b"x" * 5_000_000)
+        written.set()
+        await reader.read()
+
+    server, client = await serve(handler)
+    await written.wait()
+    server.close()
+    server.close_clients()
+    assert len(await client.receive_all()) == 5_000_000
+    await server.wait_closed()
+
+
+async def test_abort_clients_does_not_flush(serve):
+    written = asyncio.Event()
+
+    async def handler(reader, writer):
+        writer.write(b"x" * 50_000_000)
+        written.set()
+        await reader.read()
+
+    server, client = await serve(handler)
+    await written.wait()
+    server.close()
+    server.abort_clients()
+    await server.wait_closed()
+    with contextlib.suppress(ConnectionResetError):
+        assert len(await client.receive_all()) < 50_000_000
+
+
+async def test_serve_forever_until_cancelled(serve, settle):
+    server, client = await serve(echo)
+    serving = asyncio.create_task(server.serve_forever())
+    await client.send(b"a\n")
+    await client.receive()
+    with pytest.raises(RuntimeError, match="is already being awaited on serve_forever"):
+        await server.serve_forever()
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert serving.cancelled()
+    assert not server.is_serving()
+    # Connections too: whoever interrupts a program does not wait for its clients.
+    await server.wait_closed()
+    assert await client.receive() == b""
+
+
+async def test_serve_forever_ends_when_closed_and_leaves_connections(serve):
+    server, client = await serve(echo)
+    serving = asyncio.create_task(server.serve_forever())
+    await client.send(b"a\n")
+    await client.receive()
+    server.close()
+    await asyncio.wait([serving])
+    assert serving.cancelled()
+    await client.send(b"b\n")
+    assert await client.receive() == b"b\n"
+    client.close()
+    await server.wait_closed()
+
+
+async def test_sock_is_served_and_owned(serve):
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    async with await reference_impl.start_server(echo, sock=listener):
+        reader, writer = await reference_impl.open_connection(*address)
+        writer.write(b"a\n")
+        assert await reader.readline() == b"a\n"
+        writer.close()
+        await writer.wait_closed()
+    with pytest.raises(ConnectionRefusedError):
+        await reference_impl.open_connection(*address)
+
+
+async def test_accepted_sockets_keep_alive(serve):
+    seen = asyncio.get_running_loop().create_future()
+
+    async def handler(reader, writer):
+        sock = writer.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(sock.fileno())) as copy:
+            seen.set_result(copy.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        writer.close()
+
+    for keep_alive, expected in ((True, 1), (False, 0), (None, 0)):
+        seen = asyncio.get_running_loop().create_future()
+        server, client = await serve(handler, keep_alive=keep_alive)
+        assert await seen == expected
+        client.close()
+        server.close()
+        await server.wait_closed()
+    server = await reference_impl.start_server(
+        handler, "127.0.0.1", 0, keep_alive=True, start_serving=False
+    )
+    assert not server.is_serving()
+    server.close()
+    await server.wait_closed()
+
+
+# Unix sockets.
+
+
+@pytest.mark.parametrize("form", [str, os.fsencode, pathlib.Path])
+async def test_unix_paths(form, tmp_path):
+    path = form(tmp_path / "socket")
+    async with await reference_impl.start_unix_server(echo, path):
+        reader, writer = await reference_impl.open_unix_connection(path)
+        writer.write(b"a\n")
+        assert await reader.readline() == b"a\n"
+        writer.close()
+        await writer.wait_closed()
+    assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "remains"),
+    [({}, False), ({"cleanup_socket": True}, False), ({"cleanup_socket": False}, True)],
+)
+async def test_cleanup_socket(tmp_path, options, remains):
+    path = tmp_path / "socket"
+    async with await reference_impl.start_unix_server(echo, path, **options):
+        assert path.is_socket()
+    assert path.exists() is remains
+    async with await reference_impl.start_unix_server(echo, path):
+        pass
+    assert not path.exists()
+
+
+async def test_cleanup_socket_leaves_what_has_replaced_it(tmp_path):
+    path = tmp_path / "socket"
+    async with await reference_impl.start_unix_server(echo, path):
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+    assert path.is_socket()
+
+
+async def test_cleanup_socket_when_it_is_gone(tmp_path):
+    path = tmp_path / "socket"
+    async with await reference_impl.start_unix_server(echo, path):
+        path.unlink()
+    assert not path.exists()
+
+
+async def test_cleanup_socket_of_a_given_socket(tmp_path):
+    path = tmp_path / "socket"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    async with await reference_impl.start_unix_server(echo, sock=listener):
+        pass
+    assert not path.exists()
+
+
+async def test_an_abstract_socket():
+    path = f"\0streamcert-{os.getpid()}"
+    async with await reference_impl.start_unix_server(echo, path):
+        for form in (path, path.encode()):
+            _, writer = await reference_impl.open_unix_connection(form)
+            writer.close()
+            await writer.wait_closed()
+    with pytest.raises(ConnectionRefusedError):
+        await reference_impl.open_unix_connection(path)
