@@ -1,0 +1,675 @@
+"""`StreamReader` as a whole: its ends, its flow control, its errors, its use by several tasks."""
+
+import pickle
+import traceback
+from asyncio import CancelledError, ReadTransport, StreamReader
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from conformance.errors import Deviation
+from conformance.expect import described, expect, expect_error, expect_that, shown
+from conformance.marks import CLIENT, PLAIN, clause
+from conformance.trial import Trial
+
+LIMIT = 64  # bytes
+WITH_RESET = ("memory", "tls-memory", "tcp", "tls")  # a Unix socket has no resets
+
+Read = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
+
+# A read of each kind. One that waits returns b"abc;def\n" when that comes (and the stream ends).
+READS: dict[str, Read] = {
+    "read()": lambda reader: reader.read(),
+    "read(8)": lambda reader: reader.read(8),
+    "readline()": lambda reader: reader.readline(),
+    "readexactly(8)": lambda reader: reader.readexactly(8),
+    "readuntil()": lambda reader: reader.readuntil(),
+}
+DATA = b"abc;def\n"
+
+
+def by_hand(trial: Trial, limit: int = LIMIT) -> StreamReader:
+    """Return a reader without a connection, for what depends on the turn in which bytes come."""
+    return trial.streams.StreamReader(limit=limit, loop=trial.loop)
+
+
+async def outcome(trial: Trial, reading: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return what a read that meets the end of the stream gives: its result, or the partial."""
+    try:
+        return await reading
+    except trial.streams.IncompleteReadError as error:
+        return error.partial
+
+
+async def result_or_error(reading: Coroutine[Any, Any, bytes]) -> str:
+    """Return in words what a read came to."""
+    try:
+        return f"{shown(await reading)} returned"
+    except Exception as error:
+        return described(error)
+
+
+# at_eof() and feed_eof().
+
+
+@clause("reader.at-eof.false-at-first")
+async def test_at_eof_is_false_at_first(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    expect(reader.at_eof(), False, "at_eof() of a new connection:")
+    await wire.send(b"abc")
+    await reader.readexactly(3)
+    expect(reader.at_eof(), False, "at_eof() after all that came was read:")
+
+
+@clause("reader.at-eof.false-while-bytes-remain")
+async def test_at_eof_is_false_while_bytes_remain(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await wire.send_eof()
+    for _ in range(3):
+        await wire.settle()
+        expect(reader.at_eof(), False, "at_eof() with bytes unread:")
+        await reader.readexactly(1)
+
+
+@clause("reader.at-eof.true-at-the-end")
+async def test_at_eof_is_true_at_the_end(trial: Trial) -> None:
+    for read in READS.values():
+        reader, _, wire = await trial.connect()
+        await wire.send(b"abc")
+        await wire.send_eof()
+        while await outcome(trial, read(reader)):
+            pass
+        expect(reader.at_eof(), True, "at_eof() at the end:")
+
+
+@clause("reader.feed-eof.at-eof")
+async def test_feed_eof_makes_at_eof_true(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"abc")
+    await reader.readexactly(3)
+    reader.feed_eof()
+    expect(reader.at_eof(), True, "at_eof() after feed_eof():")
+
+
+@clause("reader.feed-eof.ends-reads")
+async def test_feed_eof_ends_reads(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader, _, _ = await trial.connect()
+        reading = trial.start(outcome(trial, read(reader)))
+        await trial.turns()
+        reader.feed_eof()
+        expect(await reading, b"", f"{name} that waited:")
+        expect(await outcome(trial, read(reader)), b"", f"{name} afterwards:")
+
+
+@clause("reader.feed-eof.keeps-what-was-fed", roles=CLIENT)
+async def test_feed_eof_keeps_what_was_fed(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader = by_hand(trial)
+        reader.feed_data(b"abc")
+        reader.feed_eof()
+        expect(reader.at_eof(), False, "at_eof() with bytes unread:")
+        expect(await outcome(trial, read(reader)), b"abc", f"{name}:")
+
+
+@clause("reader.feed-eof.twice", roles=CLIENT)
+async def test_feed_eof_twice(trial: Trial) -> None:
+    reader = by_hand(trial)
+    reader.feed_data(b"abc")
+    reader.feed_eof()
+    reader.feed_eof()
+    expect(await reader.read(), b"abc")
+    reader.feed_eof()
+    expect(await reader.read(), b"")
+
+
+@clause("reader.feed-eof.late-bytes")
+async def test_bytes_after_feed_eof(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    reader.feed_eof()
+    await wire.send(b"late")
+    await wire.settle()
+    writer.write(b"still here")
+    await writer.drain()
+    expect(await wire.receive(10), b"still here")
+    expect([described(each["exception"]) for each in trial.reported if "exception" in each], [])
+
+
+# Iteration.
+
+
+@clause("reader.iteration.whole-stream")
+async def test_iteration_over_the_whole_stream(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    data = b"one\n\ntwo\r\nthree"
+    for byte in data:
+        await wire.send(bytes([byte]))
+    await wire.send_eof()
+    got = b""
+    async for piece in reader:
+        got += piece
+    expect(got, data)
+
+
+@clause("reader.iteration.lines")
+async def test_iteration_over_lines(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"one\n\ntwo\r\n")
+    await wire.send_eof()
+    expect([line async for line in reader], [b"one\n", b"\n", b"two\r\n"])
+
+
+@clause("reader.iteration.as-lines-come")
+async def test_iteration_as_lines_come(trial: Trial) -> None:
+    # A line that is not yielded before the next is sent is waited for for ever.
+    reader, _, wire = await trial.connect()
+    count = 0
+    await wire.send(b"0\n")
+    async for line in reader:
+        expect(line, b"%d\n" % count)
+        count += 1
+        if count == 3:
+            break
+        await wire.send(b"%d\n" % count)
+
+
+@clause("reader.iteration.last-line")
+async def test_iteration_yields_the_last_line(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"one\ntw")
+    await wire.send_eof()
+    expect([line async for line in reader], [b"one\n", b"tw"])
+
+
+@clause("reader.iteration.left-and-resumed")
+async def test_iteration_left_and_resumed(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"one\n\nbody\ntwo\nthree\n")
+    await wire.send_eof()
+    async for line in reader:
+        if line == b"\n":
+            break
+    expect(await reader.readexactly(5), b"body\n")
+    expect([line async for line in reader], [b"two\n", b"three\n"])
+
+
+@clause("reader.iteration.limit")
+async def test_iteration_and_the_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    await wire.send(b"one\n" + b"x" * (LIMIT + 1) + b"\n")
+    await wire.settle()
+    iterator = aiter(reader)
+    expect(await anext(iterator), b"one\n")
+
+    async def next_line() -> bytes:
+        return await anext(iterator)
+
+    await expect_error(ValueError, next_line())
+
+
+# The limit and flow control.
+
+
+@clause("reader.limit.default")
+async def test_default_limit(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    line = b"x" * 65535 + b"\n"
+    await wire.send(line)
+    expect(await reader.readuntil(), line)
+    await wire.send(line)
+    expect(await reader.readline(), line)
+    reading = trial.start(reader.readuntil(b";"))
+    await wire.send(b"x" * 65537)
+    await expect_error(trial.streams.LimitOverrunError, reading)
+
+
+@clause("reader.flow.peer-is-held-back")
+async def test_peer_is_held_back(trial: Trial) -> None:
+    _, _, wire = await trial.connect(limit=LIMIT)
+    size = 2 * trial.network.unread_capacity
+    sending = trial.start(wire.send(bytes(size)))
+    # Enough for a reader that goes on receiving, 64 KiB at a time, to receive all of it.
+    await trial.turns(size // 2**16)
+    expect(sending.done(), False, f"{size} bytes sent to a reader that nobody reads from:")
+    sending.cancel()
+
+
+@clause("reader.flow.goes-on")
+async def test_peer_goes_on(trial: Trial) -> None:
+    data = DATA * 512
+    for name, read in READS.items():
+        reader, _, wire = await trial.connect(limit=LIMIT)
+
+        async def send() -> None:
+            await wire.send(data)  # noqa: B023  # awaited before the next one is made
+            await wire.send_eof()  # noqa: B023
+
+        sending = trial.start(send())
+        await trial.turns(20)  # more than the reader wants to hold is there
+        got = b""
+        while piece := await outcome(trial, read(reader)):
+            got += piece
+        await sending
+        expect(got, data, f"by {name}:")
+
+
+@clause("reader.flow.goes-on-after-cancelled-read")
+async def test_peer_goes_on_after_a_cancelled_read(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    data = DATA * 512
+
+    async def send() -> None:
+        await wire.send(data)
+        await wire.send_eof()
+
+    reading = trial.start(outcome(trial, reader.readexactly(len(data) + 1)))
+    await trial.turns(2)
+    sending = trial.start(send())
+    await trial.turns(2)
+    reading.cancel()
+    got = b""
+    with suppress(CancelledError):
+        got += await reading  # it may have met the end of the stream by then
+    while piece := await reader.read(LIMIT):
+        got += piece
+    await sending
+    expect(got, data)
+
+
+# The connection ends.
+
+
+@clause("reader.closed-in-order.keeps-data", networks=PLAIN)
+async def test_closed_in_order_keeps_data(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"one\ntwo;three")
+    await wire.close()
+    await trial.turns()
+    expect(await reader.readline(), b"one\n")
+    expect(await reader.readuntil(b";"), b"two;")
+    expect(await reader.readexactly(2), b"th")
+    expect(await reader.read(), b"ree")
+
+
+@clause("reader.own-close.ends-reads", networks=PLAIN)
+async def test_own_close_ends_reads(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader, writer, _ = await trial.connect()
+        reading = trial.start(outcome(trial, read(reader)))
+        await trial.turns()
+        writer.close()
+        expect(await reading, b"", f"{name}:")
+
+
+@clause("reader.own-abort.ends-reads")
+async def test_own_abort_ends_reads(trial: Trial) -> None:
+    # How it ends is not said: a wait here is the deviation.
+    for read in READS.values():
+        reader, writer, _ = await trial.connect()
+        reading = trial.start(result_or_error(read(reader)))
+        await trial.turns()
+        writer.transport.abort()
+        await reading
+
+
+@clause("reader.reset.waiting-read", networks=WITH_RESET)
+async def test_reset_while_a_read_waits(trial: Trial) -> None:
+    for read in READS.values():
+        reader, _, wire = await trial.connect()
+        reading = trial.start(read(reader))
+        await trial.turns()
+        await wire.reset()
+        await expect_error(ConnectionResetError, reading)
+
+
+@clause("reader.reset.later-reads", networks=WITH_RESET)
+async def test_reads_after_a_reset(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(1))
+    await wire.reset()
+    with suppress(OSError):
+        await reading
+    for _ in range(2):
+        for read in READS.values():
+            await expect_error(ConnectionResetError, read(reader))
+
+
+@clause("reader.reset.is-not-eof", networks=WITH_RESET)
+async def test_reset_is_not_eof(trial: Trial) -> None:
+    for read in (READS["read()"], READS["readline()"], READS["readexactly(8)"]):
+        reader, _, wire = await trial.connect()
+        reading = trial.start(read(reader))
+        await wire.send(b"abc")
+        await wire.settle()
+        await wire.reset()
+        await expect_error(OSError, reading)
+        expect(reader.at_eof(), False, "at_eof() after a reset:")
+
+
+@clause("reader.reset.exception", networks=WITH_RESET)
+async def test_exception_after_a_reset(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    expect(reader.exception(), None, "exception()")
+    reading = trial.start(reader.read(1))
+    await wire.reset()
+    await expect_error(OSError, reading)
+    seen = reader.exception()
+    expect_that(isinstance(seen, ConnectionResetError), "exception() a ConnectionResetError", seen)
+
+
+# What had been received when an error came is known only of a reader fed by hand.
+
+
+@clause("reader.reset.received-bytes-first", roles=CLIENT)
+async def test_received_bytes_before_the_error(trial: Trial) -> None:
+    for name, read in READS.items():
+        if name == "read()":
+            continue  # it needs the end of the stream, so the error is its due
+        reader = by_hand(trial)
+        reader.feed_data(DATA)
+        reader.set_exception(ConnectionResetError("reset"))
+        expect(await read(reader), DATA, f"{name}:")
+        await expect_error(ConnectionResetError, read(reader))
+
+
+@clause("reader.reset.read-all-keeps-bytes", roles=CLIENT)
+async def test_read_all_keeps_bytes_at_an_error(trial: Trial) -> None:
+    reader = by_hand(trial)
+    reading = trial.start(reader.read())
+    for piece in (b"abc", b"def"):
+        reader.feed_data(piece)
+        await trial.turns()
+    reader.set_exception(ConnectionResetError("reset"))
+    await expect_error(ConnectionResetError, reading)
+    expect(await reader.readexactly(6), b"abcdef")
+
+
+@clause("reader.reset.own-exception", networks=WITH_RESET)
+async def test_exception_of_its_own(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(1))
+    await wire.reset()
+    first = await expect_error(OSError, reading)
+    before = traceback.extract_tb(first.__traceback__).format()
+    for read in READS.values():
+        await expect_error(OSError, read(reader))
+    after = traceback.extract_tb(first.__traceback__).format()
+    expect_that(
+        before == after,
+        f"the first exception's traceback as it was, of {len(before)} frames",
+        f"{len(after)} frames after other reads",
+    )
+
+
+# More than one read at a time.
+
+
+@clause("reader.concurrent.refused")
+async def test_concurrent_read_is_refused(trial: Trial) -> None:
+    for first in READS.values():
+        reader, _, _ = await trial.connect()
+        reading = trial.start(first(reader))
+        await trial.turns()
+        for second in READS.values():
+            await expect_error(RuntimeError, second(reader))
+        reading.cancel()
+        await trial.turns()
+
+
+@clause("reader.concurrent.first-unharmed")
+async def test_first_is_unharmed(trial: Trial) -> None:
+    for name, first in READS.items():
+        reader, _, wire = await trial.connect()
+        reading = trial.start(first(reader))
+        await trial.turns()
+        others = [trial.start(second(reader)) for second in READS.values()]
+        await trial.turns()
+        for other in others:
+            other.cancel()  # unless it was refused
+        await trial.turns()
+        await wire.send(DATA)
+        if name == "read()":
+            await wire.send_eof()
+        got = await reading
+        expect_that(bool(got) and DATA.startswith(got), f"{name} {DATA!r} (or a part)", got)
+
+
+@clause("reader.concurrent.takes-nothing")
+async def test_concurrent_read_takes_nothing(trial: Trial) -> None:
+    for first in (READS["readline()"], READS["readexactly(8)"], READS["readuntil()"]):
+        reader, _, wire = await trial.connect()
+        reading = trial.start(first(reader))
+        await wire.send(DATA[:4])
+        await wire.settle()
+        # Refused, or made to wait for its turn.
+        other = trial.start(result_or_error(reader.read(2)))
+        await trial.turns()
+        await wire.send(DATA[4:])
+        expect(await reading, DATA, "the read that waited:")
+        other.cancel()
+        await trial.turns()
+
+
+@clause("reader.concurrent.no-false-eof", roles=CLIENT)
+async def test_no_false_eof(trial: Trial) -> None:
+    # By hand, so that a read begins between the arrival of bytes and the return of the read that
+    # they woke.
+    reader = by_hand(trial)
+    first = trial.start(reader.read(8))
+    await trial.turns()
+
+    async def feed_and_read() -> bytes:
+        reader.feed_data(b"a")
+        return await reader.read(8)
+
+    second = trial.start(feed_and_read())
+    await trial.turns()
+    expect_that(
+        not first.done() or first.result() != b"", "no b'' while the stream goes on", "b'' returned"
+    )
+    for reading in (first, second):
+        reading.cancel()
+        with suppress(CancelledError, RuntimeError):
+            await reading
+
+
+@clause("reader.concurrent.after-cancelling")
+async def test_read_right_after_cancelling_another(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(8))
+    await trial.turns()
+    sending = trial.start(wire.send(b"abc"))
+    reading.cancel()
+    try:
+        expect(await reader.readexactly(3), b"abc")
+    except RuntimeError as error:
+        raise Deviation("another read to be possible at once", described(error)) from None
+    await sending
+
+
+@clause("reader.cancelled.as-bytes-arrive", roles=CLIENT)
+async def test_cancelled_as_bytes_arrive(trial: Trial) -> None:
+    for name, read in READS.items():
+        for turns in range(4):
+            reader = by_hand(trial)
+            reading = trial.start(read(reader))
+            await trial.turns()
+            reader.feed_data(DATA)
+            reader.feed_eof()
+            await trial.turns(turns)
+            reading.cancel()
+            got = b""
+            with suppress(CancelledError):
+                got = await reading
+            expect(got + await reader.read(), DATA, f"{name} cancelled, and read():")
+
+
+# Its errors.
+
+
+@clause("reader.errors.incomplete-is-eof-error")
+async def test_incomplete_read_error_is_eof_error(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send_eof()
+    await expect_error(EOFError, reader.readexactly(1))
+    await expect_error(EOFError, reader.readuntil())
+
+
+@clause("reader.errors.pickle", roles=CLIENT)
+async def test_errors_can_be_pickled(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    reading = trial.start(reader.readuntil())
+    await wire.send(b"x" * 2 * LIMIT)
+    overrun = await expect_error(trial.streams.LimitOverrunError, reading)
+    expect(pickle.loads(pickle.dumps(overrun)).consumed, overrun.consumed, "consumed")
+    await wire.send_eof()
+    incomplete = await expect_error(
+        trial.streams.IncompleteReadError, reader.readexactly(3 * LIMIT)
+    )
+    copy = pickle.loads(pickle.dumps(incomplete))
+    expect((copy.partial, copy.expected), (b"x" * 2 * LIMIT, 3 * LIMIT), "partial and expected")
+
+
+# Readers made and fed by hand.
+
+
+@clause("reader.by-hand.limit-and-loop", roles=CLIENT)
+def test_by_hand(trial: Trial) -> None:
+    # Made outside the loop, as protocol factories are.
+    reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+    reader.feed_data(b"one\n" + b"x" * (LIMIT + 1) + b"\n")
+    expect(trial.run(reader.readline()), b"one\n")
+    trial.run(expect_error(trial.streams.LimitOverrunError, reader.readuntil()))
+
+
+@clause("reader.by-hand.running-loop", roles=CLIENT)
+async def test_by_hand_in_a_coroutine(trial: Trial) -> None:
+    reader = trial.streams.StreamReader()
+    reading = trial.start(reader.readline())
+    await trial.turns()
+    line = b"x" * 65535 + b"\n"
+    reader.feed_data(line)
+    expect(await reading, line)
+    reader.feed_data(b"x" * 65537 + b"\n")
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil())
+
+
+@clause("reader.by-hand.limit-is-positive", roles=CLIENT)
+async def test_limit_is_positive(trial: Trial) -> None:
+    for limit in (0, -1):
+        try:
+            by_hand(trial, limit)
+        except ValueError:
+            continue
+        raise Deviation(f"ValueError for limit={limit}", "no exception")
+
+
+@clause("reader.by-hand.feed-data", roles=CLIENT)
+async def test_feed_data_wakes_reads(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader = by_hand(trial)
+        reading = trial.start(read(reader))
+        await trial.turns()
+        if name == "read(8)":
+            reader.feed_data(DATA)
+        else:
+            for byte in DATA:
+                reader.feed_data(bytes([byte]))
+                await trial.turns(2)
+        if name == "read()":
+            reader.feed_eof()
+        expect(await reading, DATA, f"{name}:")
+
+
+@clause("reader.by-hand.feed-data.bytes-like", roles=CLIENT)
+async def test_feed_data_of_bytes_like(trial: Trial) -> None:
+    reader = by_hand(trial)
+    buffer = bytearray(b"abcd")
+    reader.feed_data(buffer)
+    reader.feed_data(memoryview(buffer)[2:])
+    buffer[:] = b"wxyz"
+    got = await reader.readexactly(6)
+    expect(got, b"abcdcd")
+    expect(type(got), bytes)
+
+
+@clause("reader.by-hand.feed-data.nothing", roles=CLIENT)
+async def test_feed_data_of_nothing(trial: Trial) -> None:
+    reader = by_hand(trial)
+    reading = trial.start(reader.read(8))
+    await trial.turns()
+    reader.feed_data(b"")
+    await trial.turns()
+    expect(reading.done(), False, "read(8) done after feed_data(b''):")
+    expect(reader.at_eof(), False, "at_eof():")
+    reader.feed_data(b"a")
+    expect(await reading, b"a")
+
+
+@clause("reader.by-hand.set-exception", roles=CLIENT)
+async def test_set_exception(trial: Trial) -> None:
+    for read in READS.values():
+        reader = by_hand(trial)
+        reading = trial.start(read(reader))
+        await trial.turns()
+        reader.set_exception(LookupError("no", "more"))
+        for each in (reading, read(reader)):
+            error = await expect_error(LookupError, each)
+            expect(error.args, ("no", "more"), "args")
+
+
+@clause("reader.by-hand.exception", roles=CLIENT)
+async def test_exception(trial: Trial) -> None:
+    reader = by_hand(trial)
+    expect(reader.exception(), None, "exception()")
+    error = LookupError("no more")
+    reader.set_exception(error)
+    expect_that(reader.exception() is error, f"exception() {error!r}", reader.exception())
+
+
+class Transport(ReadTransport):
+    """A transport that only knows whether it is paused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused = False
+
+    def pause_reading(self) -> None:
+        """Note that it is paused."""
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Note that it is not."""
+        self.paused = False
+
+
+class Unpausable(ReadTransport):
+    """A transport that cannot be paused."""
+
+    def pause_reading(self) -> None:
+        """Say so."""
+        raise NotImplementedError
+
+
+@clause("reader.by-hand.transport", roles=CLIENT)
+async def test_transport_by_hand(trial: Trial) -> None:
+    reader = by_hand(trial)
+    transport = Transport()
+    reader.set_transport(transport)
+    for _ in range(2):
+        reader.feed_data(b"x" * LIMIT)
+        expect(transport.paused, False, f"paused with {LIMIT} bytes unread, the limit:")
+        reader.feed_data(b"x" * 9 * LIMIT)
+        expect(transport.paused, True, f"paused with {10 * LIMIT} bytes unread:")
+        await reader.readexactly(10 * LIMIT)
+        expect(transport.paused, False, "paused with nothing unread:")
+
+
+@clause("reader.by-hand.transport-that-cannot-pause", roles=CLIENT)
+async def test_transport_that_cannot_pause(trial: Trial) -> None:
+    reader = by_hand(trial)
+    reader.set_transport(Unpausable())
+    for _ in range(2):
+        reader.feed_data(b"x" * 10 * LIMIT)
+    expect(len(await reader.readexactly(20 * LIMIT)), 20 * LIMIT, "bytes read")

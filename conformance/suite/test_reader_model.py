@@ -1,0 +1,50 @@
+"""`StreamReader` against a model of it: programs of many reads, found by Hypothesis."""
+
+from conformance.marks import CLIENT, clause
+from conformance.suite.reader_model import (
+    EVERY_READ,
+    READ,
+    READEXACTLY,
+    READLINE,
+    READUNTIL,
+    READUNTIL_TUPLE,
+    run_programs,
+)
+from conformance.trial import Trial
+
+TWO = ("memory", "tcp")  # for each method; all methods together are tried on every network
+
+
+@clause("read.any-program", networks=TWO, roles=CLIENT)
+def test_programs_of_read(trial: Trial) -> None:
+    run_programs(trial, *READ)
+
+
+@clause("readline.any-program", networks=TWO, roles=CLIENT)
+def test_programs_of_readline(trial: Trial) -> None:
+    run_programs(trial, *READLINE)
+
+
+@clause("readexactly.any-program", networks=TWO, roles=CLIENT)
+def test_programs_of_readexactly(trial: Trial) -> None:
+    run_programs(trial, *READEXACTLY)
+
+
+@clause("readuntil.any-program", networks=TWO, roles=CLIENT)
+def test_programs_of_readuntil(trial: Trial) -> None:
+    run_programs(trial, *READUNTIL)
+
+
+@clause("readuntil.tuple.any-program", networks=TWO, roles=CLIENT)
+def test_programs_of_readuntil_with_tuples(trial: Trial) -> None:
+    run_programs(trial, *READUNTIL_TUPLE)
+
+
+@clause("reader.any-program")
+def test_programs_of_every_read(trial: Trial) -> None:
+    run_programs(trial, *EVERY_READ, cancelling=False)
+
+
+@clause("reader.any-program.with-cancellation", roles=CLIENT)
+def test_programs_of_every_read_with_cancellation(trial: Trial) -> None:
+    run_programs(trial, *EVERY_READ)
