@@ -18,6 +18,7 @@ from fakes.script import (
 )
 from fakes.server import Server
 from fakes.sockets import Socket
+from fakes.trace import Trace
 from fakes.transport import SocketTransport
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Server",
     "Socket",
     "SocketTransport",
+    "Trace",
     "network_loop",
     "open_socket_pair",
     "open_stream_pair",

@@ -43,12 +43,12 @@ def _row(data: bytes, number: int) -> str:
     return f"{piece.hex(' '):{3 * _ROW - 1}} |{text:{_ROW}}|"
 
 
-def short(data: bytes | bytearray) -> str:
-    """Return a literal of the bytes, or of their beginning with their number."""
+def short(data: bytes | bytearray, *, count: bool = True) -> str:
+    """Return a literal of the bytes or, of many, of the first, with their `count` if wanted."""
     text = repr(bytes(data[: _SHORT + 1]))
     if len(text) <= _SHORT and len(data) <= _SHORT:
         return text
-    return f"{repr(bytes(data[: _SHORT // 2]))[:_SHORT]}… ({len(data)} bytes)"
+    return f"{repr(bytes(data[: _SHORT // 2]))[:_SHORT]}…" + (f" ({len(data)} bytes)" * count)
 
 
 def count(data: bytes) -> str:
