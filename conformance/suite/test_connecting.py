@@ -39,14 +39,14 @@ async def test_returns_a_pair(trial: Trial) -> None:
     await (await accepting).close()
 
 
-@clause("connecting.reader-is-a-StreamReader", networks=HOSTS, roles=CLIENT)
+@clause("connecting.reader-class", networks=HOSTS, roles=CLIENT)
 async def test_reader_is_a_stream_reader(trial: Trial) -> None:
     reader, _, _ = await trial.connect()
     kind = trial.streams.StreamReader
     expect_that(isinstance(reader, kind), "an instance of StreamReader", type(reader))
 
 
-@clause("connecting.writer-is-a-StreamWriter", networks=HOSTS, roles=CLIENT)
+@clause("connecting.writer-class", networks=HOSTS, roles=CLIENT)
 async def test_writer_is_a_stream_writer(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     kind = trial.streams.StreamWriter

@@ -47,14 +47,14 @@ async def test_two_arguments(trial: Trial) -> None:
     arguments[1].close()
 
 
-@clause("handlers.reader-is-a-StreamReader", roles=SERVER)
+@clause("handlers.reader-class", roles=SERVER)
 async def test_reader_is_a_stream_reader(trial: Trial) -> None:
     reader, _, _ = await trial.connect()
     kind = trial.streams.StreamReader
     expect_that(isinstance(reader, kind), "an instance of StreamReader", type(reader))
 
 
-@clause("handlers.writer-is-a-StreamWriter", roles=SERVER)
+@clause("handlers.writer-class", roles=SERVER)
 async def test_writer_is_a_stream_writer(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     kind = trial.streams.StreamWriter
