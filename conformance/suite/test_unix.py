@@ -5,6 +5,7 @@ import pathlib
 import socket
 import stat
 import struct
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -67,6 +68,49 @@ async def expect_served(trial: Trial, served: Served, address: str | bytes) -> N
         reader, writer = await served.pairs.get()
         with closing(writer):
             await expect_talk(Connection(reader, writer, wire))
+
+
+def backlog(path: str) -> int:
+    """Return what listen() was called with, as Linux's socket diagnosis (sock_diag) tells it.
+
+    Raises:
+        OSError: this kernel tells nothing of Unix sockets.
+    """
+    table = map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
+    inodes = [int(fields[6]) for fields in table if fields[7:] == [path]]
+    by_family, request, listening_state, queues = 20, 0x301, 1 << 10, 0x10
+    body = struct.pack(
+        "=BBHIIIII", socket.AF_UNIX, 0, 0, listening_state, 0, queues, 0xFFFFFFFF, 0xFFFFFFFF
+    )
+    header = struct.pack("=IHHII", 16 + len(body), by_family, request, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as diagnosis:
+        diagnosis.send(header + body)
+        while True:
+            answer = diagnosis.recv(1 << 20)
+            while answer:
+                size, kind = struct.unpack_from("=IH", answer)
+                if kind != by_family:
+                    raise OSError("the kernel tells nothing of Unix sockets")
+                if struct.unpack_from("=I", answer, 20)[0] in inodes:
+                    waiting_at_most: int
+                    # After the message come its attributes; this one holds two numbers.
+                    (waiting_at_most,) = struct.unpack_from("=I", answer, 16 + 16 + 4 + 4)
+                    return waiting_at_most
+                answer = answer[(size + 3) & ~3 :]
+
+
+def _backlogs_are_told() -> bool:
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "s")
+        with listening(path):
+            try:
+                return backlog(path) > 0
+            except OSError:
+                return False
+
+
+DIAGNOSED = UNIX if _backlogs_are_told() else ()
+"""The networks whose servers' backlogs the kernel tells."""
 
 
 # open_unix_connection()
@@ -349,44 +393,16 @@ async def test_serve_sock_unix_only(trial: Trial) -> None:
             )
 
 
-@clause("unix.serve.backlog", networks=UNIX, roles=SERVER)
+@clause("unix.serve.backlog", networks=DIAGNOSED, roles=SERVER)
 async def test_backlog_given(trial: Trial) -> None:
     served = await trial.serve(backlog=7)
     expect(backlog(served.server.sockets[0].getsockname()), 7, "backlog")
 
 
-@clause("unix.serve.backlog", networks=UNIX, roles=SERVER)
+@clause("unix.serve.backlog", networks=DIAGNOSED, roles=SERVER)
 async def test_backlog_default(trial: Trial) -> None:
     served = await trial.serve()
     expect(backlog(served.server.sockets[0].getsockname()), 100, "backlog")
-
-
-def backlog(path: str) -> int:
-    """Return what listen() was called with, as Linux's socket diagnosis (sock_diag) tells it."""
-    inode = next(
-        int(fields[6])
-        for fields in map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
-        if fields[7:] == [path]
-    )
-    by_family, request, listening_state, queues = 20, 0x301, 1 << 10, 0x10
-    body = struct.pack(
-        "=BBHIIIII", socket.AF_UNIX, 0, 0, listening_state, 0, queues, 0xFFFFFFFF, 0xFFFFFFFF
-    )
-    header = struct.pack("=IHHII", 16 + len(body), by_family, request, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as diagnosis:
-        diagnosis.send(header + body)
-        while True:
-            answer = diagnosis.recv(1 << 20)
-            while answer:
-                size, kind = struct.unpack_from("=IH", answer)
-                if kind != by_family:
-                    raise OSError("the kernel tells nothing of Unix sockets")
-                if struct.unpack_from("=I", answer, 20)[0] == inode:
-                    waiting_at_most: int
-                    # After the message come its attributes; this one holds two numbers.
-                    (waiting_at_most,) = struct.unpack_from("=I", answer, 16 + 16 + 4 + 4)
-                    return waiting_at_most
-                answer = answer[(size + 3) & ~3 :]
 
 
 @clause("unix.serve.start-serving.false", networks=UNIX, roles=SERVER)
