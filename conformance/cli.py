@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance import report
-from conformance.certificate import Certificate
+from conformance.certificate import FAILED, Certificate
 from conformance.clauses import clauses
 from conformance.errors import CannotRun
 from conformance.plugin import SESSION
-from conformance.session import Order, Session
+from conformance.session import Order, Session, writable
 
 P = ParamSpec("P")
 
@@ -73,6 +73,20 @@ def cli() -> None:
     help="Processes to run the tests in; 0 runs them in this one.",
 )
 @click.option(
+    "--known-deviations",
+    "known_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Deviations that are known: only others fail, and those that are gone.",
+)
+@click.option(
+    "--write-known-deviations",
+    "new_known_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the deviations seen to FILE, keeping the reasons of --known-deviations.",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -86,30 +100,43 @@ def certify(
     network: str | None,
     spec: str | None,
     workers: str,
+    known_file: Path | None,
+    new_known_file: Path | None,
     json_file: Path | None,
 ) -> None:
     """Certify IMPLEMENTATION: package.module or package.module:attribute.
 
-    Exit status: 0 it conforms, 1 it deviates, 2 it cannot be certified.
+    Exit status: 0 it conforms, 1 it deviates, 2 it cannot be certified. With --known-deviations:
+    0 as long as nothing else deviates, at any level, and everything in the file still does.
     """
     if workers != "auto" and not workers.isdecimal():
         raise CannotRun(f"-n takes a number of processes or auto, not {workers!r}")
     sys.path.insert(0, os.getcwd())  # as `python -m` does: a module here can be certified
+    known = None if known_file is None else str(known_file)
     json = None if json_file is None else str(json_file)
-    Order.of(implementation, loop, network, spec, json)  # whatever is wrong is said here
+    # Whatever is wrong is said here, before the tests.
+    order = Order.of(implementation, loop, network, spec, known, json)
+    if new_known_file is not None:
+        writable(new_known_file)
     options = {
         "--streams": implementation,
         "--streams-loop": loop,
         "--streams-network": network,
         "--streams-spec": spec,
+        "--streams-known-deviations": known,
         "--streams-json": json,
         "--numprocesses": workers,
     }
     certificate = run_suite(
         [f"{name}={value}" for name, value in options.items() if value is not None]
     )
-    report.show(certificate, Console(highlight=False))
-    sys.exit(CONFORMS if certificate.conforms else DEVIATES)
+    gone = order.known.gone(certificate)
+    report.show(certificate, Console(highlight=False), gone)
+    if new_known_file is not None:
+        new_known_file.write_text(order.known.updated(certificate), encoding="utf-8")
+    if known_file is None:
+        sys.exit(CONFORMS if certificate.conforms else DEVIATES)
+    sys.exit(DEVIATES if certificate.summary[FAILED] or gone else CONFORMS)
 
 
 @cli.command("clauses")

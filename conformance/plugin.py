@@ -51,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="after which a test on a kernel's network is a hang (default: 2); "
         "ten times that for code that never gives control back",
     )
+    group.addoption(
+        "--streams-known-deviations",
+        metavar="FILE",
+        help="a file of deviations that are known and do not count as failures",
+    )
     group.addoption("--streams-json", metavar="FILE", help="write the certificate to FILE")
 
 

@@ -1,5 +1,6 @@
 """The certificate as a person reads it in a terminal."""
 
+from collections.abc import Sequence
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -7,32 +8,47 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from conformance.certificate import FAILED, NOT_APPLICABLE, PASSED, Certificate, Verdict, where
+from conformance.certificate import (
+    FAILED,
+    KNOWN,
+    NOT_APPLICABLE,
+    PASSED,
+    Certificate,
+    Verdict,
+    where,
+)
 from conformance.clauses import DECISIVE
 
 
-def certificate_text(certificate: Certificate) -> str:
-    """Return the certificate as plain text, 100 columns wide."""
-    console = Console(file=StringIO(), width=100)
-    show(certificate, console)
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
-
-
-def rendered(certificate: Certificate) -> RenderableType:
-    """Return the certificate for a rich console: deviations, sections, and the conclusion.
+def show(certificate: Certificate, console: Console, gone: Sequence[str] = ()) -> None:
+    """Print the certificate: deviations, sections, and the conclusion.
 
     The deviations come first, so that what a terminal shows in the end is the summary.
+
+    Args:
+        certificate: the certificate.
+        console: where to print it.
+        gone: the ids of clauses that were listed as known deviations and have passed.
     """
-    deviations = [each for each in certificate.verdicts if each.verdict == FAILED]
-    return Group(
-        heading(certificate),
-        *(deviation(certificate, each) for each in deviations),
-        Text(),
-        sections(certificate),
-        Text(),
-        conclusion(certificate),
-    )
+    parts: list[RenderableType] = [heading(certificate)]
+    parts += [
+        deviation(certificate, each) for each in certificate.verdicts if each.verdict == FAILED
+    ]
+    parts += [known(each) for each in certificate.verdicts if each.verdict == KNOWN]
+    parts += [
+        Text.assemble("\n", ("! ", "bold yellow"), (id_, "bold"), "  passes: no longer a deviation")
+        for id_ in gone
+    ]
+    parts += [Text(), sections(certificate), Text(), conclusion(certificate, gone)]
+    console.print(Group(*parts), crop=False)
+
+
+def certificate_text(certificate: Certificate, gone: Sequence[str] = ()) -> str:
+    """Return what `show()` prints as plain text, 100 columns wide."""
+    console = Console(file=StringIO(), width=100)
+    show(certificate, console, gone)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 def heading(certificate: Certificate) -> Text:
@@ -58,6 +74,7 @@ def sections(certificate: Certificate) -> Table:
     for title, verdict in (
         ("passed", PASSED),
         ("failed", FAILED),
+        ("known", KNOWN),
         ("not applicable", NOT_APPLICABLE),
     ):
         table.add_column(title, justify="right", footer=str(certificate.summary[verdict]))
@@ -67,6 +84,7 @@ def sections(certificate: Certificate) -> Table:
             section,
             Text(str(row.get(PASSED, 0))),
             Text(str(failed), style="bold red" if failed else "dim"),
+            Text(str(row.get(KNOWN, 0)), style="dim"),
             Text(str(row.get(NOT_APPLICABLE, 0)), style="dim"),
         )
     return table
@@ -88,7 +106,7 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
         parts.append(table)
     loop = "" if certificate.loop == "asyncio" else f" --streams-loop {certificate.loop}"
     command = (
-        f"pytest --pyargs conformance --streams {certificate.implementation}{loop} -k {clause.id}"
+        f"pytest --pyargs conformance --streams {certificate.implementation}{loop} -k {clause.id}:"
     )
     for line in (clause.link or clause.source, command):
         # Never wrapped, so that it can be copied.
@@ -96,29 +114,40 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
     return Group(*parts)
 
 
-def show(certificate: Certificate, console: Console) -> None:
-    """Print the certificate on `console`."""
-    console.print(rendered(certificate), crop=False)
+def known(verdict: Verdict) -> RenderableType:
+    """Return one known deviation: its id and the reason that is given for it."""
+    reason = verdict.detail.splitlines()[0]
+    return Group(
+        Text(),
+        Text.assemble(("~ ", "bold yellow"), (verdict.clause.id, "bold")),
+        Padding(Text(reason), (0, 0, 0, 2)),
+    )
 
 
-def conclusion(certificate: Certificate) -> Text:
-    """Return the last line: whether it conforms."""
+def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
+    """Return the last line: whether it conforms, and what else there is to say."""
     decisive = [
         each
         for each in certificate.verdicts
-        if each.verdict == FAILED and each.clause.level in DECISIVE
+        if each.verdict in (FAILED, KNOWN) and each.clause.level in DECISIVE
     ]
-    others = certificate.summary[FAILED] - len(decisive)
-    beside = f"; {counted(others)} beyond the description" if others else ""
+    deviations = certificate.summary[FAILED] + certificate.summary[KNOWN]
+    name = certificate.implementation
     if certificate.conforms:
-        return Text.assemble(
-            (f"{certificate.implementation} conforms", "bold green"),
-            f" to specification {certificate.spec}{beside}",
+        text = Text.assemble((f"{name} conforms", "bold green"))
+        text.append(f" to specification {certificate.spec}")
+    else:
+        text = Text.assemble((f"{name} deviates", "bold red"))
+        text.append(f" from specification {certificate.spec} in {counted(len(decisive))}")
+    if deviations > len(decisive):
+        text.append(f"; {counted(deviations - len(decisive))} beyond the description")
+    if certificate.summary[KNOWN]:
+        text.append(f"; {certificate.summary[KNOWN]} of all these known")
+    if gone:
+        text.append(
+            f"\n{counted(len(gone))} listed as known passed: remove from the file what is gone"
         )
-    return Text.assemble(
-        (f"{certificate.implementation} deviates", "bold red"),
-        f" from specification {certificate.spec} in {counted(len(decisive))}{beside}",
-    )
+    return text
 
 
 def counted(number: int) -> str:

@@ -12,6 +12,7 @@ from conformance.clauses import clauses
 from conformance.errors import CannotRun, Deviation, Hang
 from conformance.expect import described
 from conformance.implementation import Implementation, checked_spec, implementation
+from conformance.known import KnownDeviations
 from conformance.loops import Loop, loop
 from conformance.marks import ClauseMark
 from conformance.networks import NETWORKS, network_names
@@ -19,6 +20,8 @@ from conformance.report import certificate_text
 from conformance.trial import Trial, line_of
 
 FINDING = "streams-finding"  # the user property of a test report that carries what was seen
+
+AS_THE_CLAUSE_SAYS = "what the clause says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Order:
         loop: the event loop.
         networks: the names of the networks, in the order of `NETWORKS`.
         spec: the specification's version.
+        known: the deviations that are known, if the user gave a file of them.
         json: where the certificate is to be written, if anywhere.
     """
 
@@ -37,11 +41,18 @@ class Order:
     loop: Loop
     networks: tuple[str, ...]
     spec: str
+    known: KnownDeviations
     json: Path | None
 
     @classmethod
     def of(
-        cls, streams: str, loop_name: str, networks: str | None, spec: str | None, json: str | None
+        cls,
+        streams: str,
+        loop_name: str,
+        networks: str | None,
+        spec: str | None,
+        known: str | None,
+        json: str | None,
     ) -> "Order":
         """Return the order that the user gave in these words.
 
@@ -54,6 +65,7 @@ class Order:
             loop=loop(loop_name),
             networks=tuple(NETWORKS) if networks is None else network_names(networks),
             spec=found.default_spec if spec is None else checked_spec(spec),
+            known=KnownDeviations({}) if known is None else KnownDeviations.read(Path(known)),
             json=None if json is None else writable(Path(json)),
         )
 
@@ -77,6 +89,7 @@ class Session:
             config.getoption("--streams-loop"),
             config.getoption("--streams-network"),
             config.getoption("--streams-spec"),
+            config.getoption("--streams-known-deviations"),
             config.getoption("--streams-json"),
         )
         self.record = Record(
@@ -162,7 +175,9 @@ class Session:
         if self.is_worker:
             return
         try:
-            terminalreporter.write_line(certificate_text(self.certificate()))
+            certificate = self.certificate()
+            gone = self.order.known.gone(certificate)
+            terminalreporter.write_line(certificate_text(certificate, gone))
         except CannotRun as reason:
             terminalreporter.write_line(f"no certificate: {reason}", red=True)
 
@@ -179,18 +194,17 @@ class Session:
         Raises:
             CannotRun: some have not.
         """
-        return self.record.certificate()
+        return self.order.known.marked(self.record.certificate())
 
 
 def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
     """Return what `error`, which ended a test, says of the implementation."""
-    text = clauses()[mark.clause].text
     if isinstance(error, Deviation):
         return Finding(error.expected, error.seen)
     if isinstance(error, Hang):
-        return Finding(text, f"a hang: {error}")
+        return Finding(AS_THE_CLAUSE_SAYS, f"a hang: {error}")
     line = line_of(error, mark.code)
-    return Finding(text, described(error) + (f" at `{line}`" if line else ""))
+    return Finding(AS_THE_CLAUSE_SAYS, described(error) + (f" at `{line}`" if line else ""))
 
 
 def writable(path: Path) -> Path:

@@ -1,0 +1,94 @@
+"""Known deviations: a file that lists them, each with a reason, so that only news fails a build.
+
+It is TOML, written by `--write-known-deviations` and edited by people:
+
+    ["readuntil.limit.data-is-kept"]
+    reason = "our buffer is a ring; to be changed in 2.0"
+"""
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tomlkit
+
+from conformance.certificate import FAILED, KNOWN, PASSED, Certificate
+from conformance.clauses import clauses
+from conformance.errors import CannotRun
+
+NOT_LOOKED_INTO = "not looked into yet"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDeviations:
+    """The deviations that a file lists.
+
+    Attributes:
+        reasons: why each is accepted, by the clause's id.
+    """
+
+    reasons: dict[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> "KnownDeviations":
+        """Read the file at `path`.
+
+        Raises:
+            CannotRun: it cannot be read, is no such file, or lists what is no clause.
+        """
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise CannotRun(f"cannot read {str(path)!r}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CannotRun(f"{str(path)!r} is not TOML: {error}") from error
+        reasons = {}
+        for id_, table in tables.items():
+            if id_ not in clauses():
+                raise CannotRun(f"{str(path)!r} lists {id_!r}, which is no clause: remove it")
+            reason = table.get("reason") if isinstance(table, dict) else None
+            if not isinstance(reason, str) or not reason.strip():
+                raise CannotRun(f'{str(path)!r} gives no reason for {id_}: add reason = "…"')
+            reasons[id_] = reason
+        return cls(reasons)
+
+    def marked(self, certificate: Certificate) -> Certificate:
+        """Return `certificate` with the failures that are listed here marked as known."""
+        return replace(
+            certificate,
+            verdicts=tuple(
+                replace(
+                    each,
+                    verdict=KNOWN,
+                    detail=f"known: {self.reasons[each.clause.id]}\n{each.detail}",
+                )
+                if each.verdict == FAILED and each.clause.id in self.reasons
+                else each
+                for each in certificate.verdicts
+            ),
+        )
+
+    def gone(self, certificate: Certificate) -> list[str]:
+        """Return the ids of the clauses that are listed here and have passed."""
+        return [
+            each.clause.id
+            for each in certificate.verdicts
+            if each.verdict == PASSED and each.clause.id in self.reasons
+        ]
+
+    def updated(self, certificate: Certificate) -> str:
+        """Return the text of a file that lists what `certificate` shows, keeping the reasons."""
+        document = tomlkit.document()
+        for line in (
+            f"Known deviations of {certificate.implementation} from the asyncio streams API.",
+            "Give each the reason why it is accepted for now.",
+        ):
+            document.add(tomlkit.comment(line))
+        for each in certificate.verdicts:
+            if each.verdict in (FAILED, KNOWN):
+                table = tomlkit.table()
+                table.add(tomlkit.comment(each.clause.text))
+                table.add("reason", self.reasons.get(each.clause.id, NOT_LOOKED_INTO))
+                document.add(tomlkit.nl())
+                document.add(tomlkit.key(each.clause.id), table)
+        return tomlkit.dumps(document)
