@@ -1,0 +1,237 @@
+"""The examples, run as a user runs them."""
+
+import contextlib
+import http.server
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+
+TOO_LONG = 60  # seconds; only a hang takes as long
+
+
+def command(example, *arguments):
+    program = f"reference_impl.examples.{example}"
+    return [sys.executable, "-X", "dev", "-W", "error", "-m", program, *arguments]
+
+
+def run(example, *arguments, **environment):
+    return subprocess.run(
+        command(example, *arguments),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=TOO_LONG,
+        check=False,
+    )
+
+
+def succeeded(result):
+    assert (result.stderr, result.returncode) == ("", 0)
+    return result.stdout
+
+
+def failed(result):
+    """Return the one line that says what was wrong."""
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    return str(port)
+
+
+@contextlib.contextmanager
+def echo_server(*arguments):
+    with subprocess.Popen(
+        command("echo_server", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def test_echo():
+    with echo_server("--port", "0") as server:
+        first = server.stdout.readline()
+        assert first.startswith("Serving on ('127.0.0.1', ")
+        port = first.partition(", ")[2].partition(")")[0]
+        output = succeeded(run("echo_client", "--port", port, "Grüße"))
+        assert output == "Sending 'Grüße'\nReceived 'Grüße'\n"
+        assert server.stdout.readline().startswith("Echoed 7 bytes to ('127.0.0.1', ")
+        large = "x" * 100_000
+        assert f"Received {large!r}" in succeeded(run("echo_client", "--port", port, large))
+        server.stdout.readline()
+        with socket.create_connection(("127.0.0.1", int(port))) as idle:
+            server.send_signal(signal.SIGINT)
+            assert server.wait(TOO_LONG) == 130
+            assert idle.recv(1) == b""
+        assert (server.stdout.read(), server.stderr.read()) == ("", "")
+
+
+def test_echo_client_without_a_server(free_port):
+    line = failed(run("echo_client", "--port", free_port))
+    assert line.startswith(
+        f"error: cannot connect to 127.0.0.1 port {free_port}: Connection refused. Is the server"
+    )
+
+
+def test_echo_server_whose_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = failed(run("echo_server", "--port", port))
+    assert line == (
+        f"error: cannot listen on 127.0.0.1 port {port}: Address already in use. "
+        "Choose another with --port"
+    )
+
+
+@pytest.mark.parametrize("example", ["echo_client", "echo_server"])
+@pytest.mark.parametrize("port", ["none", "-1", "65536"])
+def test_a_port_that_is_none(example, port):
+    result = run(example, "--port", port)
+    assert result.returncode == 2
+    assert f"invalid port value: '{port}'" in result.stderr
+
+
+def test_wait_for_data():
+    assert succeeded(run("wait_for_data")) == "Received 'abc'\n"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("X-Path", self.path)
+        self.send_header("X-Host", self.headers["Host"])
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def http_server():
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_http_headers(http_server, scheme, server_context, authority, tmp_path):
+    trusted = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    if scheme == "https":
+        http_server.socket = server_context.wrap_socket(http_server.socket, server_side=True)
+    authority_name = f"localhost:{http_server.server_port}"
+    output = succeeded(
+        run("http_headers", f"{scheme}://{authority_name}/a/b?c=d#e", SSL_CERT_FILE=str(trusted))
+    )
+    lines = output.splitlines()
+    assert lines[0] == "HTTP/1.0 200 OK"
+    assert "X-Path: /a/b?c=d" in lines
+    assert f"X-Host: {authority_name}" in lines
+
+
+def test_http_headers_with_an_untrusted_certificate(http_server, server_context):
+    http_server.socket = server_context.wrap_socket(
+        http_server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    http_server.handle_error = lambda *_: None
+    line = failed(run("http_headers", f"https://localhost:{http_server.server_port}"))
+    assert "its certificate is not trusted: unable to get local issuer certificate" in line
+
+
+@pytest.fixture
+def answering():
+    """A server that answers one connection with given bytes."""
+    threads = []
+
+    def answering(data, hang=False):
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def serve():
+            with listener, contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(data)
+                    if hang:
+                        connection.recv(1)
+
+        threads.append(threading.Thread(target=serve))
+        threads[-1].start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield answering
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"", "does not speak HTTP"),
+        (b"220 mail.example ESMTP\r\n", "does not speak HTTP"),
+        (b"HTTP/1.0 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "sent a header that is too long"),
+    ],
+    ids=["nothing", "mail", "long"],
+)
+def test_http_headers_of_no_http_server(answering, answer, expected):
+    line = failed(run("http_headers", answering(answer)))
+    assert line.startswith("error: 127.0.0.1 port ")
+    assert line.endswith(expected)
+
+
+def test_http_headers_of_a_silent_server(answering):
+    url = answering(b"", hang=True)
+    assert failed(run("http_headers", "--timeout", "0.2", url)).endswith("it took too long")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("example.com", "is not an http:// or https:// URL"),
+        ("ftp://example.com/", "is not an http:// or https:// URL"),
+        ("http:///path", "is not an http:// or https:// URL"),
+        ("http://example.com:x/", "is not a URL"),
+        ("http://[::1/", "is not a URL"),
+        ("http://example.com/a b", "has characters that a URL cannot have"),
+        ("http://example.com/\r\nX: y", "has characters that a URL cannot have"),
+        ("http://example.com/ü", "has characters that a URL cannot have"),
+    ],
+)
+def test_http_headers_of_what_is_no_url(url, expected):
+    assert expected in failed(run("http_headers", url))
+
+
+def test_http_headers_where_nobody_listens(free_port):
+    line = failed(run("http_headers", f"http://127.0.0.1:{free_port}/"))
+    assert line == f"error: no answer from 127.0.0.1 port {free_port}: Connection refused"
+
+
+def test_http_headers_of_a_name_that_is_none():
+    line = failed(run("http_headers", "http://no-such-host.invalid/"))
+    assert line.startswith("error: no answer from no-such-host.invalid port 80: ")
+
+
+def test_tls_without_tls(answering):
+    url = answering(b"220 mail.example ESMTP\r\n").replace("http:", "https:")
+    line = failed(run("http_headers", url))
+    assert "TLS failed" in line or "Connection reset" in line
+    assert ssl.OPENSSL_VERSION
