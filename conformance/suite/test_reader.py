@@ -208,20 +208,7 @@ async def test_iteration_and_the_limit(trial: Trial) -> None:
     await expect_error(ValueError, next_line())
 
 
-# The limit and flow control.
-
-
-@clause("reader.limit.default")
-async def test_default_limit(trial: Trial) -> None:
-    reader, _, wire = await trial.connect()
-    line = b"x" * 65535 + b"\n"
-    await wire.send(line)
-    expect(await reader.readuntil(), line)
-    await wire.send(line)
-    expect(await reader.readline(), line)
-    reading = trial.start(reader.readuntil(b";"))
-    await wire.send(b"x" * 65537)
-    await expect_error(trial.streams.LimitOverrunError, reading)
+# Flow control.
 
 
 @clause("reader.flow.peer-is-held-back")

@@ -361,28 +361,35 @@ async def test_consumed_without_separator(trial: Trial) -> None:
         expect(error.consumed, len(data) + 1 - len(separator), "consumed")
 
 
-@clause("readuntil.limit.consume-and-go-on")
-async def test_consume_and_go_on(trial: Trial) -> None:
+async def check_consume_and_go_on(trial: Trial, separator: Separator, data: bytes) -> None:
+    """Check that `data`, which ends with a separator, is read by a program that meets overruns."""
     reader, _, wire = await trial.connect(limit=LIMIT)
-    # Pieces that end within the separator, and false starts of it, for any buffer to break at.
-    body = b"a\r\n\rb\r" * 100
-    data = body + b"\r\n\r\n"
-    size = 23
 
     async def send() -> None:
-        for start in range(0, len(data), size):
-            await wire.send(data[start : start + size])
-            await trial.turns(2)
+        for start in range(0, len(data), 67):
+            await wire.send(data[start : start + 67])
+            await wire.arrived()
+            await trial.turns(4)  # for the program to meet an overrun
+        await wire.send_eof()
 
     sending = trial.start(send())
     got = b""
-    while not got.endswith(b"\r\n\r\n"):
+    while len(got) < len(data):
         try:
-            got += await reader.readuntil(b"\r\n\r\n")
+            got += await read_until(reader, separator)
+            break
         except trial.streams.LimitOverrunError as overrun:
+            expect_that(overrun.consumed > 0, "consumed above 0", f"consumed {overrun.consumed}")
             got += await reader.readexactly(overrun.consumed)
     await sending
     expect(got, data)
+
+
+@clause("readuntil.limit.consume-and-go-on")
+async def test_consume_and_go_on(trial: Trial) -> None:
+    # The last piece is the last byte of the separator; before, there are false starts of it.
+    data = b"a\r\n\rb\r" * 100 + b"\r\n\r\n"
+    await check_consume_and_go_on(trial, b"\r\n\r\n", data)
 
 
 # Tuples of separators.
@@ -513,6 +520,12 @@ async def test_tuple_consumed(trial: Trial) -> None:
         reader.feed_data(b"a" * LIMIT + b"ab\r\n")
         error = await expect_error(trial.streams.LimitOverrunError, read_until(reader, separators))
         expect(error.consumed, LIMIT + 3, "consumed")
+
+
+@clause("readuntil.tuple.limit.consume-and-go-on")
+async def test_tuple_consume_and_go_on(trial: Trial) -> None:
+    data = b"a\r\n\rb\r" * 100 + b"\r\n\r\n"
+    await check_consume_and_go_on(trial, (b"\r\n\r\n", b";"), data)
 
 
 # Cancellation.
