@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import linecache
 import re
+import sys
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterable
 from pathlib import Path
 from typing import Any
+
+from fakes.borrowed import awaited_by
 
 _ASYNCIO = str(Path(asyncio.__file__).parent)
 
@@ -17,11 +20,11 @@ class Deadlock(RuntimeError):
     """Every task waits and nothing is left that could wake one.
 
     The message names each waiting task, where it waits and on what. Attributes:
-        tasks: the waiting tasks, in the order in which they were created.
+        tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
     """
 
-    def __init__(self, tasks: list[asyncio.Task[Any]]) -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        self.tasks = tasks = sorted(tasks, key=_order)
         lines = ["nothing is left that could happen, and there is"]
         if tasks:
             count = "1 task waiting:" if len(tasks) == 1 else f"{len(tasks)} tasks waiting:"
@@ -31,12 +34,20 @@ class Deadlock(RuntimeError):
         super().__init__("\n".join(lines))
 
 
+def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:
+    name = task.get_name()
+    prefix, _, number = name.rpartition("-")
+    if prefix == "Task" and number.isdigit():
+        return int(number), "", ""
+    return sys.maxsize, name, describe(task)
+
+
 def describe(task: asyncio.Task[Any]) -> str:
     """Return where a task waits and on what, as indented lines."""
     frames = _waiting_frames(task.get_coro())
     lines = [f"  {task.get_name()}"]
     if frames:
-        own = [frame for frame in frames if not frame.f_code.co_filename.startswith(_ASYNCIO)]
+        own = [frame for frame in frames if not _is_asyncio(frame)]
         frame = own[-1] if own else frames[-1]
         code = frame.f_code
         lines.append(f'    waits in {code.co_qualname}, "{code.co_filename}:{frame.f_lineno}"')
@@ -61,15 +72,20 @@ def _waiting_frames(coroutine: object) -> list[types.FrameType]:
 
 
 def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
-    """Name what a task waits for: the innermost call of asyncio, or the future itself."""
-    waiter = getattr(task, "_fut_waiter", None)
+    """Name what a task waits for: a task, a call into asyncio, or the future itself."""
+    waiter = awaited_by(task)
     if isinstance(waiter, asyncio.Task):
         return f"the task {waiter.get_name()}"
-    for frame in reversed(frames):
-        owner = frame.f_locals.get("self")
-        if owner is not None and not isinstance(owner, asyncio.Future):
-            return f"{frame.f_code.co_qualname}() of {_same_in_every_run(owner)}"
+    for frame in frames:
+        if _is_asyncio(frame):
+            owner = frame.f_locals.get("self")
+            of = "" if owner is None else f" of {_same_in_every_run(owner)}"
+            return f"{frame.f_code.co_qualname}(){of}"
     return _same_in_every_run(waiter)
+
+
+def _is_asyncio(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_ASYNCIO)
 
 
 def _same_in_every_run(thing: object) -> str:

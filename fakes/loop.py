@@ -15,7 +15,6 @@ import concurrent.futures
 import contextvars
 import heapq
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
@@ -23,6 +22,7 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 from fakes.deadlock import Deadlock
 from fakes.network import Network
 from fakes.networking import Networking, NotSimulated
+from fakes.threads import Threads
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -40,6 +40,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # `_run_once()`, which run_forever() calls for each turn.
     _ready: deque[asyncio.Handle]
 
+    takes_real_sockets = False
+
     def __init__(self, seed: int = 0, network: Network | None = None) -> None:
         super().__init__()
         self.seed = seed
@@ -49,9 +51,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._timer_order = itertools.count()
         self._cancelled_timers = 0
-        self._jobs: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
-        self._from_threads: deque[asyncio.Handle] = deque()
-        self._thread_called = threading.Event()
+        self._threads = Threads()
         self.network.attach(self, self._arrivals.append, seed)
 
     def __repr__(self) -> str:
@@ -106,8 +106,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     def _run_once(self) -> None:
         ready = self._ready
-        if self._from_threads:
-            self._take_calls_from_threads()
+        self._threads.take_calls(ready)
         if not ready and not self._arrivals and not self._stopping:  # type: ignore[attr-defined]
             self._wait()
         if self._arrivals:
@@ -128,8 +127,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     def _wait(self) -> None:
         """Let time pass until something is ready. Raises `Deadlock` if nothing ever will be."""
-        if self._jobs:
-            self._wait_for_thread()
+        if self._threads.wait_for_job():
             return
         while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)[2]._scheduled = False  # type: ignore[attr-defined]
@@ -137,8 +135,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self._timers:
             self._now = max(self._now, self._timers[0][0])
             return
-        tasks = [task for task in asyncio.all_tasks(self) if not task.done()]
-        raise Deadlock(sorted(tasks, key=_creation_order))
+        if not self._threads.wait_for_call():
+            raise Deadlock(asyncio.all_tasks(self))
 
     # --- threads ------------------------------------------------------------------------------
 
@@ -151,13 +149,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """As `call_soon()`, from any thread. Raises `RuntimeError` if the loop is closed."""
         self._check_closed()  # type: ignore[attr-defined]
         handle = asyncio.Handle(callback, args, self, context)
-        self._from_threads.append(handle)
-        self._thread_called.set()
+        self._threads.call(handle)
         return handle
-
-    def _take_calls_from_threads(self) -> None:
-        while self._from_threads:
-            self._ready.append(self._from_threads.popleft())
 
     def run_in_executor(
         self,
@@ -173,38 +166,13 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self.get_debug():
             self._check_callback(func, "run_in_executor")  # type: ignore[attr-defined]
         if executor is None:
-            executor = self._thread_pool()
-        job = executor.submit(func, *args)
-        future: asyncio.Future[T] = self.create_future()
-        self._jobs.append((job, future))
-        future.add_done_callback(lambda future: job.cancel() if future.cancelled() else None)
-        job.add_done_callback(lambda job: self._thread_called.set())
-        return future
-
-    def _thread_pool(self) -> concurrent.futures.Executor:
-        pool: concurrent.futures.Executor | None = self._default_executor  # type: ignore[has-type]
-        if pool is None:
-            pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
-            self._default_executor = pool
-        return pool
-
-    def _wait_for_thread(self) -> None:
-        """Wait, in real time, for the oldest job of an executor or for a call from a thread."""
-        job, future = self._jobs[0]
-        while not job.done() and not self._from_threads:
-            self._thread_called.wait()
-            self._thread_called.clear()
-        if not job.done():
-            return
-        self._jobs.popleft()
-        if future.done():
-            return
-        if job.cancelled():
-            future.cancel()
-        elif (exc := job.exception()) is not None:
-            future.set_exception(exc)
-        else:
-            future.set_result(job.result())
+            executor = self._default_executor  # type: ignore[has-type]
+            if executor is None:
+                executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
+                self._default_executor = executor
+        answer: asyncio.Future[T] = self.create_future()
+        self._threads.submit(executor, func, args, answer)
+        return answer
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
         """Wait for the default executor's threads, without regard to `timeout`: no time passes."""
@@ -225,13 +193,41 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Raise `NotSimulated`."""
         raise NotSimulated("signals are not simulated")
 
+    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("create_datagram_endpoint(): UDP is not simulated")
 
-def _creation_order(task: asyncio.Task[Any]) -> tuple[int, str]:
-    """Tasks are named `Task-<n>` in the order of their creation."""
-    prefix, _, number = task.get_name().rpartition("-")
-    return (
-        (int(number), "") if prefix == "Task" and number.isdigit() else (1 << 62, task.get_name())
-    )
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("subprocess_exec(): subprocesses are not simulated")
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("subprocess_shell(): subprocesses are not simulated")
+
+    async def connect_read_pipe(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("connect_read_pipe(): pipes are not simulated")
+
+    async def connect_write_pipe(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("connect_write_pipe(): pipes are not simulated")
+
+    async def sock_sendfile(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("sock_sendfile(): use sock_sendall(), or sendfile() on a transport")
+
+    async def sock_recvfrom(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("sock_recvfrom(): UDP is not simulated")
+
+    async def sock_recvfrom_into(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("sock_recvfrom_into(): UDP is not simulated")
+
+    async def sock_sendto(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated("sock_sendto(): UDP is not simulated")
 
 
 def run(

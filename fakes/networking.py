@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import itertools
 import os
 import socket
 import ssl as ssl_module
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
 from fakes.dns import AddressInfo
 from fakes.network import Network
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 else:
     Base = object
 
+Ts = TypeVarTuple("Ts")
+
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 Connection = tuple[asyncio.Transport, Any]
 SSL = ssl_module.SSLContext | bool | None
@@ -43,6 +46,18 @@ class Networking(Base):
     """Event loop methods over a `Network`, which a subclass sets as `network`."""
 
     network: Network
+    # Whether sockets that are not simulated are left to the loop underneath.
+    takes_real_sockets = True
+
+    def _is_simulated(self, sock: Any) -> bool:
+        if isinstance(sock, Socket):
+            return True
+        if self.takes_real_sockets:
+            return False
+        raise NotSimulated(
+            f"{sock!r} is not a socket of the simulated network; make one with "
+            "fakes.open_socket_pair() or loop.network.socket()"
+        )
 
     # --- names --------------------------------------------------------------------------------
 
@@ -90,6 +105,15 @@ class Networking(Base):
         that was tried, `ExceptionGroup` with `all_errors`, `ValueError` for arguments that
         exclude each other.
         """
+        if sock is not None and host is None and port is None and not self._is_simulated(sock):
+            return await super().create_connection(
+                protocol_factory,
+                ssl=ssl,
+                sock=sock,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
         timeouts = _check_ssl(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         if server_hostname is not None and not ssl:
             raise ValueError("server_hostname is only meaningful with ssl")
@@ -117,9 +141,7 @@ class Networking(Base):
             if sock is None:
                 raise ValueError("host and port was not specified and no sock specified")
             _check_stream(sock)
-        return await self._make_connection(
-            _simulated(sock), protocol_factory, ssl, server_hostname, timeouts
-        )
+        return await self._make_connection(sock, protocol_factory, ssl, server_hostname, timeouts)
 
     async def _connect_to_one(
         self,
@@ -195,6 +217,15 @@ class Networking(Base):
         ssl_shutdown_timeout: float | None = None,
     ) -> Connection:
         """Connect to a Unix path of the current simulated host. No real file is looked at."""
+        if sock is not None and path is None and not self._is_simulated(sock):
+            return await super().create_unix_connection(
+                protocol_factory,
+                ssl=ssl,
+                sock=sock,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
         timeouts = _check_ssl(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         if ssl and server_hostname is None:
             raise ValueError("you have to pass server_hostname when using ssl")
@@ -213,9 +244,7 @@ class Networking(Base):
             if sock is None:
                 raise ValueError("no path and sock were specified")
             _check_unix(sock)
-        return await self._make_connection(
-            _simulated(sock), protocol_factory, ssl, server_hostname, timeouts
-        )
+        return await self._make_connection(sock, protocol_factory, ssl, server_hostname, timeouts)
 
     async def connect_accepted_socket(
         self,
@@ -227,10 +256,18 @@ class Networking(Base):
         ssl_shutdown_timeout: float | None = None,
     ) -> Connection:
         """Put a transport and a protocol on a socket from `Socket.accept()`."""
+        if not self._is_simulated(sock):
+            return await super().connect_accepted_socket(
+                protocol_factory,
+                sock,
+                ssl=ssl,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
         _check_stream(sock)
         timeouts = _check_ssl(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         return await self._make_connection(
-            _simulated(sock), protocol_factory, ssl, "", timeouts, server_side=True
+            sock, protocol_factory, ssl, "", timeouts, server_side=True
         )
 
     async def _make_connection(
@@ -289,11 +326,21 @@ class Networking(Base):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
-    ) -> Server:
+    ) -> asyncio.AbstractServer:
         """Listen on addresses of the current simulated host, as asyncio's method (3.15).
 
         Raises `OSError` if an address is taken or belongs to another host.
         """
+        if sock is not None and host is None and port is None and not self._is_simulated(sock):
+            return await super().create_server(
+                protocol_factory,
+                sock=sock,
+                backlog=backlog,
+                ssl=ssl,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+                start_serving=start_serving,
+            )
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
         timeouts = _check_ssl(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
@@ -320,7 +367,7 @@ class Networking(Base):
             if sock is None:
                 raise ValueError("Neither host/port nor sock were specified")
             _check_stream(sock)
-            sockets = [_simulated(sock)]
+            sockets = [sock]
         server = Server(self, sockets, protocol_factory, ssl, backlog, timeouts)
         if start_serving:
             await server.start_serving()
@@ -375,12 +422,22 @@ class Networking(Base):
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
         cleanup_socket: bool = True,
-    ) -> Server:
+    ) -> asyncio.AbstractServer:
         """Listen on a Unix path of the current simulated host; no real file is made.
 
         As asyncio's method (3.15): a path left over from before is replaced, and removed when the
         server is closed, unless `cleanup_socket` is false.
         """
+        if sock is not None and path is None and not self._is_simulated(sock):
+            return await super().create_unix_server(
+                protocol_factory,
+                sock=sock,
+                backlog=backlog,
+                ssl=ssl,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+                start_serving=start_serving,
+            )
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
         timeouts = _check_ssl(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
@@ -402,7 +459,6 @@ class Networking(Base):
             if sock is None:
                 raise ValueError("path was not specified, and no sock specified")
             _check_unix(sock)
-        sock = _simulated(sock)
         server = Server(
             self, [sock], protocol_factory, ssl, backlog, timeouts, cleanup_path=cleanup_socket
         )
@@ -422,7 +478,7 @@ class Networking(Base):
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> asyncio.Transport:
+    ) -> asyncio.Transport | None:
         """Put TLS on an open connection; return the transport to use from then on.
 
         Raises `TypeError` for a transport that cannot be upgraded, and what the handshake raises.
@@ -432,6 +488,16 @@ class Networking(Base):
                 f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
             )
         if not getattr(transport, "_start_tls_compatible", False):
+            if self.takes_real_sockets:
+                return await super().start_tls(
+                    transport,
+                    protocol,
+                    sslcontext,
+                    server_side=server_side,
+                    server_hostname=server_hostname,
+                    ssl_handshake_timeout=ssl_handshake_timeout,
+                    ssl_shutdown_timeout=ssl_shutdown_timeout,
+                )
             raise TypeError(f"transport {transport!r} is not supported by start_tls()")
         assert isinstance(transport, asyncio.Transport)
         waiter = self.create_future()
@@ -465,11 +531,11 @@ class Networking(Base):
 
     async def sock_connect(self, sock: Any, address: Any) -> None:
         """Connect a simulated socket; names are resolved."""
-        sock = _simulated(sock)
+        if not self._is_simulated(sock):
+            return await super().sock_connect(sock, address)
         if sock.family == socket.AF_UNIX:
             self.network.connect_path(sock, address)
-            await asyncio.sleep(0)
-            return
+            return await asyncio.sleep(0)
         infos = await self.getaddrinfo(*address[:2], family=sock.family, type=socket.SOCK_STREAM)
         address = infos[0][4]
         future: asyncio.Future[None] = self.create_future()
@@ -483,11 +549,13 @@ class Networking(Base):
                 future.set_exception(OSError(exc.errno, f"Connect call failed {address}"))
 
         self.network.connect(sock, address, done)
-        await future
+        return await future
 
     async def sock_accept(self, sock: Any) -> tuple[Any, Any]:
         """Wait for a connection to a listening simulated socket; return it and its address."""
-        listening = _simulated(sock)
+        if not self._is_simulated(sock):
+            return await super().sock_accept(sock)
+        listening: Socket = sock
         while True:
             try:
                 return listening.accept()
@@ -496,7 +564,9 @@ class Networking(Base):
 
     async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
         """Return up to `nbytes` bytes, waiting until there are some; empty at the end."""
-        simulated = _simulated(sock)
+        if not self._is_simulated(sock):
+            return await super().sock_recv(sock, nbytes)
+        simulated: Socket = sock
         while True:
             try:
                 return simulated.recv(nbytes)
@@ -505,6 +575,8 @@ class Networking(Base):
 
     async def sock_recv_into(self, sock: Any, buf: Any) -> int:
         """Receive into a buffer; return how many bytes."""
+        if not self._is_simulated(sock):
+            return await super().sock_recv_into(sock, buf)
         with memoryview(buf).cast("B") as view:
             data = await self.sock_recv(sock, len(view))
             view[: len(data)] = data
@@ -512,7 +584,9 @@ class Networking(Base):
 
     async def sock_sendall(self, sock: Any, data: Any) -> None:
         """Send all of `data`, waiting for room."""
-        simulated = _simulated(sock)
+        if not self._is_simulated(sock):
+            return await super().sock_sendall(sock, data)
+        simulated: Socket = sock
         with memoryview(data).cast("B") as view:
             sent = 0
             while sent < len(view):
@@ -520,6 +594,39 @@ class Networking(Base):
                     sent += simulated.send(view[sent:])
                 except BlockingIOError:
                     await self._wait_writable(simulated)
+        return None
+
+    def add_reader(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+        """Call back whenever a simulated socket can be read."""
+        if not self._is_simulated(fd):
+            return super().add_reader(fd, callback, *args)
+        sock: Socket = fd
+        call = functools.partial(callback, *args)
+        sock.watch_reading(Watch(sock.pollable, True, call, self))
+        return None
+
+    def remove_reader(self, fd: Any) -> bool:
+        """End what `add_reader()` began; return whether it had."""
+        if not self._is_simulated(fd):
+            return super().remove_reader(fd)
+        sock: Socket = fd
+        return sock.watch_reading(None)
+
+    def add_writer(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+        """Call back whenever a simulated socket can be written."""
+        if not self._is_simulated(fd):
+            return super().add_writer(fd, callback, *args)
+        sock: Socket = fd
+        call = functools.partial(callback, *args)
+        sock.watch_writing(Watch(sock.pollable, False, call, self))
+        return None
+
+    def remove_writer(self, fd: Any) -> bool:
+        """End what `add_writer()` began; return whether it had."""
+        if not self._is_simulated(fd):
+            return super().remove_writer(fd)
+        sock: Socket = fd
+        return sock.watch_writing(None)
 
     async def _wait_readable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()
@@ -541,15 +648,6 @@ class Networking(Base):
 def _set(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _simulated(sock: Any) -> Socket:
-    if not isinstance(sock, Socket):
-        raise NotSimulated(
-            f"{sock!r} is not a socket of the simulated network; make one with "
-            "loop.network.socket() or loop.network.socketpair()"
-        )
-    return sock
 
 
 def _check_ssl(

@@ -152,13 +152,13 @@ class Socket:
         """What there is to watch: the connection, or the listener."""
         return self.endpoint if self._listener is None else self._listener
 
-    def watch_reading(self, watch: Watch | None) -> None:
-        """Set or remove what is called when the socket can be read. Without effect if closed."""
-        _watch(self._listener or self._endpoint, "reader", watch)
+    def watch_reading(self, watch: Watch | None) -> bool:
+        """Set or remove what is called when the socket can be read; return whether one was set."""
+        return _watch(self._listener or self._endpoint, "reader", watch)
 
-    def watch_writing(self, watch: Watch | None) -> None:
-        """Set or remove what is called when the socket can be written. Without effect if closed."""
-        _watch(self._endpoint, "writer", watch)
+    def watch_writing(self, watch: Watch | None) -> bool:
+        """Set or remove what is called when it can be written; return whether one was set."""
+        return _watch(self._endpoint, "writer", watch)
 
     # --- addresses ----------------------------------------------------------------------------
 
@@ -376,15 +376,16 @@ class Socket:
         self.close()
 
 
-def _watch(target: Listener | Endpoint | None, which: str, watch: Watch | None) -> None:
+def _watch(target: Listener | Endpoint | None, which: str, watch: Watch | None) -> bool:
     if target is None:
-        return
+        return False
     before: Watch | None = getattr(target, which)
     if before is not None:
         before.cancel()
     setattr(target, which, watch)
     target.check_readable()
     target.check_writable()
+    return before is not None
 
 
 class TransportSocket:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import sslproto
 from typing import NamedTuple
+
+from fakes.borrowed import SSLProtocol
 
 
 class TLSTimeouts(NamedTuple):
@@ -28,12 +29,12 @@ def wrap(
     server_hostname: str | None = None,
     timeouts: TLSTimeouts = DEFAULT_TIMEOUTS,
     call_connection_made: bool = True,
-) -> sslproto.SSLProtocol:
+) -> SSLProtocol:
     """Return a protocol that puts TLS between a transport and `protocol`.
 
     `waiter` is done when the handshake is, with its error if it failed.
     """
-    return sslproto.SSLProtocol(
+    return SSLProtocol(
         loop,
         protocol,
         context,  # type: ignore[arg-type]  # None makes the default one
@@ -46,7 +47,7 @@ def wrap(
     )
 
 
-def app_transport(tls: sslproto.SSLProtocol) -> asyncio.Transport:
+def app_transport(tls: SSLProtocol) -> asyncio.Transport:
     """Return the transport on top of TLS, which the program uses."""
     transport: asyncio.Transport = tls._app_transport
     return transport

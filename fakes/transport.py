@@ -12,11 +12,11 @@ import contextvars
 import logging
 import socket
 import warnings
-from asyncio import constants
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fakes.borrowed import SENDFILE_FALLBACK
 from fakes.sockets import TransportSocket
 from fakes.tcp import Endpoint, Piece
 from fakes.watch import Watch
@@ -111,7 +111,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
 
     # start_tls() and sendfile() ask for these.
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.FALLBACK
+    _sendfile_compatible = SENDFILE_FALLBACK
     _extra: dict[str, Any]
 
     def __init__(

@@ -1,8 +1,12 @@
 """The virtual-time loop: time, order, threads, deadlocks."""
 
 import asyncio
+import concurrent.futures
+import socket
+import sys
 import threading
 import time
+import unittest
 
 import pytest
 
@@ -74,6 +78,114 @@ def test_a_thread_takes_no_virtual_time_and_answers_come_in_order() -> None:
         return done, asyncio.get_running_loop().time()
 
     assert fakes.run(main()) == ([0, 1], 0.0)
+
+
+def test_any_thread_may_call() -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+
+        def thread() -> None:
+            time.sleep(0.05)
+            loop.call_soon_threadsafe(answer.set_result, "from a thread")
+
+        worker = threading.Thread(target=thread)
+        worker.start()
+        try:
+            return await answer  # nothing else can happen, and yet it is no deadlock
+        finally:
+            worker.join()
+
+    assert fakes.run(main()) == "from a thread"
+
+
+def test_coroutines_can_be_run_from_a_thread() -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+
+        async def double(number: int) -> int:
+            await asyncio.sleep(10)
+            return 2 * number
+
+        def thread() -> int:
+            return asyncio.run_coroutine_threadsafe(double(21), loop).result()
+
+        return await asyncio.to_thread(thread)
+
+    assert fakes.run(main()) == 42
+
+
+def test_an_idle_thread_of_an_executor_is_no_reason_to_wait() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            assert await loop.run_in_executor(pool, lambda: 1) == 1
+            await loop.create_future()
+
+    with pytest.raises(fakes.Deadlock):
+        fakes.run(main())
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    async def main() -> None:
+        await asyncio.to_thread(int, "no number")
+
+    with pytest.raises(ValueError, match="no number"):
+        fakes.run(main())
+
+
+def test_readers_and_writers() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        one, other = fakes.open_socket_pair()
+        seen: list[bytes] = []
+        loop.add_reader(other, lambda: seen.append(other.recv(2)))  # type: ignore[arg-type]
+        one.send(b"abcd")
+        await asyncio.sleep(1)
+        assert seen == [b"ab", b"cd"]
+        assert loop.remove_reader(other)  # type: ignore[arg-type]
+        assert not loop.remove_reader(other)  # type: ignore[arg-type]
+        writable = asyncio.Event()
+        loop.add_writer(one, writable.set)  # type: ignore[arg-type]
+        await writable.wait()
+        loop.remove_writer(one)  # type: ignore[arg-type]
+        one.close()
+        other.close()
+
+    fakes.run(main())
+
+
+def test_what_is_not_simulated_is_refused_by_name() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(fakes.NotSimulated, match="UDP is not simulated"):
+            await loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0))
+        with pytest.raises(fakes.NotSimulated, match="subprocesses are not simulated"):
+            await asyncio.create_subprocess_exec("true")
+        with (
+            socket.socket() as real,
+            pytest.raises(fakes.NotSimulated, match="not a socket of the simulated network"),
+        ):
+            await asyncio.open_connection(sock=real)
+
+    fakes.run(main())
+
+
+def test_the_loop_serves_runner_and_unittest() -> None:
+    class Case(unittest.IsolatedAsyncioTestCase):
+        loop_factory = fakes.Loop
+
+        async def test(self) -> None:
+            await asyncio.sleep(1000)
+            assert asyncio.get_running_loop().time() == 1000
+
+    result = unittest.TestResult()
+    if sys.version_info >= (3, 13):  # the version that brought the hook
+        Case("test").run(result)
+        assert (result.testsRun, result.errors, result.failures) == (1, [], [])
+    with asyncio.Runner(loop_factory=fakes.Loop) as runner:
+        runner.run(asyncio.sleep(1))
+        assert runner.get_loop().time() == 1
 
 
 def test_signals_are_refused_by_name() -> None:
