@@ -506,7 +506,7 @@ CALLS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(PIECES, CALLS, st.integers(1, 12), st.booleans())
 def test_every_byte_is_returned_once_and_in_order(pieces, calls, limit, give_up):
     async def scenario():
