@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 LOOKUP_VARIATION = 0.005
 
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+# Parsing is slow, and programs use few addresses.
+ip_address = functools.lru_cache(4096)(ipaddress.ip_address)
 
 
 class Resolver:
@@ -33,7 +38,7 @@ class Resolver:
 
     def add(self, name: str, *addresses: str) -> None:
         """Make a name resolve to addresses, in that order. Raises `ValueError` if malformed."""
-        self._records[name.lower()] = tuple(str(ipaddress.ip_address(a)) for a in addresses)
+        self._records[name.lower()] = tuple(str(ip_address(a)) for a in addresses)
 
     def fail(self, name: str, error: Exception | None = None) -> None:
         """Make lookups of a name fail, until `heal()`, after the usual delay.
@@ -69,7 +74,7 @@ class Resolver:
     ) -> list[AddressInfo]:
         """As `getaddrinfo()`, in the time that it takes: numeric addresses take none."""
         name = host.decode("idna") if isinstance(host, bytes) else host
-        if name and not _is_address(name) and not flags & socket.AI_NUMERICHOST:
+        if name and not is_address(name) and not flags & socket.AI_NUMERICHOST:
             delay = self.delay
             if self._network.varies:
                 delay += LOOKUP_VARIATION * self._network.chance("lookup").random()
@@ -103,7 +108,7 @@ class Resolver:
 
         if host is None or host == "":
             return numeric(None)
-        if _is_address(host) or flags & socket.AI_NUMERICHOST:
+        if is_address(host) or flags & socket.AI_NUMERICHOST:
             return numeric(host)
         found: list[AddressInfo] = []
         missing: socket.gaierror | None = None
@@ -128,7 +133,7 @@ class Resolver:
         ip, service = socket.getnameinfo(sockaddr, flags | socket.NI_NUMERICHOST)
         if flags & socket.NI_NUMERICHOST:
             return ip, service
-        if ipaddress.ip_address(ip).is_loopback:
+        if ip_address(ip).is_loopback:
             return "localhost", service
         for host in self._network.hosts.values():
             if ip in host.addresses:
@@ -138,9 +143,10 @@ class Resolver:
         return ip, service
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is given as a number."""
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        ip_address(host.partition("%")[0])
     except ValueError:
         return False
     return True

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from socket import AF_INET, AF_INET6, AF_UNIX
 from typing import Any
 
-from fakes.dns import Resolver
+from fakes.dns import Resolver, ip_address
 from fakes.handshake import Handshake
 from fakes.link import Link, Segment
 from fakes.sockets import Listener, Socket
@@ -30,7 +30,9 @@ RECEIVE_BUFFER = 256 * 1024
 UNIX_BUFFER = 212_992  # net.core.wmem_default
 EPHEMERAL_PORTS = range(32768, 61000)  # net.ipv4.ip_local_port_range
 
-_current_host: contextvars.ContextVar[Host] = contextvars.ContextVar("fakes_current_host")
+# The host that code runs on, and what the variable was before: a stack for each task.
+_Stack = tuple["Host", "_Stack | None"]
+_current_host: contextvars.ContextVar[_Stack | None] = contextvars.ContextVar("fakes_current_host")
 
 
 class Host:
@@ -44,13 +46,12 @@ class Host:
         self.network = network
         self.name = name
         self.addresses = addresses
-        # What is bound, by (family, address, port) or by Unix path; a path stays when its
-        # socket is closed, until it is unlinked.
-        self._bound: dict[tuple[int, str, int], Socket] = {}
+        # What is bound: sockets by port, and by Unix path; a path stays when its socket is
+        # closed, until it is unlinked.
+        self._bound: dict[int, list[Socket]] = {}
         self._paths: dict[str | bytes, Socket] = {}
         self._ports_in_use: dict[int, int] = {}
         self._next_port = EPHEMERAL_PORTS.start
-        self._tokens: list[contextvars.Token[Host]] = []
 
     def __repr__(self) -> str:
         """Say what it is and the state it is in."""
@@ -58,23 +59,25 @@ class Host:
 
     def __enter__(self) -> Host:
         """Make this the host that the code in the `with` block runs on."""
-        self._tokens.append(_current_host.set(self))
+        _current_host.set((self, _current_host.get(None)))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Go back to the host before."""
-        _current_host.reset(self._tokens.pop())
+        current = _current_host.get(None)
+        assert current is not None
+        _current_host.set(current[1])
 
     def has_address(self, address: str) -> bool:
         """Whether packets for an IP address stay on this host."""
-        return address in self.addresses or ipaddress.ip_address(address).is_loopback
+        return address in self.addresses or ip_address(address).is_loopback
 
     def ephemeral_port(self) -> int:
         """Return a port that nothing uses. Raises `OSError` (EADDRNOTAVAIL) if there is none."""
         for _ in EPHEMERAL_PORTS:
             port = self._next_port
             self._next_port = port + 1 if port + 1 in EPHEMERAL_PORTS else EPHEMERAL_PORTS.start
-            if port not in self._ports_in_use:
+            if port not in self._ports_in_use and port not in self._bound:
                 return port
         raise os_error(errno.EADDRNOTAVAIL)
 
@@ -96,42 +99,47 @@ class Host:
         Raises `OSError`: EADDRINUSE, or EADDRNOTAVAIL for an address of another host.
         """
         ip, port = address[0], address[1]
-        wildcard = ipaddress.ip_address(ip).is_unspecified
+        wildcard = ip_address(ip).is_unspecified
         if not wildcard and not self.has_address(ip):
             raise os_error(errno.EADDRNOTAVAIL)
         if port == 0:
             port = self.ephemeral_port()
-        else:
-            for (family, other_ip, other_port), other in self._bound.items():
-                if (
-                    port == other_port
-                    and family == sock.family
-                    and (
-                        wildcard or other_ip == ip or ipaddress.ip_address(other_ip).is_unspecified
-                    )
-                    and not (sock.reuse_port and other.reuse_port)
-                ):
-                    raise os_error(errno.EADDRINUSE)
-        self._bound[sock.family, ip, port] = sock
+        bound = self._bound.setdefault(port, [])
+        for other in bound:
+            other_ip = other.getsockname()[0]
+            overlap = wildcard or ip == other_ip or ip_address(other_ip).is_unspecified
+            shared = sock.reuse_port and other.reuse_port
+            if other.family == sock.family and overlap and not shared:
+                raise os_error(errno.EADDRINUSE)
+        bound.append(sock)
         self.use_port(port)
         return (ip, port) if sock.family == AF_INET else (ip, port, 0, 0)
 
-    def unbind(self, sock: Socket, address: Any) -> None:
-        """Free the address of a bound socket."""
-        key = (int(sock.family), address[0], address[1])
-        if self._bound.get(key) is sock:
-            del self._bound[key]
-            self.free_port(address[1])
+    def unbind(self, sock: Socket, port: int) -> None:
+        """Free the port of a bound socket."""
+        self._bound[port].remove(sock)
+        if not self._bound[port]:
+            del self._bound[port]
+        self.free_port(port)
 
     def listener_for(self, family: int, ip: str, port: int) -> Listener | None:
-        """Return the listener that a connection to an address reaches, if any."""
-        for key in (
-            (family, ip, port),
-            (family, "0.0.0.0" if family == AF_INET else "::", port),
-        ):
-            sock = self._bound.get(key)
-            if sock is not None and sock.listener is not None:
-                return sock.listener
+        """Return the listener that a connection to an address reaches, if any.
+
+        One at the very address comes before one at the wildcard address; among several that
+        share an address (SO_REUSEPORT) chance decides.
+        """
+        for place in (ip, "0.0.0.0" if family == AF_INET else "::"):
+            listeners = [
+                sock.listener
+                for sock in self._bound.get(port, ())
+                if sock.listener is not None
+                and sock.family == family
+                and sock.getsockname()[0] == place
+            ]
+            if len(listeners) > 1:
+                return listeners[int(self.network.chance("port").random() * len(listeners))]
+            if listeners:
+                return listeners[0]
         return None
 
     # --- hardships ----------------------------------------------------------------------------
@@ -266,7 +274,7 @@ class Network:
                 str(ipaddress.IPv4Address("10.0.0.0") + number),
                 str(ipaddress.IPv6Address("fd00::") + number),
             )
-        addresses = tuple(str(ipaddress.ip_address(address)) for address in addresses)
+        addresses = tuple(str(ip_address(address)) for address in addresses)
         for address in addresses:
             if address in self._by_address:
                 raise ValueError(f"address {address} belongs to {self._by_address[address]!r}")
@@ -303,8 +311,8 @@ class Network:
 
     def current_host(self) -> Host:
         """Return the host that the running code is on: that of the innermost `with host:`."""
-        host = _current_host.get(None)
-        return self.local if host is None or host.network is not self else host
+        stack = _current_host.get(None)
+        return self.local if stack is None or stack[0].network is not self else stack[0]
 
     def host_of(self, address: str, seen_from: Host) -> Host | None:
         """Return the host that a packet to an address reaches, or None."""
@@ -424,8 +432,8 @@ class Network:
         `done` is called where the loop reports a socket as writable. Raises `OSError` for what the
         kernel knows without asking the network: ENETUNREACH, EHOSTUNREACH.
         """
-        ip = str(ipaddress.ip_address(address[0]))
-        if ipaddress.ip_address(ip).is_unspecified:
+        ip = str(ip_address(address[0]))
+        if ip_address(ip).is_unspecified:
             ip = "127.0.0.1" if sock.family == AF_INET else "::1"
         there = self.host_of(ip, sock.host)
         if there is None:

@@ -17,7 +17,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
-from fakes.dns import AddressInfo
+from fakes.dns import AddressInfo, is_address
 from fakes.network import Network
 from fakes.race import first_to_succeed
 from fakes.server import Server
@@ -536,8 +536,11 @@ class Networking(Base):
         if sock.family == socket.AF_UNIX:
             self.network.connect_path(sock, address)
             return await asyncio.sleep(0)
-        infos = await self.getaddrinfo(*address[:2], family=sock.family, type=socket.SOCK_STREAM)
-        address = infos[0][4]
+        if not is_address(address[0]):
+            infos = await self.getaddrinfo(
+                *address[:2], family=sock.family, type=socket.SOCK_STREAM
+            )
+            address = infos[0][4]
         future: asyncio.Future[None] = self.create_future()
 
         def done(exc: OSError | None) -> None:

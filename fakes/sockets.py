@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fakes.dns import ip_address
 from fakes.tcp import Endpoint, os_error
 
 if TYPE_CHECKING:
@@ -190,9 +190,7 @@ class Socket:
                 mine = ip
             else:
                 version = 4 if self.family == socket.AF_INET else 6
-                same = [
-                    a for a in self.host.addresses if ipaddress.ip_address(a).version == version
-                ]
+                same = [a for a in self.host.addresses if ip_address(a).version == version]
                 if not same:
                     raise os_error(errno.ENETUNREACH)
                 mine = same[0]
@@ -211,7 +209,7 @@ class Socket:
         if self._ephemeral:
             self.host.free_port(bound[1])
         else:
-            self.host.unbind(self, bound)
+            self.host.unbind(self, bound[1])
 
     def connected(self, endpoint: Endpoint) -> None:
         """The connection is established. The local port is taken until it has ended."""
