@@ -30,6 +30,7 @@ from hypothesis.strategies import sampled_from
 
 from conformance.errors import Deviation, Hang
 from conformance.expect import described, shown
+from conformance.marks import TLS
 from conformance.networks.network import Listener
 from conformance.trial import Connection, Served, Trial
 
@@ -205,8 +206,8 @@ EVERY_READ = [*READ, *READLINE, *READEXACTLY, *READUNTIL]
 PIECES = (b"a", b"b", b"\n", b"ab", b"aa", b"a\nb", b"baab", b"aaab\n", b"ab" * 8)
 LIMITS = (4, 1, 9, 1000)
 STEPS = 16  # of a program, at most
-PROGRAMS = 25  # for each test, each with a connection of its own
-PROGRAMS_IN_VIRTUAL_TIME = 50
+PROGRAMS = 30  # for each test, each with a connection of its own
+PROGRAMS_OVER_TLS = 12  # whose connections cost more than all the rest of a program
 SHORTENINGS = 100  # programs to run in search of a shorter one that fails
 
 
@@ -532,7 +533,7 @@ def run_programs(trial: Trial, *calls: Call, cancelling: bool = True) -> None:
         derandomize=True,
         database=None,
         deadline=None,
-        max_examples=PROGRAMS_IN_VIRTUAL_TIME if trial.network.virtual_time else PROGRAMS,
+        max_examples=PROGRAMS_OVER_TLS if trial.network.name in TLS else PROGRAMS,
         stateful_step_count=STEPS,
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
