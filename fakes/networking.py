@@ -483,49 +483,21 @@ class Networking(Base):
 
         Raises `TypeError` for a transport that cannot be upgraded, and what the handshake raises.
         """
-        if not isinstance(sslcontext, ssl_module.SSLContext):
-            raise TypeError(
-                f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
-            )
-        if not getattr(transport, "_start_tls_compatible", False):
-            if self.takes_real_sockets:
-                return await super().start_tls(
-                    transport,
-                    protocol,
-                    sslcontext,
-                    server_side=server_side,
-                    server_hostname=server_hostname,
-                    ssl_handshake_timeout=ssl_handshake_timeout,
-                    ssl_shutdown_timeout=ssl_shutdown_timeout,
-                )
-            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
-        assert isinstance(transport, asyncio.Transport)
-        waiter = self.create_future()
-        tls = wrap(
-            self,
+        if not getattr(transport, "_start_tls_compatible", False) and self.takes_real_sockets:
+            upgrade = super().start_tls
+        else:
+            # asyncio's method needs of a loop what every loop has, and of a transport what
+            # SocketTransport has.
+            upgrade = functools.partial(asyncio.BaseEventLoop.start_tls, self)  # type: ignore[arg-type]
+        return await upgrade(
+            transport,
             protocol,
             sslcontext,
-            waiter,
             server_side=server_side,
             server_hostname=server_hostname,
-            timeouts=TLSTimeouts(ssl_handshake_timeout, ssl_shutdown_timeout),
-            call_connection_made=False,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        # No data may reach TLS before connection_made() has.
-        transport.pause_reading()
-        transport.set_protocol(tls)
-        steps = [
-            self.call_soon(tls.connection_made, transport),
-            self.call_soon(transport.resume_reading),
-        ]
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            for step in steps:
-                step.cancel()
-            raise
-        return app_transport(tls)
 
     # --- sockets ------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Server(asyncio.AbstractServer):
         return self._serving
 
     async def start_serving(self) -> None:
-        """Accept connections from now on; idempotent. Raises `RuntimeError` when closed."""
+        """Accept connections from now on; idempotent. Raises `TypeError` when closed."""
         self._start_serving()
         await asyncio.sleep(0)
 
@@ -140,10 +140,8 @@ class Server(asyncio.AbstractServer):
     def _start_serving(self) -> None:
         if self._serving:
             return
-        if self._sockets is None:
-            raise RuntimeError(f"server {self!r} is closed")
         self._serving = True
-        for sock in self._sockets:
+        for sock in self._sockets:  # type: ignore[union-attr]  # closed: a TypeError, as asyncio's
             sock.listen(self._backlog)
             listener = sock.listener
             assert listener is not None

@@ -334,7 +334,7 @@ class Socket:
     def send(self, data: bytes | bytearray | memoryview[Any], flags: int = 0) -> int:
         """Send what there is room for; return how many bytes."""
         end = self.endpoint
-        return end.send(bytes(data)) if data else 0
+        return end.send(data) if len(data) else 0
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Return what has arrived, at most `bufsize` bytes; empty at the end."""

@@ -116,15 +116,18 @@ class Endpoint:
 
     # --- system calls -------------------------------------------------------------------------
 
-    def send(self, data: Piece) -> int:
+    def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
         """Take as many bytes as the buffers have room for and return how many.
 
         Raises `BlockingIOError` if there is room for none, `BrokenPipeError` after `shutdown()`,
-        and the connection's error once, if it has one.
+        the connection's error once, if it has one, and `BufferError` for a memoryview that is not
+        contiguous.
         """
         if self.fin_queued or self.reset:
             self._raise_error()
             raise os_error(errno.EPIPE)
+        if type(data) is not bytes:
+            data = self._copy(data)
         size = len(data)
         if self.path is None and not self.unsent:
             peer = self.peer
@@ -143,6 +146,15 @@ class Endpoint:
         if not taken:
             raise os_error(errno.EAGAIN)
         return taken
+
+    def _copy(self, data: bytes | bytearray | memoryview[Any]) -> bytes:
+        """Return as much as both ends' buffers can hold: what is sent can change no more."""
+        with memoryview(data) as view:
+            if not view.c_contiguous:
+                raise BufferError("memoryview: underlying buffer is not C-contiguous")
+            if not view.nbytes:
+                return b""
+            return bytes(view.cast("B")[: self.send_buffer + self.peer.receive_buffer])
 
     def _room(self) -> int:
         """How many bytes the send buffer has room for."""
@@ -412,7 +424,7 @@ class UnixEndpoint(Endpoint):
     family = socket.AF_UNIX
     writable_at = (1, 4)
 
-    def send(self, data: Piece) -> int:
+    def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
         """As `Endpoint.send()`; `BrokenPipeError` as soon as the peer has closed."""
         peer = self.peer
         if self.fin_queued or peer.closed or peer.receive_shut:
@@ -420,11 +432,10 @@ class UnixEndpoint(Endpoint):
         room = self.send_buffer - peer.received_size
         if room <= 0:
             raise os_error(errno.EAGAIN)
-        if len(data) > room:
-            data = data[:room]
-        peer.receive_data(data)
-        self._show("DATA", bytes(data))
-        return len(data)
+        piece = self._copy(data)[:room]
+        peer.receive_data(piece)
+        self._show("DATA", piece)
+        return len(piece)
 
     def push(self) -> None:
         """Send the end, when it is due: there is nothing else to wait for."""

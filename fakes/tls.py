@@ -28,7 +28,6 @@ def wrap(
     server_side: bool = False,
     server_hostname: str | None = None,
     timeouts: TLSTimeouts = DEFAULT_TIMEOUTS,
-    call_connection_made: bool = True,
 ) -> SSLProtocol:
     """Return a protocol that puts TLS between a transport and `protocol`.
 
@@ -41,7 +40,6 @@ def wrap(
         waiter,
         server_side,
         server_hostname,
-        call_connection_made=call_connection_made,
         ssl_handshake_timeout=timeouts.handshake,  # type: ignore[arg-type]  # may be a float
         ssl_shutdown_timeout=timeouts.shutdown,
     )

@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import logging
 import socket
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fakes.borrowed import SENDFILE_FALLBACK
 from fakes.sockets import TransportSocket
-from fakes.tcp import Endpoint, Piece
+from fakes.tcp import Endpoint
 from fakes.watch import Watch
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ logger = logging.getLogger("asyncio")
 LOST_WRITES_BEFORE_WARNING = 5
 # As asyncio: the most bytes that one data_received() brings.
 MAX_READ = 256 * 1024
+# Pieces in the write buffer are joined up to this size, to be sent at once.
+MAX_WRITE = 256 * 1024
+# What asyncio's transport did before it called sendmsg().
+COPIES_WHAT_IT_BUFFERS = sys.version_info < (3, 12)
 DEFAULT_HIGH_WATER = 64 * 1024
 
 
@@ -137,7 +142,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         self._sock: Socket | None = sock
         self._end: Endpoint = end
         self._context = context
-        self._buffer: deque[Piece] = deque()
+        self._buffer: deque[bytes | bytearray | memoryview[Any]] = deque()
         self._buffer_size = 0
         self._eof = False
         self._closing = False
@@ -292,46 +297,71 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
 
         Raises `TypeError` if `data` is not bytes-like and `RuntimeError` after `write_eof()`.
         Without effect on a lost connection. (asyncio-protocol, 3.15)
+
+        What is buffered is handled as by asyncio's transport of the running Python: from 3.12 on
+        it is the caller's object, not a copy, counted in items. A program that changes a bytearray
+        after writing it, or writes a memoryview of wider items, fails here as it fails there.
         """
-        if type(data) is not bytes:
-            if not isinstance(data, (bytes, bytearray, memoryview)):
-                raise TypeError(
-                    "data argument must be a bytes, bytearray, or memoryview "
-                    f"object, not {type(data).__name__!r}"
-                )
-            data = bytes(data)
+        if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                "data argument must be a bytes, bytearray, or memoryview "
+                f"object, not {type(data).__name__!r}"
+            )
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if not data:
+        if not data or self._ignores_write():
             return
+        if not self._buffer:
+            try:
+                sent = self._end.send(data)
+            except BlockingIOError:
+                pass
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as exc:
+                self._fatal_error(exc, "Fatal write error on socket transport")
+                return
+            else:
+                if sent == len(data) and type(data) is bytes:
+                    return
+                data = memoryview(data)[sent:]
+                if not data:
+                    return
+            self._watch_writing()
+        if COPIES_WHAT_IT_BUFFERS:
+            copied = bytearray()
+            copied.extend(data)
+            data = copied
+        self._buffer.append(data)
+        self._buffer_size += len(data)
+        self._maybe_pause_protocol()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        """Send the chunks, as one piece if the kernel takes them at once. Raises as `write()`."""
+        if COPIES_WHAT_IT_BUFFERS:
+            self.write(b"".join(list_of_data))
+            return
+        if self._eof:
+            raise RuntimeError("Cannot call writelines() after write_eof()")
+        if not list_of_data or self._ignores_write():
+            return
+        for data in list_of_data:
+            if data:
+                self._buffer.append(memoryview(data))
+                self._buffer_size += len(data)
+        if self._buffer:
+            self._write_ready()
+        if self._buffer:
+            self._watch_writing()
+            self._maybe_pause_protocol()
+
+    def _ignores_write(self) -> bool:
+        """Whether the connection is lost; counts what is written to it nevertheless."""
         if self._lost:
             if self._lost >= LOST_WRITES_BEFORE_WARNING:
                 logger.warning("socket.send() raised exception.")
             self._lost += 1
-            return
-        piece: Piece = data
-        if not self._buffer:
-            try:
-                sent = self._end.send(piece)
-            except BlockingIOError:
-                pass
-            except OSError as exc:
-                self._fatal_error(exc, "Fatal write error on socket transport")
-                return
-            else:
-                if sent == len(piece):
-                    return
-                piece = memoryview(piece)[sent:]
-            self._watch_writing()
-        self._buffer.append(piece)
-        self._buffer_size += len(piece)
-        self._maybe_pause_protocol()
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Send the chunks as one piece. Raises as `write()` does."""
-        if self._eof:
-            raise RuntimeError("Cannot call writelines() after write_eof()")
-        self.write(b"".join(list_of_data))
+        return bool(self._lost)
 
     def can_write_eof(self) -> bool:
         """Return True: the connection can be half-closed."""
@@ -366,16 +396,12 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         buffer = self._buffer
         try:
             while buffer:
-                piece = buffer[0]
-                sent = self._end.send(piece)
-                self._buffer_size -= sent
-                if sent == len(piece):
-                    buffer.popleft()
-                else:
-                    buffer[0] = memoryview(piece)[sent:]
+                self._sent(self._end.send(self._first_pieces()))
         except BlockingIOError:
             pass
-        except OSError as exc:
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
             self._stop_writing()
             buffer.clear()
             self._buffer_size = 0
@@ -390,6 +416,29 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
                     self._connection_lost(None)
             elif self._eof:
                 self._end.shutdown(socket.SHUT_WR)
+
+    def _first_pieces(self) -> bytes | bytearray | memoryview[Any]:
+        """Return the first pieces of the buffer, joined as far as one send() may take them."""
+        buffer = self._buffer
+        if len(buffer) == 1:
+            return buffer[0]
+        pieces, size = [], 0
+        for piece in buffer:
+            pieces.append(piece)
+            size += len(piece)
+            if size >= MAX_WRITE:
+                break
+        return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    def _sent(self, size: int) -> None:
+        self._buffer_size -= size
+        buffer = self._buffer
+        while size:
+            piece = buffer.popleft()
+            if len(piece) > size:
+                buffer.appendleft(memoryview(piece)[size:])
+                break
+            size -= len(piece)
 
     # --- the end ------------------------------------------------------------------------------
 
