@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib import resources
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import click
 import pytest
@@ -15,13 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance import report
+from conformance.badge import badge
 from conformance.certificate import FAILED, Certificate
-from conformance.clauses import clauses
+from conformance.description import description
 from conformance.errors import CannotRun
+from conformance.html import certificate_page, description_page, matrix_page
+from conformance.junit import junit_xml
+from conformance.matrix import Matrix, read_certificate
 from conformance.plugin import SESSION
 from conformance.session import Order, Session, writable
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
 CONFORMS, DEVIATES, CANNOT_RUN = 0, 1, 2  # exit statuses
 
@@ -38,6 +43,12 @@ def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
             sys.exit(CANNOT_RUN)
 
     return run
+
+
+def file_option(name: str, parameter: str, help: str, **more: Any) -> Callable[[F], F]:
+    """Return the option `name`, which takes a file."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option(name, parameter, type=path, metavar="FILE", help=help, **more)
 
 
 @click.group()
@@ -72,27 +83,20 @@ def cli() -> None:
     metavar="WORKERS",
     help="Processes to run the tests in; 0 runs them in this one.",
 )
-@click.option(
+@file_option(
     "--known-deviations",
     "known_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Deviations that are known: only others fail, and those that are gone.",
+    "Deviations that are known: only others fail, and those that are gone.",
 )
-@click.option(
+@file_option(
     "--write-known-deviations",
     "new_known_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the deviations seen to FILE, keeping the reasons of --known-deviations.",
+    "Write the deviations seen to FILE, keeping the reasons of --known-deviations.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the certificate to FILE.",
-)
+@file_option("--json", "json_file", "Write the certificate to FILE.")
+@file_option("--html", "html_file", "Write the certificate to FILE as a page.")
+@file_option("--junit-xml", "junit_file", "Write the certificate to FILE as JUnit XML.")
+@file_option("--badge", "badge_file", "Write an SVG badge to FILE.")
 @cannot_run_in_one_line
 def certify(
     implementation: str,
@@ -103,6 +107,9 @@ def certify(
     known_file: Path | None,
     new_known_file: Path | None,
     json_file: Path | None,
+    html_file: Path | None,
+    junit_file: Path | None,
+    badge_file: Path | None,
 ) -> None:
     """Certify IMPLEMENTATION: package.module or package.module:attribute.
 
@@ -116,8 +123,16 @@ def certify(
     json = None if json_file is None else str(json_file)
     # Whatever is wrong is said here, before the tests.
     order = Order.of(implementation, loop, network, spec, known, json)
-    if new_known_file is not None:
-        writable(new_known_file)
+    outputs = [
+        (writable(file), content)
+        for file, content in (
+            (new_known_file, order.known.updated),
+            (html_file, certificate_page),
+            (junit_file, junit_xml),
+            (badge_file, badge),
+        )
+        if file is not None
+    ]
     options = {
         "--streams": implementation,
         "--streams-loop": loop,
@@ -132,19 +147,55 @@ def certify(
     )
     gone = order.known.gone(certificate)
     report.show(certificate, Console(highlight=False), gone)
-    if new_known_file is not None:
-        new_known_file.write_text(order.known.updated(certificate), encoding="utf-8")
+    for file, content in outputs:
+        write(file, content(certificate))
     if known_file is None:
         sys.exit(CONFORMS if certificate.conforms else DEVIATES)
     sys.exit(DEVIATES if certificate.summary[FAILED] or gone else CONFORMS)
 
 
 @cli.command("clauses")
+@file_option("--json", "json_file", "Write all that is known of them to FILE instead.")
+@file_option("--html", "html_file", "Write a page that shows them to FILE instead.")
 @cannot_run_in_one_line
-def list_clauses() -> None:
+def list_clauses(json_file: Path | None, html_file: Path | None) -> None:
     """List the clauses: id, level, version, text."""
-    for clause in clauses().values():
-        click.echo(f"{clause.id}  [{clause.level}, since {clause.since}]\n    {clause.text}")
+    described = description()
+    if json_file is not None:
+        write(writable(json_file), described.to_json())
+    if html_file is not None:
+        write(writable(html_file), description_page(described))
+    if json_file is None and html_file is None:
+        for clause in described.clauses:
+            click.echo(f"{clause.id}  [{clause.level}, since {clause.since}]\n    {clause.text}")
+
+
+@cli.command()
+@click.argument(
+    "certificates",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="CERTIFICATE.json...",
+)
+@file_option("--html", "html_file", "Write the page to FILE.", required=True)
+@click.option(
+    "--note",
+    "notes",
+    multiple=True,
+    metavar="TEXT",
+    help="A line to stand under the heading; may be given more than once.",
+)
+@cannot_run_in_one_line
+def matrix(certificates: tuple[Path, ...], html_file: Path, notes: tuple[str, ...]) -> None:
+    """Put certificates side by side, clause by clause, on one page."""
+    found = Matrix.of([read_certificate(file) for file in certificates])
+    write(writable(html_file), matrix_page(found, notes))
+
+
+def write(file: Path, text: str) -> None:
+    """Write `text`; what an implementation said may hold what no encoding has."""
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def run_suite(arguments: list[str]) -> Certificate:

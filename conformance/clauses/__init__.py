@@ -26,6 +26,10 @@ DECISIVE = frozenset({"documented", "inherited"})
 """The levels that decide whether an implementation conforms."""
 
 
+UNTESTABLE = "untestable.toml"
+"""The file of what is no clause because nothing can test it; see `conformance.description`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One fact of the description.
@@ -52,12 +56,7 @@ class Clause:
     @property
     def link(self) -> str | None:
         """The address of the source, where it has one."""
-        place, _, anchor = self.source.partition("#")
-        if place.startswith("asyncio-"):
-            return f"{DOCUMENTATION}/{place}.html#{anchor}"
-        if "/" in place and anchor.isdigit():
-            return f"https://github.com/{place}/issues/{anchor}"
-        return None
+        return link(self.source)
 
     def applies_to(self, spec: str) -> bool:
         """Whether the documentation of Python `spec` (such as `"3.12"`) has this clause already.
@@ -66,6 +65,16 @@ class Clause:
         specifications are versioned by feature release.
         """
         return version(self.since) <= version(spec)
+
+
+def link(source: str) -> str | None:
+    """Return the address of a clause's `source`; `None` where it is no page."""
+    place, _, anchor = source.partition("#")
+    if place.startswith("asyncio-"):
+        return f"{DOCUMENTATION}/{place}.html#{anchor}"
+    if "/" in place and anchor.isdigit():
+        return f"https://github.com/{place}/issues/{anchor}"
+    return None
 
 
 def version(text: str) -> tuple[int, int]:
@@ -80,7 +89,7 @@ def clauses() -> dict[str, Clause]:
     files = [
         tomllib.loads(file.read_text(encoding="utf-8"))
         for file in resources.files(__name__).iterdir()
-        if file.name.endswith(".toml")
+        if file.name.endswith(".toml") and file.name != UNTESTABLE
     ]
     found: dict[str, Clause] = {}
     for file in sorted(files, key=lambda file: int(file["order"])):
