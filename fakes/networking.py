@@ -14,6 +14,7 @@ import itertools
 import os
 import socket
 import ssl as ssl_module
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
@@ -397,7 +398,7 @@ class Networking(Base):
                         raise _bind_error(address, exc) from None
                     sockets.pop().close()
                     unavailable.append(exc)
-            if not sockets:
+            if not sockets and (infos or sys.version_info >= (3, 13)):
                 addresses = [info[4] for info in infos]
                 raise OSError(
                     errno.EADDRNOTAVAIL,

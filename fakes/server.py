@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import ssl
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,8 @@ from fakes.watch import Watch
 class Server(asyncio.AbstractServer):
     """What `create_server()` and `create_unix_server()` return.
 
-    It has the methods of `asyncio.Server` of Python 3.15 on every Python, with their behaviour
-    there: `wait_closed()` waits for `close()` and for the last connection.
+    It has the methods of `asyncio.Server` of Python 3.15 on every Python. What a method does is
+    what it does on the running Python, so that a test does not fail where the program works.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Server(asyncio.AbstractServer):
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled, then close the server and its connections.
+        """Accept connections until cancelled, then close the server, from 3.13 on its connections.
 
         Raises `RuntimeError` if the server is closed, or served by another call.
         """
@@ -83,7 +84,8 @@ class Server(asyncio.AbstractServer):
             await self._serving_forever
         except asyncio.CancelledError:
             self.close()
-            self.close_clients()
+            if sys.version_info >= (3, 13):
+                self.close_clients()
             await self.wait_closed()
             raise
         finally:
@@ -115,8 +117,13 @@ class Server(asyncio.AbstractServer):
             transport.abort()
 
     async def wait_closed(self) -> None:
-        """Wait until the server is closed and its last connection has ended."""
-        if self._waiters is not None:
+        """Wait until the server is closed and its last connection has ended.
+
+        On Python 3.11 it does not wait for the connections if the server is closed already, as
+        asyncio's does not.
+        """
+        at_once = sys.version_info < (3, 12) and self._sockets is None
+        if self._waiters is not None and not at_once:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
