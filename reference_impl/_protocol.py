@@ -148,9 +148,10 @@ class StreamReaderProtocol(FlowControlMixin):
         self._stream_reader = self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the reader."""
-        if self._stream_reader is not None:
-            self._stream_reader.feed_data(data)
+        """Feed the reader, unless the program told it that there is no more."""
+        reader = self._stream_reader
+        if reader is not None and not reader._eof:
+            reader.feed_data(data)
 
     def eof_received(self) -> bool:
         """Feed EOF; return whether the sending half stays open, which TLS does not allow."""

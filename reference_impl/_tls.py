@@ -15,6 +15,8 @@ from typing import Any
 
 from ._reader import StreamReader
 
+CHUNK = 64 * 1024  # bytes; as much as is given to a TLS transport at once
+
 
 def check(
     context: object,

@@ -65,7 +65,7 @@ class StreamWriter:
             RuntimeError: `write_eof()` was called.
 
         """
-        self._unless_closed(self._transport.write, data if type(data) is bytes else _frozen(data))
+        self._send(data if type(data) is bytes else _frozen(data))
 
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send every item of *data* as `write()` does; none, if one of them is wrong.
@@ -76,7 +76,7 @@ class StreamWriter:
 
         """
         # Transports differ in what their writelines() does with empty items and high water.
-        self._unless_closed(self._transport.write, b"".join([_frozen(item) for item in data]))
+        self._send(b"".join([_frozen(item) for item in data]))
 
     def can_write_eof(self) -> bool:
         """Return whether `write_eof()` works on this transport."""
@@ -91,7 +91,17 @@ class StreamWriter:
         """
         self._unless_closed(self._transport.write_eof)
 
-    def _unless_closed(self, operation: Callable[..., None], *args: bytes) -> None:
+    def _send(self, data: bytes) -> None:
+        if len(data) > _tls.CHUNK and self._transport.get_extra_info("sslcontext") is not None:
+            # TLS transports pass all of a write on, and find out with the next that it was too
+            # much. drain() has to know before.
+            view = memoryview(data)
+            for start in range(0, len(data), _tls.CHUNK):
+                self._unless_closed(self._transport.write, view[start : start + _tls.CHUNK])
+        else:
+            self._unless_closed(self._transport.write, data)
+
+    def _unless_closed(self, operation: Callable[..., None], *args: bytes | memoryview) -> None:
         """Do nothing on a closed connection: that is for `drain()` to say, on every loop."""
         try:
             operation(*args)

@@ -208,6 +208,17 @@ async def test_cancelling_a_read_of_everything_under_way_loses_nothing(connect):
     await closed(writer)
 
 
+async def test_bytes_after_a_feed_eof_by_hand_do_no_harm(connect, settle):
+    reader, writer, peer = await connect()
+    reader.feed_eof()
+    await peer.send(b"late")
+    assert await reader.read() == b""
+    await settle()
+    writer.write(b"still there")
+    assert await peer.receive() == b"still there"
+    await closed(writer)
+
+
 # The end of a connection.
 
 

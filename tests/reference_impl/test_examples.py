@@ -77,6 +77,8 @@ def test_echo():
         assert f"Received {large!r}" in succeeded(run("echo_client", "--port", port, large))
         server.stdout.readline()
         with socket.create_connection(("127.0.0.1", int(port))) as idle:
+            idle.sendall(b"x")
+            assert idle.recv(1) == b"x"
             server.send_signal(signal.SIGINT)
             assert server.wait(TOO_LONG) == 130
             assert idle.recv(1) == b""

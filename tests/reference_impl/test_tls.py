@@ -173,6 +173,27 @@ class Handshake:
                 self.incoming.write(await self.peer.receive())
 
 
+async def test_drain_waits_after_one_large_write(serve, server_context, client_context, settle):
+    drained = asyncio.get_running_loop().create_future()
+
+    async def handler(reader, writer):
+        writer.write(bytes(40_000_000))
+        drain = asyncio.create_task(writer.drain())
+        await settle()
+        drained.set_result(drain.done())
+        with contextlib.suppress(OSError):
+            await drain
+
+    server, client = await serve(handler, ssl=server_context)
+    handshake = Handshake(client, client_context, server_hostname="localhost")
+    await handshake.finish()
+    assert not await drained
+    client.reset()
+    server.close()
+    server.abort_clients()
+    await server.wait_closed()
+
+
 @pytest.mark.parametrize("cut", [0, 1, 100, None])
 async def test_bytes_received_before_the_upgrade_are_of_the_handshake(
     serve, server_context, client_context, cut, until
