@@ -425,6 +425,7 @@ def traced(seed: int) -> list[str]:
         async with asyncio.TaskGroup() as group:
             for number in range(5):
                 group.create_task(client(number))
+        await asyncio.sleep(1)  # so that the server's ends are closed, too
         await shut(server)
 
     fakes.run(main(), seed=seed, network=network)
