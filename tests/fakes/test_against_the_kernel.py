@@ -134,8 +134,14 @@ def act(protocol: Base, action: str, size: int) -> None:
             if sock.fileno() != -1:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
+        case "raise":
+            raise Failure
         case "shutdown":
             transport.get_extra_info("socket").shutdown(size)
+
+
+class Failure(Exception):
+    """What a callback raises when a scenario says so."""
 
 
 def attempt(protocol: Base, action: str, size: int) -> None:
@@ -164,9 +170,13 @@ async def play(
 ) -> list[Snapshot]:
     loop = asyncio.get_running_loop()
     errors: list[Event] = []
-    loop.set_exception_handler(
-        lambda loop, context: errors.append((context["message"], *outcome(context["exception"])))
-    )
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # The names of the loop's own callbacks are no part of the comparison.
+        message = context["message"].partition("Exception in callback")
+        errors.append((message[0], message[1], *outcome(context["exception"])))
+
+    loop.set_exception_handler(report)
     logs = [Log(), Log()]
     protocols: list[Base] = [
         (Buffered if buffered else Plain)(log, keep_open, reactions)
@@ -217,13 +227,19 @@ async def play(
     return snapshots
 
 
-def check(scenario: Scenario, unix: bool = False) -> None:
+Factory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def check(
+    scenario: Scenario, unix: bool = False, other: Factory = asyncio.SelectorEventLoop
+) -> None:
+    """Compare the virtual loop with another: by default asyncio's, over the kernel."""
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/s"
         ours = fakes.run(play(scenario, unix, path, None))
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            kernels = runner.run(play(scenario, unix, path, ours))
-        assert kernels == ours
+        with asyncio.Runner(loop_factory=other) as runner:
+            others = runner.run(play(scenario, unix, path, ours))
+        assert others == ours
 
 
 # What the kernel's buffers take at once, so that the moment at which a write is taken up does
@@ -238,7 +254,9 @@ doings = st.one_of(
     st.tuples(st.just("shutdown"), st.sampled_from([socket.SHUT_RD, socket.SHUT_WR])),
 )
 actions = st.tuples(ends, doings).map(lambda pair: (pair[0], *pair[1]))
-reactions = st.dictionaries(st.sampled_from(["data", "eof", "lost"]), doings)
+reactions = st.dictionaries(
+    st.sampled_from(["data", "eof", "lost"]), doings | st.just(("raise", 0))
+)
 both = st.tuples(st.booleans(), st.booleans())
 scenarios = st.builds(
     Scenario,
@@ -269,3 +287,108 @@ def test_actions(unix: bool, scenario: Scenario) -> None:
 @given(scenario=reacting)
 def test_reactions_from_within_callbacks(unix: bool, scenario: Scenario) -> None:
     check(scenario, unix)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+@settings(max_examples=EXAMPLES // 3, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
+@given(scenario=scenarios | reacting)
+def test_the_network_is_the_same_under_other_loops(
+    unix: bool, loop: str, scenario: Scenario
+) -> None:
+    if loop == "uvloop":
+        loop_class = pytest.importorskip("uvloop").Loop
+    else:
+        loop_class = asyncio.SelectorEventLoop
+    check(scenario, unix, fakes.network_loop(loop_class))
+
+
+class Told(asyncio.Protocol):
+    """Notes what flow control says, and counts what arrives."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.received = 0
+        self.paused = asyncio.Event()
+        self.resumed = asyncio.Event()
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.received += len(data)
+
+    def pause_writing(self) -> None:
+        self.told.append("pause_writing")
+        self.paused.set()
+
+    def resume_writing(self) -> None:
+        self.told.append(("resume_writing", self.transport.get_write_buffer_size() <= 1000))
+        self.resumed.set()
+
+    def eof_received(self) -> None:
+        self.told.append(("eof", self.received))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.told.append(("lost", exc, self.received))
+        self.lost.set()
+
+
+@pytest.mark.parametrize("end", ["close", "write_eof", "abort"])
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+def test_flow_control(unix: bool, end: str) -> None:
+    """A peer that does not read stops the writer; what the kernels hold is the freedom here."""
+
+    async def main() -> tuple[object, ...]:
+        loop = asyncio.get_running_loop()
+        server: Any
+        accepted: asyncio.Future[Told] = loop.create_future()
+
+        def listening() -> Told:
+            accepted.set_result(Told())
+            return accepted.result()
+
+        with tempfile.TemporaryDirectory() as directory:
+            if unix:
+                server = await loop.create_unix_server(listening, f"{directory}/s")
+                transport, writer = await loop.create_unix_connection(Told, f"{directory}/s")
+            else:
+                server = await loop.create_server(listening, "127.0.0.1", 0)
+                transport, writer = await loop.create_connection(
+                    Told, *server.sockets[0].getsockname()
+                )
+            reader = await accepted
+            await asyncio.sleep(0.01)
+            server.close()
+        reader.transport.pause_reading()
+        transport.set_write_buffer_limits(high=100_000, low=1000)
+        written = 0
+        while not writer.paused.is_set():
+            transport.write(bytes(50_000))
+            written += 50_000
+        over = transport.get_write_buffer_size() > 100_000
+        writer.paused.clear()
+        if end == "abort":
+            transport.abort()
+            reader.transport.resume_reading()
+            await asyncio.gather(writer.lost.wait(), reader.lost.wait())
+            less = reader.received < written
+            told = [event[0] if isinstance(event, tuple) else event for event in reader.told]
+            return over, less, writer.told, told
+        reader.transport.resume_reading()
+        await writer.resumed.wait()
+        transport.write(bytes(10))
+        if end == "close":
+            transport.close()
+        else:
+            transport.write_eof()
+        await asyncio.gather(writer.lost.wait(), reader.lost.wait())
+        assert reader.received == written + 10
+        told = [event if isinstance(event, str) else event[:-1] for event in reader.told]  # type: ignore[index]
+        return over, writer.told, told
+
+    ours = fakes.run(main())
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        assert runner.run(main()) == ours
