@@ -63,7 +63,7 @@ async def test_all_of_what_was_read_before(trial: Trial) -> None:
 @clause("read.all.more-than-limit")
 async def test_all_of_more_than_the_limit(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
-    data = bytes(range(256)) * 40
+    data = bytes(range(256)) * 4096  # more than a transport receives at once
     sending = trial.start(wire.send(data))
     await trial.turns()  # all of it is held back or buffered before the read begins
     reading = trial.start(reader.read())

@@ -78,7 +78,7 @@ async def test_more_than_limit(trial: Trial) -> None:
 @clause("readexactly.held-back-peer")
 async def test_held_back_peer(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
-    data = bytes(range(256)) * 40
+    data = bytes(range(256)) * 4096  # more than a transport receives at once
     sending = trial.start(wire.send(data))
     await trial.turns()
     expect(await reader.readexactly(len(data) - 2), data[:-2])
