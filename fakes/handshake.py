@@ -43,15 +43,20 @@ class Handshake:
         self.done = done
         self.retries = 0
         self.remote = (ip, port) if sock.family == socket.AF_INET else (ip, port, 0, 0)
+        self.local = sock.getsockname()
         self.number = network.new_connection()
 
     def send_syn(self) -> None:
         """Send the first segment, or send it again."""
+        if self.link.holds:
+            self.link.hold(self._send_syn_now)
+        else:
+            self._send_syn_now()
+
+    def _send_syn_now(self) -> None:
         if self.sock.closed:
             return
-        if self.link.holds:
-            self.link.hold(self.send_syn)
-        elif self.link.partitioned:
+        if self.link.partitioned:
             self._show("SYN", None)
             self._lost()
         else:
@@ -67,7 +72,7 @@ class Handshake:
             self._lost()
         else:
             client, server = self.network.pair(
-                self.number, self.sock, self.there, self.remote, self.link
+                self.number, self.sock, self.local, self.there, self.remote, self.link
             )
             self._after(
                 self.link.delay(self.there, 0),
@@ -79,6 +84,7 @@ class Handshake:
         if self.sock.closed:
             client.linger_zero = True
             client.close()
+            server.close()  # nobody has accepted it
             return
 
         def finish() -> None:
@@ -125,7 +131,7 @@ class Handshake:
     def _show(self, kind: str, arrives: float | None) -> None:
         if self.network.observed:
             from_client = kind == "SYN"
-            ends = (self.sock.getsockname(), self.remote)
+            ends = (self.local, self.remote)
             source, destination = ends if from_client else ends[::-1]
             self.network.show_segment(
                 self.number, source, destination, from_client, kind, b"", arrives

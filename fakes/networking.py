@@ -23,6 +23,7 @@ from fakes.network import Network
 from fakes.race import first_to_succeed
 from fakes.server import Server
 from fakes.sockets import Socket
+from fakes.standins import stand_in_for, take
 from fakes.tls import TLSTimeouts, app_transport, wrap
 from fakes.transport import SocketTransport
 from fakes.watch import Watch
@@ -106,6 +107,7 @@ class Networking(Base):
         that was tried, `ExceptionGroup` with `all_errors`, `ValueError` for arguments that
         exclude each other.
         """
+        sock = take(sock) or sock
         if sock is not None and host is None and port is None and not self._is_simulated(sock):
             return await super().create_connection(
                 protocol_factory,
@@ -503,7 +505,13 @@ class Networking(Base):
     # --- sockets ------------------------------------------------------------------------------
 
     async def sock_connect(self, sock: Any, address: Any) -> None:
-        """Connect a simulated socket; names are resolved."""
+        """Connect a simulated socket; names are resolved.
+
+        On `fakes.Loop`, a real socket that is not connected stands for a simulated one, which
+        `create_connection(sock=...)` will know it by.
+        """
+        if isinstance(sock, socket.socket) and not self.takes_real_sockets:
+            sock = stand_in_for(sock, self.network)
         if not self._is_simulated(sock):
             return await super().sock_connect(sock, address)
         if sock.family == socket.AF_UNIX:

@@ -1,0 +1,109 @@
+"""websockets, unmodified, on the simulated network."""
+
+import asyncio
+import ssl
+from typing import Any
+
+import pytest
+import trustme
+
+import fakes
+
+websockets = pytest.importorskip("websockets.asyncio.server")
+
+
+async def shout(connection: Any) -> None:
+    async for message in connection:
+        await connection.send(message.upper())
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_client_and_server(tls: bool) -> None:
+    from websockets.asyncio.client import connect
+
+    authority = trustme.CA()
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("chat.example").configure_cert(server_side)
+    client_side = ssl.create_default_context()
+    authority.configure_trust(client_side)
+    network = fakes.Network(link=fakes.Link(latency=0.02))
+    network.host("chat.example")
+
+    async def main() -> None:
+        with network.host("chat.example"):
+            server = await websockets.serve(shout, None, 443, ssl=server_side if tls else None)
+        url = f"{'wss' if tls else 'ws'}://chat.example:443"
+        async with connect(url, ssl=client_side if tls else None) as client:
+            await client.send("hello")
+            assert await client.recv() == "HELLO"
+            await client.send("x" * 900_000)
+            assert await client.recv() == "X" * 900_000
+            await asyncio.sleep(3600)  # pings keep it alive
+            await client.send("still there")
+            assert await client.recv() == "STILL THERE"
+        server.close()
+        await server.wait_closed()
+
+    fakes.run(main(), network=network)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keepalive_notices_a_partition(seed: int) -> None:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosedError
+
+    network = fakes.Network(link=fakes.Link(latency=0.02))
+    network.host("chat.example")
+
+    async def main() -> float:
+        with network.host("chat.example"):
+            server = await websockets.serve(shout, None, 80)
+        async with connect("ws://chat.example", ping_interval=20, ping_timeout=20) as client:
+            await client.send("hello")
+            assert await client.recv() == "HELLO"
+            network.link("localhost", "chat.example").partition()
+            with pytest.raises(ConnectionClosedError, match="keepalive ping timeout"):
+                await client.recv()
+            noticed = asyncio.get_running_loop().time()
+            network.link("localhost", "chat.example").heal()
+        server.close()
+        await server.wait_closed()
+        return noticed
+
+    assert 35 < fakes.run(main(), network=network, seed=seed) < 60
+
+
+def test_a_reset_ends_it_and_it_reconnects() -> None:
+    from websockets.asyncio.client import connect
+
+    network = fakes.Network()
+    network.host("chat.example")
+    link = network.link("localhost", "chat.example")
+
+    async def main() -> int:
+        with network.host("chat.example"):
+            server = await websockets.serve(shout, None, 80)
+        connections = 0
+        async for client in connect("ws://chat.example"):
+            connections += 1
+            try:
+                await client.send("hello")
+                assert await client.recv() == "HELLO"
+                if connections == 3:
+                    await client.close()
+                    break
+                link.reset()
+                await client.recv()
+            except websockets_closed():
+                continue
+        server.close()
+        await server.wait_closed()
+        return connections
+
+    assert fakes.run(main(), network=network) == 3
+
+
+def websockets_closed() -> type[Exception]:
+    from websockets.exceptions import ConnectionClosed
+
+    return ConnectionClosed
