@@ -385,7 +385,14 @@ class Network:
         client.bind_for(ip)
         server.bind_for(ip)
         link = self.link(host, host)
-        one, other = self.pair(self.new_connection(), client, host, server.getsockname(), link)
+        one, other = self.pair(
+            self.new_connection(),
+            client,
+            client.getsockname(),
+            host,
+            server.getsockname(),
+            link,
+        )
         client.connected(one)
         server.connected(other)
         link.connected(one)
@@ -397,13 +404,13 @@ class Network:
         return self._connection_count
 
     def pair(
-        self, number: int, sock: Socket, there: Host, remote: Any, link: Link
+        self, number: int, sock: Socket, local: Any, there: Host, remote: Any, link: Link
     ) -> tuple[Endpoint, Endpoint]:
         """Return the two ends of a new TCP connection from a bound socket to an address."""
         kind = TCP6Endpoint if sock.family == AF_INET6 else Endpoint
         send = link.send_buffer or self.send_buffer
         receive = link.receive_buffer or self.receive_buffer
-        client = kind(self, 2 * number, sock.host, sock.getsockname(), send, receive, link)
+        client = kind(self, 2 * number, sock.host, local, send, receive, link)
         server = kind(self, 2 * number + 1, there, remote, send, receive, link)
         self._connect(client, server)
         return client, server
