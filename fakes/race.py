@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
-T = TypeVar("T")
+
+class Closable(Protocol):
+    """What an attempt makes, and what is closed if it comes too late."""
+
+    def close(self) -> None:
+        """Give it up."""
+
+
+C = TypeVar("C", bound=Closable)
 
 
 async def first_to_succeed(
-    attempts: Sequence[Callable[[], Awaitable[T]]], delay: float | None
-) -> T | None:
+    attempts: Sequence[Callable[[], Coroutine[Any, Any, C]]], delay: float | None
+) -> C | None:
     """Return the result of the first attempt that does not raise `OSError`; None if all do.
 
-    An attempt starts when the one before has failed or, with a `delay` in seconds, when that
-    time has passed since the one before started. The losers are cancelled.
+    An attempt starts when one before it has failed or, with a `delay` in seconds, when that time
+    has passed since the last one started. The losers are cancelled.
     """
     if delay is None:
         for attempt in attempts:
@@ -25,32 +33,26 @@ async def first_to_succeed(
                 continue
         return None
     waiting = list(reversed(attempts))
-    running: list[asyncio.Task[T]] = []
+    running: list[asyncio.Task[C]] = []
     try:
         while waiting or running:
-            failed = False
             if waiting:
-                running.append(asyncio.ensure_future(_attempt(waiting.pop())))
+                running.append(asyncio.create_task(waiting.pop()()))
             await asyncio.wait(
                 running,
                 timeout=delay if waiting else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            for task in list(running):
-                if task.done():
-                    running.remove(task)
-                    if task.cancelled() or not isinstance(task.exception(), OSError):
-                        return task.result()
-                    failed = True
-            if not failed and waiting:
-                continue
+            for task in [task for task in running if task.done()]:
+                running.remove(task)
+                if not isinstance(task.exception(), OSError):
+                    return task.result()
         return None
     finally:
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running)
-
-
-async def _attempt(attempt: Callable[[], Awaitable[T]]) -> T:
-    return await attempt()
+        for task in running:
+            if not task.cancelled() and task.exception() is None:
+                task.result().close()

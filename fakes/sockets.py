@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from fakes.dns import ip_address
 from fakes.tcp import Endpoint, os_error
@@ -18,37 +19,21 @@ if TYPE_CHECKING:
 _LINGER = struct.Struct("ii")
 
 
-class _Options:
-    """Socket options, kept as they were set; what was never set has Linux's default."""
-
-    _DEFAULTS: ClassVar[dict[tuple[int, int], int | bytes]] = {
-        (socket.SOL_SOCKET, socket.SO_LINGER): _LINGER.pack(0, 0),
-        (socket.SOL_SOCKET, socket.SO_TYPE): socket.SOCK_STREAM,
-    }
-
-    def __init__(self) -> None:
-        self._values: dict[tuple[int, int], int | bytes] = {}
-
-    def set(self, level: int, name: int, value: int | bytes) -> None:
-        if (level, name) in (
-            (socket.SOL_SOCKET, socket.SO_RCVBUF),
-            (socket.SOL_SOCKET, socket.SO_SNDBUF),
-        ):
-            # Linux doubles the size, to allow for its own bookkeeping, and reports the double.
-            value = 2 * _as_int(value)
-        self._values[level, name] = value
-
-    def get(self, level: int, name: int, length: int) -> int | bytes:
-        value = self._values.get((level, name), self._DEFAULTS.get((level, name), 0))
-        if length:
-            raw = value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True)
-            return raw[:length]
-        return _as_int(value)
+# What Linux reports for options that were never set.
+_DEFAULTS: dict[tuple[int, int], int | bytes] = {
+    (socket.SOL_SOCKET, socket.SO_LINGER): _LINGER.pack(0, 0),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 7200,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 75,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 9,
+}
+# The smallest and the largest that SO_SNDBUF and SO_RCVBUF can be set to, as reported: Linux
+# doubles what it is given, to allow for its own bookkeeping.
+_BUFFER_SIZES = {socket.SO_SNDBUF: (4608, 425_984), socket.SO_RCVBUF: (2304, 425_984)}
 
 
 def _as_int(value: int | bytes) -> int:
     if isinstance(value, bytes):
-        return int.from_bytes(value[:4], "little", signed=True)
+        return int.from_bytes(value[:4], sys.byteorder, signed=True)
     return int(value)
 
 
@@ -113,7 +98,7 @@ class Socket:
         self._released = False
         self._closed = False
         self._fileno = network.next_fileno()
-        self._options = _Options()
+        self._options: dict[tuple[int, int], int | bytes] = {}
 
     def __repr__(self) -> str:
         """Say what it is and the state it is in."""
@@ -145,7 +130,7 @@ class Socket:
     @property
     def reuse_port(self) -> bool:
         """Whether SO_REUSEPORT is set."""
-        return bool(self._options.get(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0))
+        return bool(self._options.get((socket.SOL_SOCKET, socket.SO_REUSEPORT)))
 
     @property
     def pollable(self) -> Pollable:
@@ -273,15 +258,34 @@ class Socket:
         """Return an option as it was set, or Linux's default."""
         if self._closed:
             raise os_error(errno.EBADF)
-        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ERROR):
-            end = self._endpoint
-            if end is None or end.error is None:
-                return 0
-            number, end.error = end.error, None
-            return number
-        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return int(self._listener is not None)
-        return self._options.get(level, optname, buflen)
+        value = self._option(level, optname)
+        if not buflen:
+            return _as_int(value)
+        raw = value if isinstance(value, bytes) else value.to_bytes(4, sys.byteorder, signed=True)
+        return raw[:buflen]
+
+    def _option(self, level: int, optname: int) -> int | bytes:
+        end = self._endpoint
+        if level == socket.SOL_SOCKET:
+            match optname:
+                case socket.SO_ERROR:
+                    if end is None or end.error is None:
+                        return 0
+                    number, end.error = end.error, None
+                    return number
+                case socket.SO_ACCEPTCONN:
+                    return int(self._listener is not None)
+                case socket.SO_TYPE:
+                    return self.type
+                case socket.SO_DOMAIN:
+                    return self.family
+                case socket.SO_PROTOCOL:
+                    return self.proto
+                case socket.SO_SNDBUF if end is not None:
+                    return end.send_buffer
+                case socket.SO_RCVBUF if end is not None:
+                    return end.receive_buffer
+        return self._options.get((level, optname), _DEFAULTS.get((level, optname), 0))
 
     def setsockopt(
         self, level: int, optname: int, value: int | bytes | None, optlen: int | None = None
@@ -293,21 +297,26 @@ class Socket:
             value = bytes(optlen or 0)
         elif not isinstance(value, int):
             value = bytes(value)
-        self._options.set(level, optname, value)
-        end = self._endpoint
-        if level == socket.SOL_SOCKET and end is not None:
-            if optname == socket.SO_LINGER and isinstance(value, bytes):
-                on, seconds = _LINGER.unpack(value)
-                end.linger_zero = bool(on) and seconds == 0 and end.family != socket.AF_UNIX
-            elif optname == socket.SO_SNDBUF:
-                end.send_buffer = 2 * _as_int(value)
-            elif optname == socket.SO_RCVBUF:
-                end.receive_buffer = 2 * _as_int(value)
+        if level == socket.SOL_SOCKET and optname in _BUFFER_SIZES:
+            smallest, largest = _BUFFER_SIZES[optname]
+            value = min(max(2 * _as_int(value), smallest), largest)
+        self._options[level, optname] = value
+        self._apply_options()
 
     def _apply_options(self) -> None:
-        """Set on a new connection what was set on its socket before."""
-        for level, name in ((socket.SOL_SOCKET, socket.SO_LINGER),):
-            self.setsockopt(level, name, self._options.get(level, name, _LINGER.size))
+        """Let the options that have an effect have it on the connection, if there is one."""
+        end = self._endpoint
+        if end is None:
+            return
+        options = self._options
+        linger = options.get((socket.SOL_SOCKET, socket.SO_LINGER))
+        if isinstance(linger, bytes):
+            on, seconds = _LINGER.unpack(linger)
+            end.linger_zero = bool(on) and seconds == 0 and end.family != socket.AF_UNIX
+        if (send_buffer := options.get((socket.SOL_SOCKET, socket.SO_SNDBUF))) is not None:
+            end.send_buffer = _as_int(send_buffer)
+        if (receive_buffer := options.get((socket.SOL_SOCKET, socket.SO_RCVBUF))) is not None:
+            end.receive_buffer = _as_int(receive_buffer)
 
     def setblocking(self, flag: bool) -> None:
         """Accept False; raise `ValueError` for True, since nothing here can block a thread."""

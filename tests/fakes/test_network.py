@@ -5,6 +5,7 @@ import contextlib
 import errno
 import hashlib
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -176,6 +177,53 @@ def test_happy_eyeballs(delay: float | None, elapsed: float) -> None:
         await shut(server, writer)
 
     fakes.run(main(), network=network)
+
+
+@pytest.mark.parametrize(
+    ("interleave", "order"),
+    [
+        (None, ["fd00::1:1", "fd00::1:2", "10.9.0.1"]),
+        (1, ["fd00::1:1", "10.9.0.1", "fd00::1:2"]),
+        (2, ["fd00::1:1", "fd00::1:2", "10.9.0.1"]),
+    ],
+)
+def test_interleave(interleave: int | None, order: list[str]) -> None:
+    network = fakes.Network()
+    network.host("many", "fd00::1:1", "fd00::1:2", "10.9.0.1")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(OSError, match="Multiple exceptions") as caught:
+            await loop.create_connection(asyncio.Protocol, "many", 80, interleave=interleave)
+        message = str(caught.value)
+        assert sorted(order, key=message.index) == order
+
+    fakes.run(main(), network=network)
+
+
+def test_socket_options_keep_what_they_are_set_to() -> None:
+    async def main() -> None:
+        (_, writer), (_, other) = await fakes.open_stream_pair()
+        sock = writer.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1  # as asyncio sets it
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        linger = struct.pack("ii", 1, 5)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == linger
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 20_000  # as Linux
+        assert (sock.type, sock.family) == (socket.SOCK_STREAM, socket.AF_INET)
+        with pytest.raises(ValueError, match="non-blocking"):
+            sock.setblocking(True)
+        writer.close()
+        other.close()
+        await writer.wait_closed()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    fakes.run(main())
 
 
 def test_all_errors() -> None:
