@@ -4,7 +4,7 @@ import re
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from conformance.certificate import FAILED, PASSED, Certificate, Verdict
+from conformance.certificate import FAILED, KNOWN, NOT_APPLICABLE, Certificate, Verdict
 
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot hold, even escaped."""
@@ -40,6 +40,8 @@ def _case(verdict: Verdict) -> TestCase:
         failure = Failure(clause.text, clause.level)
         failure.text = f"{detail}\n\n{clause.link or clause.source}"
         case.result = [failure]
-    elif verdict.verdict != PASSED:
-        case.result = [Skipped(f"{verdict.verdict.replace('_', ' ')}: {detail}")]
+    elif verdict.verdict == NOT_APPLICABLE:
+        case.result = [Skipped(f"not applicable: {detail}")]
+    elif verdict.verdict == KNOWN:
+        case.result = [Skipped(detail)]  # which starts with "known: " and the reason
     return case

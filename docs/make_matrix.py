@@ -50,6 +50,7 @@ def main(options: list[str]) -> None:
                     file = HERE / "matrix" / f"{implementation}-{python}-{name}.json"
                     arguments = [implementation, f"--loop={loop}", f"--json={file}", *options]
                     if problem := certify(environment, arguments):
+                        print(f"MISSING: {problem}", flush=True)
                         missing.append(f"{label}: {problem}")
         certificates = sorted((HERE / "matrix").glob("*.json"))
         if not certificates:
@@ -79,10 +80,13 @@ def install(environment: Path, name: str, versions: set[str]) -> str | None:
 
 def certify(environment: Path, arguments: list[str]) -> str | None:
     """Certify; return why there is no certificate, if there is none."""
-    command = environment / "bin/streamcert"
     try:
         process = subprocess.run(
-            [command, "certify", *arguments], capture_output=True, text=True, timeout=HOUR
+            [environment / "bin/streamcert", "certify", *arguments],
+            cwd=environment,  # out of reach of the sources: what was installed is certified
+            capture_output=True,
+            text=True,
+            timeout=HOUR,
         )
     except subprocess.TimeoutExpired:
         return "it did not end within an hour"
