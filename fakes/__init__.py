@@ -1,4 +1,35 @@
-"""An in-memory network for tests of asyncio programs."""
+"""An in-memory network for tests of asyncio programs.
+
+    async def main() -> None:
+        server = await asyncio.start_server(handler, "localhost", 8080)
+        reader, writer = await asyncio.open_connection("localhost", 8080)
+        ...
+
+    fakes.run(main())
+
+Layers, each usable without the ones above it:
+
+* `RecordingTransport`: a transport without a peer, recorded and fed by hand;
+* `open_transport_pair()`, `open_stream_pair()`, `open_socket_pair()`: two connected ends;
+* `Network` with `Host` and `Link`: names, addresses, listeners, and links with their hardships;
+* `Loop` and `run()`: virtual time over a network; `network_loop()`: real time over one;
+* `Script`: a peer that expects, sends, closes and resets as written down;
+* `Trace`: what crossed the wire, as text and as a pcapng file.
+
+A connection is what a kernel's TCP (or Unix socket) is through asyncio's public API on Linux. With
+seed 0 every write that the receiver has room for arrives whole, at once plus what the link takes.
+Any other seed varies, and nothing else:
+
+* in what pieces bytes arrive: cut, or joined with those before them;
+* when they arrive, and so which connection is ready first: up to a millisecond later;
+* how long the lookup of a name takes: up to five milliseconds more;
+* what a link leaves to chance: its jitter, and its rates of refusals, resets and stalls.
+
+The order in which the loop calls its callbacks is asyncio's, with every seed. Not simulated: UDP,
+subprocesses, pipes and signals (`NotSimulated` names them); of TCP, congestion control, keep-alive
+probes and urgent data; real files for Unix sockets; and blocking calls, such as those of `socket`
+and `time.sleep()`, which do what they always do.
+"""
 
 from fakes.deadlock import Deadlock
 from fakes.link import Link, Segment
