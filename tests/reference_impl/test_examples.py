@@ -18,7 +18,7 @@ TOO_LONG = 60  # seconds; only a hang takes as long
 
 def command(example, *arguments):
     program = f"reference_impl.examples.{example}"
-    return [sys.executable, "-X", "dev", "-W", "error", "-m", program, *arguments]
+    return [sys.executable, "-W", "error", "-m", program, *arguments]
 
 
 def run(example, *arguments, **environment):
