@@ -43,6 +43,16 @@ class Finding(NamedTuple):
     seen: str
 
 
+class Inapplicable(NamedTuple):
+    """Why a test could not be asked of an implementation."""
+
+    reason: str
+
+
+Outcome = Finding | Inapplicable | None
+"""What came of a test; `None` if it passed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one clause.
@@ -133,16 +143,16 @@ class Record:
     spec: str
     networks: tuple[str, ...]
     expected: set[str] = field(default_factory=set)
-    seen: dict[str, Finding | None] = field(default_factory=dict)
+    seen: dict[str, Outcome] = field(default_factory=dict)
 
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note tests that are to be run."""
         self.expected.update(each for each in nodeids if Variant.of(each))
 
-    def add(self, nodeid: str, finding: Finding | None) -> None:
-        """Take a test's outcome: a finding if it failed (the first one stays), else `None`."""
+    def add(self, nodeid: str, outcome: Outcome) -> None:
+        """Take a test's outcome; after the first that is not `None`, more change nothing."""
         if Variant.of(nodeid) and self.seen.get(nodeid) is None:
-            self.seen[nodeid] = finding
+            self.seen[nodeid] = outcome
 
     def certificate(self) -> Certificate:
         """Return the certificate.
@@ -155,11 +165,11 @@ class Record:
             raise CannotRun(f"{len(missing)} of {len(self.expected)} tests were not run")
         if not self.seen:
             raise CannotRun("no test applies")
-        outcomes: dict[str, list[tuple[Variant, Finding | None]]] = {}
-        for nodeid, finding in self.seen.items():
+        outcomes: dict[str, list[tuple[Variant, Outcome]]] = {}
+        for nodeid, outcome in self.seen.items():
             variant = Variant.of(nodeid)
             assert variant is not None
-            outcomes.setdefault(variant.clause, []).append((variant, finding))
+            outcomes.setdefault(variant.clause, []).append((variant, outcome))
         return Certificate(
             self.implementation,
             platform.python_version(),
@@ -171,24 +181,28 @@ class Record:
             ),
         )
 
-    def _verdict(self, clause: Clause, outcomes: list[tuple[Variant, Finding | None]]) -> Verdict:
-        if not outcomes:
-            reason = (
-                f"newer than the specification of Python {self.spec}"
-                if not clause.applies_to(self.spec)
-                else f"none of its tests was run (networks chosen: {', '.join(self.networks)})"
-            )
-            return Verdict(clause, NOT_APPLICABLE, {}, {}, reason)
+    def _verdict(self, clause: Clause, outcomes: list[tuple[Variant, Outcome]]) -> Verdict:
         findings: dict[Finding, list[Variant]] = {}
         networks: dict[str, str] = {}
-        for variant, finding in sorted(outcomes, key=self._in_order):
+        reasons: list[str] = []
+        for variant, outcome in sorted(outcomes, key=self._in_order):
+            if isinstance(outcome, Inapplicable):
+                reasons.append(outcome.reason)
+                continue
             networks.setdefault(variant.network, PASSED)
-            if finding is not None:
+            if outcome is not None:
                 networks[variant.network] = FAILED
-                findings.setdefault(finding, []).append(variant)
-        return Verdict(clause, FAILED if findings else PASSED, networks, findings, detail(findings))
+                findings.setdefault(outcome, []).append(variant)
+        if networks:
+            verdict = FAILED if findings else PASSED
+            return Verdict(clause, verdict, networks, findings, detail(findings))
+        if not clause.applies_to(self.spec):
+            reasons = [f"newer than the specification of Python {self.spec}"]
+        elif not outcomes:
+            reasons = [f"none of its tests was run (networks chosen: {', '.join(self.networks)})"]
+        return Verdict(clause, NOT_APPLICABLE, {}, {}, "\n".join(dict.fromkeys(reasons)))
 
-    def _in_order(self, outcome: tuple[Variant, Finding | None]) -> tuple[int, str]:
+    def _in_order(self, outcome: tuple[Variant, Outcome]) -> tuple[int, str]:
         variant, _ = outcome
         return self.networks.index(variant.network), variant.role
 

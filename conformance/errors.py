@@ -23,5 +23,13 @@ class Deviation(AssertionError):
         self.seen = seen
 
 
+class NotApplicable(BaseException):
+    """The clause cannot be asked of this implementation, which does not offer what it is about.
+
+    A `BaseException`, so that no test takes it for the implementation's answer. Its message says
+    what is not offered.
+    """
+
+
 class Hang(AssertionError):
     """A test did not end within its bound."""

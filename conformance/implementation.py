@@ -3,12 +3,13 @@
 import asyncio
 import importlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
+from conformance.adapters import PairAdapter, ReaderAdapter
 from conformance.clauses import version
-from conformance.errors import CannotRun
+from conformance.errors import CannotRun, NotApplicable
 
 NEWEST_SPEC = "3.15"
 OLDEST_SPEC = "3.11"
@@ -26,8 +27,13 @@ class Implementation:
     the exceptions are asyncio's own where that object has none. Their types are spelled with
     asyncio's classes because that is the shape that an implementation promises.
 
+    What offers only part of the page says so: an object by an attribute `capabilities`, which
+    holds those of the names that it has; a reader alone or a pair by being an adapter. A clause
+    about anything else is then not applicable.
+
     Attributes:
         name: what the user called it: `"asyncio"`, `"mypackage.streams"`, `"module:attribute"`.
+        adapter: how its ends are made, if not by the functions of the page.
     """
 
     open_connection: Callable[..., Awaitable[Pair]]
@@ -46,16 +52,39 @@ class Implementation:
             CannotRun: it lacks a name that the streams page lists.
         """
         self.name = name
-        missing = [each for each in FUNCTIONS + CLASSES if not hasattr(target, each)]
-        if missing:
-            raise CannotRun(
-                f"{name} lacks {', '.join(missing)}: an implementation has the names "
-                "of the streams page"
-            )
-        for each in FUNCTIONS + CLASSES:
+        if isinstance(target, type) and issubclass(target, ReaderAdapter | PairAdapter):
+            target = target()
+        self.adapter = target if isinstance(target, ReaderAdapter | PairAdapter) else None
+        for each in self._offered(target):
             setattr(self, each, getattr(target, each))
         for each in ("IncompleteReadError", "LimitOverrunError"):
             setattr(self, each, getattr(target, each, getattr(asyncio, each)))
+
+    def _offered(self, target: object) -> Collection[str]:
+        """Return the names of the page that `target` offers; `CannotRun` if it lacks one."""
+        names = FUNCTIONS + CLASSES
+        if self.adapter is not None:
+            return ()
+        offered = getattr(target, "capabilities", names)
+        unknown = set(offered) - set(names)
+        if unknown:
+            raise CannotRun(
+                f"{self.name}.capabilities has {', '.join(sorted(unknown))}: "
+                f"it may have {', '.join(names)}"
+            )
+        missing = [each for each in names if each in offered and not hasattr(target, each)]
+        if missing:
+            raise CannotRun(
+                f"{self.name} lacks {', '.join(missing)}: an implementation has the names of the "
+                "streams page, or says in `capabilities` which of them"
+            )
+        return list(offered)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say that what was not plugged in is not offered."""
+        if name in FUNCTIONS + CLASSES:
+            raise NotApplicable(f"{name} is not offered")
+        raise AttributeError(name)
 
     @property
     def default_spec(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from conformance.errors import NotApplicable
 from conformance.trial import Trial
 
 MEMORY = ("memory", "tls-memory")
@@ -54,10 +55,13 @@ def clause(
     def mark(test: Callable[[Trial], Any]) -> Callable[[Trial], None]:
         @functools.wraps(test)
         def run(trial: Trial) -> None:
-            if inspect.iscoroutinefunction(test):
-                trial.run(test(trial))
-            else:
-                test(trial)
+            try:
+                if inspect.iscoroutinefunction(test):
+                    trial.run(test(trial))
+                else:
+                    test(trial)
+            except NotApplicable as reason:
+                pytest.skip(str(reason))
 
         marked = ClauseMark(id_, networks, roles, test.__code__)
         pytest.mark.streams_clause(marked)(run)

@@ -47,9 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--streams-bound",
         metavar="SECONDS",
         type=float,
-        default=2.0,
-        help="after which a test on a kernel's network is a hang (default: 2); "
-        "ten times that for code that never gives control back",
+        default=1.0,
+        help="without progress after which a test on a kernel's network is a hang (default: 1)",
     )
     group.addoption(
         "--streams-known-deviations",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.certificate import Certificate, Finding, Record, Variant
+from conformance.certificate import Certificate, Finding, Inapplicable, Record, Variant
 from conformance.clauses import clauses
 from conformance.errors import CannotRun, Deviation, Hang
 from conformance.expect import described
@@ -20,6 +20,9 @@ from conformance.report import certificate_text
 from conformance.trial import Trial, line_of
 
 FINDING = "streams-finding"  # the user property of a test report that carries what was seen
+
+ADAPTER_NETWORKS = ("memory",)
+"""An adapter's ends are connected by itself; no other network could be put between them."""
 
 AS_THE_CLAUSE_SAYS = "what the clause says"
 
@@ -63,11 +66,25 @@ class Order:
         return cls(
             streams=found,
             loop=loop(loop_name),
-            networks=tuple(NETWORKS) if networks is None else network_names(networks),
+            networks=chosen_networks(found, networks),
             spec=found.default_spec if spec is None else checked_spec(spec),
             known=KnownDeviations({}) if known is None else KnownDeviations.read(Path(known)),
             json=None if json is None else writable(Path(json)),
         )
+
+
+def chosen_networks(streams: Implementation, text: str | None) -> tuple[str, ...]:
+    """Return the names of the networks to run on.
+
+    Raises:
+        CannotRun: there is no such network, or an adapter is to run on anything but `memory`.
+    """
+    every = tuple(NETWORKS) if streams.adapter is None else ADAPTER_NETWORKS
+    chosen = every if text is None else network_names(text)
+    foreign = [name for name in chosen if name not in every]
+    if foreign:
+        raise CannotRun(f"{streams.name} is an adapter: it runs on memory, not {foreign[0]}")
+    return chosen
 
 
 class Session:
@@ -159,16 +176,20 @@ class Session:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a test's outcome into the record."""
-        finding = None
         if report.failed:
             given = dict(report.user_properties).get(FINDING)
-            finding = (
+            self.record.add(
+                report.nodeid,
                 Finding("the interpreter to survive", str(report.longrepr))
                 if given is None
-                else Finding(*given)  # type: ignore[misc]  # a pair of strings, put there above
+                else Finding(*given),  # type: ignore[misc]  # a pair of strings, put there above
             )
-        if finding is not None or report.when == "call":
-            self.record.add(report.nodeid, finding)
+        elif report.skipped:
+            assert isinstance(report.longrepr, tuple)
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            self.record.add(report.nodeid, Inapplicable(reason))
+        elif report.when == "call":
+            self.record.add(report.nodeid, None)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the certificate under pytest's own summary."""

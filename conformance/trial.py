@@ -8,21 +8,28 @@ from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from conformance.errors import Hang
+from conformance.adapters import PairAdapter, ReaderAdapter
+from conformance.errors import Hang, NotApplicable
 from conformance.implementation import Implementation
 from conformance.loops import Loop
+from conformance.networks.adapted import FeedingWire, Missing, PeerWire, offered
 from conformance.networks.network import Listener, Network, Options, ServerOptions
-from conformance.networks.wire import Wire, turns
+from conformance.networks.wire import Progress, Wire, turns
 
 T = TypeVar("T")
 
-BOUND = 2.0
-"""Seconds after which a test on a kernel's network is a hang, unless the user says otherwise.
-Nothing in the suite waits for time to pass, so a test takes milliseconds."""
+BOUND = 1.0
+"""Seconds without any progress on the wire after which a test on a kernel's network is a hang,
+unless the user says otherwise. Nothing in the suite waits for time to pass: a test takes
+milliseconds."""
 
 TICKS = 20
 """The loop has to come round this many times, evenly spread, before the bound is used up: a machine
 that stalls for seconds, and the tests on it with it, makes no hang."""
+
+LONGEST = 20
+"""Bounds after which a test is a hang whatever the progress, as is code that never gives control
+back to the loop."""
 
 VIRTUAL_BOUND = 600.0
 """Simulated seconds after which a test in virtual time is a hang: longer than asyncio's own
@@ -45,7 +52,7 @@ class Trial:
         network: the network that it meets the far end on.
         role: the side that the implementation is on in `connect()`: `"client"` or `"server"`.
         loop: the event loop of the user's choice.
-        bound: seconds after which a test on a kernel's network is a hang.
+        bound: seconds without progress after which a test on a kernel's network is a hang.
 
     Attributes:
         reported: what the event loop's exception handler was told, in order: the context dicts.
@@ -64,7 +71,9 @@ class Trial:
         self.role = role
         self.bound = bound
         self.reported: list[dict[str, Any]] = []
-        self.loop = network.new_loop(loop)
+        adapter = streams.adapter
+        real = isinstance(adapter, PairAdapter) and not adapter.virtual_time
+        self.loop = loop.factory() if real else network.new_loop(loop)
         self.loop.set_exception_handler(lambda _, context: self.reported.append(context))
         self._wires: list[Wire] = []
         self._listeners: list[Listener] = []
@@ -80,10 +89,36 @@ class Trial:
             options: passed to `open_connection()` or `start_server()` (or their Unix siblings):
                 `limit=`, time-outs.
         """
+        adapter = self.streams.adapter
+        if adapter is not None:
+            return await self._adapt(adapter, **options)
         if self.role == "client":
             listener = await self.listen()
             return await self.open(listener, **options)
         return await self.accept(await self.serve(**options))
+
+    async def _adapt(
+        self, adapter: ReaderAdapter | PairAdapter, *, limit: int = 65536, **options: Options
+    ) -> Connection:
+        """Return what `adapter` makes, as a connection."""
+        if options:
+            raise NotApplicable(f"{', '.join(options)} is not offered")
+        reader: Any
+        writer: Any
+        if isinstance(adapter, ReaderAdapter):
+            if self.role == "server":
+                raise NotApplicable("a reader alone has no sides")
+            reader = adapter.reader(limit)
+            wire: Wire = FeedingWire(adapter, reader)
+            writer = Missing("StreamWriter")
+        else:
+            ends = await adapter.pair(limit)
+            (reader, writer), far = ends if self.role == "client" else reversed(ends)
+            self._writers.append(writer)
+            wire = PeerWire(*far)
+            self._wires.append(wire)
+            writer = offered("StreamWriter", writer, adapter.without)
+        return Connection(offered("StreamReader", reader, adapter.without), writer, wire)
 
     async def listen(self) -> Listener:
         """Return a far end that waits for the implementation; closed when the trial ends."""
@@ -154,10 +189,14 @@ class Trial:
         """
         bound = VIRTUAL_BOUND if self.network.virtual_time else self.bound
         task = self.loop.create_task(test)
-        with watchdog(10 * self.bound):
-            for _ in range(TICKS):
-                if not task.done():
-                    self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
+        with watchdog(LONGEST * self.bound):
+            quiet, steps = 0, Progress.steps
+            for _ in range(LONGEST * TICKS):
+                self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
+                quiet = quiet + 1 if Progress.steps == steps else 0
+                steps = Progress.steps
+                if task.done() or quiet == TICKS:
+                    break
         if not task.done():
             where = waiting_at(task)
             task.cancel()
@@ -167,7 +206,7 @@ class Trial:
 
     def close(self) -> None:
         """Close everything that the trial opened, whatever state the test left it in."""
-        with watchdog(10 * self.bound):
+        with watchdog(LONGEST * self.bound):
             self.loop.run_until_complete(self._close())
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
@@ -184,7 +223,8 @@ class Trial:
             with suppress(Exception):
                 close()
         for wire in self._wires:
-            with suppress(Exception):  # ended already, by the test or by the implementation
+            # It may have ended already, by the test or by the implementation.
+            with suppress(Exception, NotApplicable):
                 await wire.reset()
         for listener in self._listeners:
             listener.close()

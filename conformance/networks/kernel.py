@@ -16,7 +16,7 @@ from conformance.networks.sockets import (
     SocketNetwork,
     SocketWire,
 )
-from conformance.networks.wire import turns
+from conformance.networks.wire import SETTLING_TURNS, turns
 
 SIOCOUTQ = 0x5411  # Linux: bytes sent and not yet acknowledged by the other end's kernel
 FAR_END_RECEIVE_BUFFER = 64 * 1024  # bytes; small, so that a far end that does not read is felt
@@ -35,10 +35,16 @@ class TcpWire(SocketWire):
     """The far end of a TCP connection."""
 
     async def arrived(self) -> None:
-        """Wait until the other end's kernel has acknowledged everything."""
-        while self.sock.fileno() != -1:
-            if not struct.unpack("i", fcntl.ioctl(self.sock, SIOCOUTQ, bytes(4)))[0]:
-                return
+        """Wait until the other end's kernel has acknowledged everything.
+
+        Or, since an implementation that does not read, or has reset the connection, never lets it:
+        until nothing more is acknowledged for some turns.
+        """
+        unacknowledged, quiet = -1, 0
+        while unacknowledged != 0 and quiet < SETTLING_TURNS and self.sock.fileno() != -1:
+            before = unacknowledged
+            (unacknowledged,) = struct.unpack("i", fcntl.ioctl(self.sock, SIOCOUTQ, bytes(4)))
+            quiet = quiet + 1 if unacknowledged == before else 0
             await turns(1)
 
 

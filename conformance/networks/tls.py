@@ -94,7 +94,8 @@ class TlsWire(Wire):
                 else:
                     self.incoming.write_eof()
             except BaseException:
-                await self._flush()  # the alert that says why
+                with suppress(OSError):  # the alert that says why, if it can still be sent
+                    await self._flush()
                 raise
             else:
                 await self._flush()
