@@ -112,11 +112,12 @@ async def test_not_before_the_low_water_mark(trial: Trial) -> None:
 async def test_not_later_than_the_low_water_mark(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(high=MARK, low=MARK)
-    writer.write(overfill(trial))
+    await fill(trial, writer)
     draining = trial.start(writer.drain())
     await wire.settle()
     expect_waiting([draining])
-    while writer.transport.get_write_buffer_size() > MARK:
+    # A transport may look at the mark after each piece that it was given: hence the half.
+    while writer.transport.get_write_buffer_size() > MARK // 2:
         await wire.receive_some()
         await trial.turns(1)
     await draining
