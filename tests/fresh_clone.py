@@ -1,29 +1,68 @@
-"""The README's first command, from a fresh clone and an empty environment: `tox -e readme`.
+"""The README's commands, from a fresh clone and an empty environment: `tox -e readme`.
 
-Not among the project's ordinary tests, since it downloads packages.
+Not among the project's ordinary tests, since it downloads packages and certifies for real. The
+commands that start tox are left to continuous integration, and to `tox` itself.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-COMMAND = next(
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST, *OTHERS = (
     line
-    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.endswith("streamcert certify reference_impl")
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if "tox" not in line
 )
 
 
-def test_the_first_command(tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    process = subprocess.run(
-        ["bash", "-c", COMMAND],
+def run(command: str, clone: Path) -> "subprocess.CompletedProcess[str]":
+    path = f"{clone}/.venv/bin:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    return subprocess.run(
+        ["bash", "-c", command],
         cwd=clone,
-        env={"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"},
+        env={"PATH": path, "COLUMNS": "200"},
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0, process.stdout + process.stderr
-    assert "reference_impl conforms to specification 3.15" in process.stdout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of what is committed, with a package of the reader's own beside it."""
+    clone = tmp_path_factory.mktemp("fresh") / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    (clone / "mypackage").mkdir()
+    (clone / "mypackage" / "streams.py").write_text("from reference_impl import *\n")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def installed(clone: Path) -> "subprocess.CompletedProcess[str]":
+    """The first command, which sets everything up."""
+    return run(FIRST, clone)
+
+
+def test_the_first_command(installed: "subprocess.CompletedProcess[str]") -> None:
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    assert "reference_impl conforms to specification 3.15" in installed.stdout
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_another_command(
+    command: str, clone: Path, installed: "subprocess.CompletedProcess[str]"
+) -> None:
+    process = run(command, clone)
+    if "certify" in command or "--streams" in command:
+        implementation = "mypackage.streams" if "mypackage" in command else "asyncio"
+        assert process.returncode in (0, 1), process.stdout + process.stderr
+        assert re.search(f"{implementation} (conforms|deviates)", process.stdout)
+        if "mypackage" in command:
+            assert process.returncode == 0, process.stdout
+    else:
+        assert process.returncode == 0, process.stdout + process.stderr
