@@ -159,9 +159,8 @@ _current = _Current()
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an async test that nobody else runs."""
+    # What pytest-asyncio runs is no coroutine function any more when it comes here.
     if not _is_marked(pyfuncitem) or not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    if _is_run_by_pytest_asyncio(pyfuncitem):
         return None
     arguments = inspect.signature(pyfuncitem.obj).parameters
     used = {name: value for name, value in pyfuncitem.funcargs.items() if name in arguments}
@@ -169,12 +168,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _is_run_by_pytest_asyncio(item: pytest.Item) -> bool:
-    """Whether it is so; fails the test if it could not run on the simulated loop that way."""
+def _check_pytest_asyncio(item: pytest.Item) -> None:
+    """Fail a test that pytest-asyncio would not run on the simulated loop, or not on its own."""
     mark = item.get_closest_marker("asyncio")
     manager = item.config.pluginmanager
     if mark is None or not manager.has_plugin("asyncio"):
-        return False
+        return
     if not hasattr(manager.hook, "pytest_asyncio_loop_factories"):
         pytest.fail(
             "this version of pytest-asyncio cannot run tests on another loop: install 1.4 or "
@@ -184,7 +183,6 @@ def _is_run_by_pytest_asyncio(item: pytest.Item) -> bool:
     default = item.config.getini("asyncio_default_test_loop_scope")
     if mark.kwargs.get("loop_scope", default) != "function":
         pytest.fail(_ONE_TEST, pytrace=False)
-    return True
 
 
 # --- reports --------------------------------------------------------------------------------------
@@ -220,6 +218,8 @@ def _fakes_simulation(request: pytest.FixtureRequest) -> Iterator[None]:
     if not _is_marked(item) and not any(n.startswith("fakes_") for n in request.fixturenames):
         yield
         return
+    if _is_marked(item):
+        _check_pytest_asyncio(item)
     from fakes.trace import Trace
 
     network: fakes.Network = request.getfixturevalue("fakes_network")

@@ -135,7 +135,7 @@ def test_a_wider_scope_is_refused(run: Suite) -> None:
         """,
         asyncio_mode="strict",
     )
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines("*a simulated loop lives for one test*")
 
 
