@@ -91,7 +91,9 @@ def certify(environment: Path, arguments: list[str]) -> str | None:
     except subprocess.TimeoutExpired:
         return "it did not end within an hour"
     if process.returncode not in (0, 1):
-        return last_line(process.stderr)
+        print(process.stderr, file=sys.stderr, flush=True)
+        said = re.findall(r"^streamcert: (.*)$", process.stderr, re.M)
+        return said[-1] if said else f"exit status {process.returncode}"
     print(process.stdout.rstrip().rpartition("\n\n")[2], flush=True)
     return None
 
