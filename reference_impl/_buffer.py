@@ -38,8 +38,8 @@ class Buffer:
     __slots__ = (
         "_gathered",
         "_more",
+        "_reserved",
         "_separators",
-        "_shut",
         "end",
         "head",
         "ready",
@@ -52,8 +52,8 @@ class Buffer:
         self.head = b""  # empty only if there is nothing behind it
         self.start = 0
         self.end = 0  # of everything held
-        self.ready = 0  # the end of the head; 0 while it is shut
-        self._shut = False
+        self.ready = 0  # how far the head may be read without leaving less than is reserved
+        self._reserved = 0
         self._more: deque[bytes] = deque()
         self._gathered = bytearray()
         # No match of these separators lies between `start` and `searched`.
@@ -71,8 +71,7 @@ class Buffer:
         if not self.head and length <= BLOCK:
             self.head = data
             self.end = length
-            if not self._shut:
-                self.ready = length
+            self.ready = length if not self._reserved else 0
             return length
         if length < SMALL and self.head:
             gathered = self._gathered
@@ -82,9 +81,9 @@ class Buffer:
         else:
             self._seal()
             self._more.extend(data[i : i + BLOCK] for i in range(0, length, BLOCK))
-            if not self.head:
-                self._next()
         self.end += length
+        if not self.head:
+            self._next()
         return self.end - self.start
 
     def take(self, count: int) -> bytes:
@@ -116,16 +115,19 @@ class Buffer:
         self._next()
 
     def _next(self) -> None:
+        if not self.end:
+            self.head = b""
+            self.ready = 0
+            return
         if not self._more:
             self._seal()
-        self.head = self._more.popleft() if self._more else b""
-        if not self._shut:
-            self.ready = len(self.head)
+        self.head = self._more.popleft()
+        self.reserve(self._reserved)
 
-    def shut(self, shut: bool) -> None:
-        """Set `ready` to 0 from now on, or to the end of the head again."""
-        self._shut = shut
-        self.ready = 0 if shut else len(self.head)
+    def reserve(self, count: int) -> None:
+        """Let `ready` leave *count* bytes from now on; 0 for none."""
+        self._reserved = count
+        self.ready = min(len(self.head), self.end - count)
 
     def _seal(self) -> None:
         if self._gathered:

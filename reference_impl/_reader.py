@@ -120,7 +120,8 @@ class StreamReader:
         """Return whether EOF was fed and everything before it was read (asyncio-stream, 3.15)."""
         return self._eof and not self._buffer.size
 
-    # Reading. What is wanted mostly lies within the buffer's head, and is then taken at once.
+    # Reading. What is wanted mostly lies within the part of the buffer's head that is ready, and is
+    # then taken at once. What is not ready is taken with more care: see `_reserve()`.
 
     async def read(self, n: int = -1) -> bytes:
         """Read what is there, at most *n* bytes (asyncio-stream, 3.15).
@@ -141,9 +142,10 @@ class StreamReader:
         start = buffer.start
         stop = start + n
         if start < stop <= buffer.ready:
-            data = buffer.head[start:stop]
+            head = buffer.head
+            data = head[start:stop]
             buffer.start = stop
-            if stop == buffer.ready:
+            if stop == len(head):
                 buffer.advance()
             return data
         n = index(n)
@@ -174,17 +176,18 @@ class StreamReader:
         """
         buffer = self._buffer
         if not buffer.head and not self._eof:
-            self._refuse("readline")
+            if self._waiter is not None:
+                self._refuse("readline")
             await self._wait(1)
         start = buffer.start
         if buffer.searched <= start < buffer.ready:
-            stop = buffer.head.find(b"\n", start) + 1
-            if 0 < stop <= start + self._limit + 1:
-                data = buffer.head[start:stop]
+            head = buffer.head
+            stop = head.find(b"\n", start) + 1
+            if 0 < stop <= buffer.ready and stop <= start + self._limit + 1:
                 buffer.start = stop
-                if stop == buffer.ready:
+                if stop == len(head):
                     buffer.advance()
-                return data
+                return head[start:stop]
         try:
             return await self._read_until(_NEWLINE, 1)
         except asyncio.IncompleteReadError as error:
@@ -215,17 +218,20 @@ class StreamReader:
         separators, longest = self._separators, self._longest
         buffer = self._buffer
         if not buffer.head and not self._eof:
-            self._refuse("readuntil")
+            if self._waiter is not None:
+                self._refuse("readuntil")
             await self._wait(1)
         start = buffer.start
         if buffer.searched <= start < buffer.ready:
-            found = first_match(buffer.head, start, separators, longest)
-            if found and found[0] <= start + self._limit:
-                data = buffer.head[start : found[1]]
-                buffer.start = found[1]
-                if found[1] == buffer.ready:
-                    buffer.advance()
-                return data
+            head = buffer.head
+            found = first_match(head, start, separators, longest)
+            if found:
+                begin, stop = found
+                if begin - start <= self._limit and stop <= buffer.ready:
+                    buffer.start = stop
+                    if stop == len(head):
+                        buffer.advance()
+                    return head[start:stop]
         return await self._read_until(separators, longest)
 
     async def readexactly(self, n: int) -> bytes:
@@ -243,9 +249,10 @@ class StreamReader:
         start = buffer.start
         stop = start + n
         if start < stop <= buffer.ready:
-            data = buffer.head[start:stop]
+            head = buffer.head
+            data = head[start:stop]
             buffer.start = stop
-            if stop == buffer.ready:
+            if stop == len(head):
                 buffer.advance()
             return data
         n = index(n)
@@ -319,19 +326,15 @@ class StreamReader:
             self._resume()  # else the bytes that are wanted could never come
         self._wanted = wanted
         self._waiter = waiter = self._loop.create_future()
-        self._shut_or_open()
+        self._buffer.reserve(sys.maxsize)
         try:
             await waiter
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-                self._shut_or_open()
+                self._reserve()
                 if waiter.cancelled():
                     self._pause_if_full()
-
-    def _shut_or_open(self) -> None:
-        """Leave the buffer open to be read at once if no other read waits and none must resume."""
-        self._buffer.shut(self._paused or self._waiter is not None)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -345,6 +348,16 @@ class StreamReader:
 
     # Flow control.
 
+    def _reserve(self) -> None:
+        """Have the buffer keep back what cannot be taken at once.
+
+        All of it while another read waits; while reading is paused, what is left when it resumes.
+        """
+        if self._waiter is not None:
+            self._buffer.reserve(sys.maxsize)
+        else:
+            self._buffer.reserve(int(self._limit) + 1 if self._paused else 0)
+
     def _pause_if_full(self) -> None:
         if self._buffer.size <= 2 * self._limit or self._paused or self._transport is None:
             return
@@ -356,12 +369,12 @@ class StreamReader:
             self._transport = None  # it cannot: do not ask again
         else:
             self._paused = True
-            self._shut_or_open()
+            self._reserve()
 
     def _resume(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
-            self._shut_or_open()
+            self._reserve()
             self._transport.resume_reading()
 
     def _release(self) -> tuple[bytes, bool]:
@@ -369,7 +382,7 @@ class StreamReader:
         held = self._buffer.take(self._buffer.size), self._eof
         self._transport = None
         self._paused = self._eof = False
-        self._shut_or_open()
+        self._reserve()
         return held
 
     def _replace_transport(self, transport: asyncio.ReadTransport) -> None:

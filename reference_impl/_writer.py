@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from . import _tls
@@ -65,7 +65,20 @@ class StreamWriter:
             RuntimeError: `write_eof()` was called.
 
         """
-        self._send(data if type(data) is bytes else _frozen(data))
+        if type(data) is not bytes:
+            data = _frozen(data)
+        try:
+            if len(data) <= _tls.CHUNK or self._transport.get_extra_info("sslcontext") is None:
+                self._transport.write(data)
+            else:
+                # TLS transports pass all of a write on, and find out with the next that it was too
+                # much. drain() has to know before.
+                view = memoryview(data)
+                for start in range(0, len(data), _tls.CHUNK):
+                    self._transport.write(view[start : start + _tls.CHUNK])
+        except RuntimeError:
+            if not self._transport.is_closing():
+                raise  # on a closed connection uvloop raises; it is for drain() to say
 
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send every item of *data* as `write()` does; none, if one of them is wrong.
@@ -76,7 +89,7 @@ class StreamWriter:
 
         """
         # Transports differ in what their writelines() does with empty items and high water.
-        self._send(b"".join([_frozen(item) for item in data]))
+        self.write(b"".join([_frozen(item) for item in data]))
 
     def can_write_eof(self) -> bool:
         """Return whether `write_eof()` works on this transport."""
@@ -89,25 +102,11 @@ class StreamWriter:
             NotImplementedError: the transport cannot, e.g. because it does TLS.
 
         """
-        self._unless_closed(self._transport.write_eof)
-
-    def _send(self, data: bytes) -> None:
-        if len(data) > _tls.CHUNK and self._transport.get_extra_info("sslcontext") is not None:
-            # TLS transports pass all of a write on, and find out with the next that it was too
-            # much. drain() has to know before.
-            view = memoryview(data)
-            for start in range(0, len(data), _tls.CHUNK):
-                self._unless_closed(self._transport.write, view[start : start + _tls.CHUNK])
-        else:
-            self._unless_closed(self._transport.write, data)
-
-    def _unless_closed(self, operation: Callable[..., None], *args: bytes | memoryview) -> None:
-        """Do nothing on a closed connection: that is for `drain()` to say, on every loop."""
         try:
-            operation(*args)
+            self._transport.write_eof()
         except RuntimeError:
             if not self._transport.is_closing():
-                raise
+                raise  # on a closed connection uvloop raises; it is for drain() to say
 
     async def drain(self) -> None:
         """Wait until it is appropriate to write more; at once if it is (asyncio-stream, 3.15).

@@ -79,6 +79,7 @@ OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("feed"), SMALL_BYTES),
         st.tuples(st.just("take"), st.integers(0, 12)),
+        st.tuples(st.just("reserve"), st.integers(0, 5)),
         st.tuples(st.just("find"), st.lists(SMALL_BYTES, min_size=1, max_size=3).map(tuple)),
     ),
     max_size=40,
@@ -91,7 +92,7 @@ def test_behaves_like_one_bytes_object(operations, small, full, block, window):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"SMALL": small, "FULL": full, "BLOCK": block, "WINDOW": window}.items():
             patch.setattr(_buffer, name, value)
-        buffer, model = Buffer(), b""
+        buffer, model, reserved = Buffer(), b"", 0
         for operation, argument in operations:
             if operation == "feed":
                 model += argument
@@ -100,10 +101,15 @@ def test_behaves_like_one_bytes_object(operations, small, full, block, window):
                 count = min(argument, len(model))
                 assert buffer.take(count) == model[:count]
                 model = model[count:]
+            elif operation == "reserve":
+                buffer.reserve(argument)
+                reserved = argument
             else:
                 assert find(buffer, *argument) == earliest(model, argument)
             assert buffer.size == len(model)
-            assert buffer.ready == len(buffer.head)
+            assert buffer.ready <= max(0, buffer.end - reserved)
+            if not reserved:
+                assert buffer.ready == len(buffer.head)
             assert bool(buffer.head) == bool(model)
         assert buffer.take(buffer.size) == model
 

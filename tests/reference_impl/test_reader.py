@@ -408,6 +408,17 @@ async def test_reading_pauses_above_twice_the_limit_and_resumes_at_the_limit():
     assert transport.calls == ["pause", "resume"]
 
 
+@pytest.mark.parametrize("read", ["read", "readexactly", "readline", "readuntil"])
+async def test_each_kind_of_read_resumes_exactly_at_the_limit(read):
+    reader, transport = StreamReader(limit=4), Transport()
+    reader.set_transport(transport)
+    reader.feed_data(b"\n" * 20)
+    arguments = (1,) if read in ("read", "readexactly") else ()
+    for held in range(19, 0, -1):
+        assert await getattr(reader, read)(*arguments) == b"\n"
+        assert transport.calls == (["pause"] if held > 4 else ["pause", "resume"])
+
+
 @pytest.mark.parametrize("count", [13, 100])
 async def test_a_read_of_more_than_is_held_resumes(count, settle):
     reader, transport = StreamReader(limit=4), Transport()
