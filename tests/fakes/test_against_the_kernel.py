@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import fakes
@@ -278,6 +278,18 @@ reacting = st.builds(
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
 @settings(max_examples=EXAMPLES, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
 @given(scenario=scenarios)
+# Data for an end that has ended and reads no more is answered with a reset.
+@example(
+    scenario=Scenario(
+        keep_open=(True, True),
+        buffered=(False, False),
+        groups=[
+            [(1, "pause", 0), (1, "shutdown", socket.SHUT_RD), (1, "write_eof", 0)],
+            [(0, "write", 1)],
+            [(1, "resume", 0)],
+        ],
+    )
+)
 def test_actions(unix: bool, scenario: Scenario) -> None:
     check(scenario, unix)
 

@@ -348,6 +348,25 @@ def test_a_partition_that_heals_delivers_at_the_next_retransmission() -> None:
     fakes.run(main(), network=network)
 
 
+def test_what_is_sent_after_a_partition_does_not_overtake_what_it_swallowed() -> None:
+    network = fakes.Network()
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 80)
+        reader, writer = await asyncio.open_connection("127.0.0.1", 80)
+        link = network.link("localhost", "localhost")
+        link.partition()
+        writer.write(b"first ")
+        await asyncio.sleep(1.0)
+        link.heal()
+        writer.write(b"second")
+        assert await reader.readexactly(12) == b"first second"
+        assert now() == 1.0  # the gap is noticed at once
+        await shut(server, writer)
+
+    fakes.run(main(), network=network)
+
+
 def test_a_partition_ends_in_time_outs_as_a_kernel_has_them() -> None:
     network = fakes.Network()
 
