@@ -35,6 +35,9 @@ MAX_READ = 256 * 1024
 MAX_WRITE = 256 * 1024
 # What asyncio's transport did before it called sendmsg().
 COPIES_WHAT_IT_BUFFERS = sys.version_info < (3, 12)
+# What writelines() does of its own in some versions.
+KEEPS_EMPTY_CHUNKS = (3, 12) <= sys.version_info < (3, 14)
+BUFFERS_CHUNK_BY_CHUNK = sys.version_info >= (3, 15)
 DEFAULT_HIGH_WATER = 64 * 1024
 
 
@@ -328,6 +331,8 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
                 if not data:
                     return
             self._watch_writing()
+        elif KEEPS_EMPTY_CHUNKS:
+            self._watch_writing()  # it stopped, if there were only empty chunks left
         if COPIES_WHAT_IT_BUFFERS:
             copied = bytearray()
             copied.extend(data)
@@ -345,10 +350,17 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if not list_of_data or self._ignores_write():
             return
-        for data in list_of_data:
-            if data:
-                self._buffer.append(memoryview(data))
-                self._buffer_size += len(data)
+        if BUFFERS_CHUNK_BY_CHUNK:
+            # If one is no data, those before it stay, and wait for the next call.
+            for data in list_of_data:
+                if data:
+                    self._buffer.append(memoryview(data))
+                    self._buffer_size += len(data)
+        else:
+            chunks = [memoryview(data) for data in list_of_data if data or KEEPS_EMPTY_CHUNKS]
+            self._buffer.extend(chunks)
+            self._buffer_size += sum(map(len, chunks))
+            assert self._buffer or not KEEPS_EMPTY_CHUNKS, "Data should not be empty"
         if self._buffer:
             self._write_ready()
         if self._buffer:
@@ -395,7 +407,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             return
         buffer = self._buffer
         try:
-            while buffer:
+            while buffer and self._buffer_size:
                 self._sent(self._end.send(self._first_pieces()))
         except BlockingIOError:
             pass
@@ -408,6 +420,9 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             self._fatal_error(exc, "Fatal write error on socket transport")
             return
         self._maybe_resume_protocol()  # which may write again
+        if buffer and not self._buffer_size:
+            # Empty chunks, of which asyncio never gets rid. It goes on trying; we do not.
+            self._stop_writing()
         if not buffer:
             self._stop_writing()
             if self._closing:
