@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance import report
 from conformance.badge import badge
-from conformance.certificate import FAILED, Certificate
+from conformance.certificate import FAILED
+from conformance.clauses import named
 from conformance.description import description
 from conformance.errors import CannotRun
 from conformance.html import certificate_page, description_page, matrix_page
@@ -144,7 +145,7 @@ def certify(
     }
     certificate = run_suite(
         [f"{name}={value}" for name, value in options.items() if value is not None]
-    )
+    ).certificate()
     gone = order.known.gone(certificate)
     report.show(certificate, Console(highlight=False), gone)
     for file, content in outputs:
@@ -168,6 +169,44 @@ def list_clauses(json_file: Path | None, html_file: Path | None) -> None:
     if json_file is None and html_file is None:
         for clause in described.clauses:
             click.echo(f"{clause.id}  [{clause.level}, since {clause.since}]\n    {clause.text}")
+
+
+@cli.command()
+@click.argument("clause")
+@click.argument("implementation", required=False)
+@click.option(
+    "--loop",
+    default="asyncio",
+    show_default=True,
+    metavar="LOOP",
+    help="The event loop: asyncio, uvloop or module:factory.",
+)
+@click.option(
+    "--network", metavar="NAMES", help="The networks, separated by commas.  [default: all]"
+)
+@cannot_run_in_one_line
+def explain(clause: str, implementation: str | None, loop: str, network: str | None) -> None:
+    """Say what CLAUSE says and why it matters, and what IMPLEMENTATION does about it.
+
+    Where the implementation fails the clause in memory, what crossed the wire is shown.
+    """
+    found = named(clause)
+    console = Console(highlight=False)
+    report.explain(found, console)
+    if implementation is None:
+        return
+    sys.path.insert(0, os.getcwd())  # as `python -m` does: a module here can be explained
+    order = Order.of(implementation, loop, network, None, None, None)
+    session = run_suite(
+        [
+            f"--streams={implementation}",
+            f"--streams-loop={loop}",
+            f"--streams-network={','.join(order.networks)}",
+            f"--streams-clause={clause}",
+            "--numprocesses=1",
+        ]
+    )
+    report.explain_verdict(session.certificate(), found, session.wires, console)
 
 
 @cli.command()
@@ -198,8 +237,8 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def run_suite(arguments: list[str]) -> Certificate:
-    """Run the suite in pytest, showing progress on standard error; return the certificate.
+def run_suite(arguments: list[str]) -> Session:
+    """Run the suite in pytest, showing progress on standard error; return what it recorded.
 
     Args:
         arguments: pytest's arguments beside those that select the suite.
@@ -224,7 +263,7 @@ def run_suite(arguments: list[str]) -> Certificate:
         )
     if run.session is None or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise CannotRun(f"the run broke off: {run.problem or f'pytest ended with {status!r}'}")
-    return run.session.certificate()
+    return run.session
 
 
 @contextmanager

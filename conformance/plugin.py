@@ -38,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the networks to run on, separated by commas (default: all)",
     )
     group.addoption(
+        "--streams-clause",
+        metavar="ID",
+        help="test this clause only, and keep what crossed the wire where it fails in memory",
+    )
+    group.addoption(
         "--streams-spec",
         metavar="X.Y",
         help="the Python version whose documentation counts (default: the running one for "

@@ -1,6 +1,6 @@
 """The certificate as a person reads it in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -14,10 +14,12 @@ from conformance.certificate import (
     NOT_APPLICABLE,
     PASSED,
     Certificate,
+    Finding,
+    Variant,
     Verdict,
     where,
 )
-from conformance.clauses import DECISIVE
+from conformance.clauses import DECISIVE, Clause
 
 
 def show(certificate: Certificate, console: Console, gone: Sequence[str] = ()) -> None:
@@ -99,19 +101,60 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
         Padding(Text(clause.text), (0, 0, 0, 2)),
     ]
     for finding, variants in verdict.findings.items():
-        table = Table.grid(padding=(0, 1))
-        table.add_row("  expected", Text(finding.expected))
-        table.add_row("  seen", Text(finding.seen))
-        table.add_row("  as", Text(where(variants)))
-        parts.append(table)
-    loop = "" if certificate.loop == "asyncio" else f" --streams-loop {certificate.loop}"
-    command = (
-        f"pytest --pyargs conformance --streams {certificate.implementation}{loop} -k {clause.id}:"
-    )
+        parts.append(findings_table(finding, variants))
+    loop = "" if certificate.loop == "asyncio" else f" --loop {certificate.loop}"
+    command = f"streamcert explain {clause.id} {certificate.implementation}{loop}"
     for line in (clause.link or clause.source, command):
         # Never wrapped, so that it can be copied.
         parts.append(Text(f"  {line}", "dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
+
+
+def findings_table(finding: Finding, variants: Iterable[Variant]) -> Table:
+    """Return what was expected and seen, and as what."""
+    table = Table.grid(padding=(0, 1))
+    table.add_row("  expected", Text(finding.expected))
+    table.add_row("  seen", Text(finding.seen))
+    table.add_row("  as", Text(where(variants)))
+    return table
+
+
+def explain(clause: Clause, console: Console) -> None:
+    """Print a clause: what it says, why that matters, and where it comes from."""
+    about = f"  ({clause.level}, since Python {clause.since})"
+    console.print(Text.assemble((clause.id, "bold"), about))
+    console.print(Padding(Text(clause.text), (0, 0, 1, 2)))
+    console.print(Text.assemble(("Why: ", "bold"), clause.why))
+    console.print(Text.assemble(("Section: ", "bold"), clause.section))
+    source = Text.assemble(("Source: ", "bold"), clause.link or clause.source)
+    console.print(source, no_wrap=True, overflow="ignore", crop=False)
+
+
+def explain_verdict(
+    certificate: Certificate, clause: Clause, wires: Mapping[Variant, str], console: Console
+) -> None:
+    """Print what became of one clause, and what crossed the wire where it failed in memory."""
+    (verdict,) = (each for each in certificate.verdicts if each.clause == clause)
+    name = f"{certificate.implementation} on Python {certificate.python}, loop {certificate.loop}"
+    if verdict.verdict == NOT_APPLICABLE:
+        console.print(
+            Text.assemble(f"\n{name}: ", ("not applicable", "bold"), f": {verdict.detail}")
+        )
+        return
+    networks = ", ".join(f"{network} {result}" for network, result in verdict.networks.items())
+    console.print(Text.assemble(f"\n{name}: ", (verdict.verdict, "bold"), f" ({networks})"))
+    for finding, variants in verdict.findings.items():
+        console.print(findings_table(finding, variants))
+        for variant in variants:
+            if variant in wires:
+                console.print(
+                    Text(f"\n  What crossed the wire (as {variant.role} on {variant.network}):"),
+                    Padding(Text(wires[variant]), (0, 0, 0, 2)),
+                    crop=False,
+                )
+                break
+    if verdict.findings and not wires:
+        console.print(Text("\n  No wire to show: it did not fail on a network in memory.", "dim"))
 
 
 def known(verdict: Verdict) -> RenderableType:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.certificate import Certificate, Finding, Inapplicable, Record, Variant
-from conformance.clauses import clauses
+from conformance.clauses import clauses, named
 from conformance.errors import CannotRun, Deviation, Hang
 from conformance.expect import described
 from conformance.implementation import Implementation, checked_spec, implementation
@@ -19,7 +19,9 @@ from conformance.networks import NETWORKS, network_names
 from conformance.report import certificate_text
 from conformance.trial import Trial, line_of
 
-FINDING = "streams-finding"  # the user property of a test report that carries what was seen
+# The user properties of a test report that carry what was seen, and what crossed the wire.
+FINDING = "streams-finding"
+TRACE = "streams-trace"
 
 ADAPTER_NETWORKS = ("memory",)
 """An adapter's ends are connected by itself; no other network could be put between them."""
@@ -96,6 +98,9 @@ class Session:
     Args:
         config: pytest's configuration, with the `--streams…` options.
 
+    Attributes:
+        wires: what crossed the wire in tests that failed in memory, if one clause is tested alone.
+
     Raises:
         CannotRun: something was asked for that there is not.
     """
@@ -112,12 +117,18 @@ class Session:
         self.record = Record(
             self.order.streams.name, self.order.loop.name, self.order.spec, self.order.networks
         )
+        clause: str | None = config.getoption("--streams-clause")
+        self.clause = None if clause is None else named(clause)
+        self.wires: dict[Variant, str] = {}
         self.bound: float = config.getoption("--streams-bound")
         self.is_worker = hasattr(config, "workerinput")
 
     def trial(self, network: str, role: str) -> Trial:
         """Return a trial on the network of that name, in that role."""
-        return Trial(self.order.streams, NETWORKS[network](), role, self.order.loop, self.bound)
+        made = NETWORKS[network]()
+        if self.clause is not None:
+            made.start_trace()
+        return Trial(self.order.streams, made, role, self.order.loop, self.bound)
 
     # Which tests there are.
 
@@ -129,6 +140,7 @@ class Session:
             Variant(mark.clause, network, role)
             for network in self.order.networks
             if network in mark.networks and clauses()[mark.clause].applies_to(self.order.spec)
+            if self.clause is None or mark.clause == self.clause.id
             for role in mark.roles
         ]
         metafunc.parametrize(
@@ -163,6 +175,10 @@ class Session:
         if mark and call.excinfo and report.failed:
             finding = finding_of(call.excinfo.value, mark.args[0])
             report.user_properties.append((FINDING, [finding.expected, finding.seen]))
+            if isinstance(item, pytest.Function) and "trial" in item.funcargs:
+                tried = item.funcargs["trial"]
+                assert isinstance(tried, Trial)
+                report.user_properties.append((TRACE, tried.network.trace()))
         return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -177,7 +193,10 @@ class Session:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a test's outcome into the record."""
         if report.failed:
-            given = dict(report.user_properties).get(FINDING)
+            properties = dict(report.user_properties)
+            given = properties.get(FINDING)
+            if (variant := Variant.of(report.nodeid)) and (trace := properties.get(TRACE)):
+                self.wires.setdefault(variant, str(trace))
             self.record.add(
                 report.nodeid,
                 Finding("the interpreter to survive", str(report.longrepr))

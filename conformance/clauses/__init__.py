@@ -11,10 +11,13 @@ They are data: one TOML file for each section of the description, beside this mo
     since = "3.5.2"
 """
 
+import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+from conformance.errors import CannotRun
 
 DOCUMENTATION = "https://docs.python.org/3.15/library"
 
@@ -81,6 +84,19 @@ def version(text: str) -> tuple[int, int]:
     """Return `(major, minor)` of a version such as `"3.13"` or `"3.5.2"`."""
     major, minor = text.split(".")[:2]
     return int(major), int(minor)
+
+
+def named(id_: str) -> Clause:
+    """Return the clause of that id.
+
+    Raises:
+        CannotRun: there is none; the message names those that are spelled alike.
+    """
+    if id_ not in clauses():
+        alike = difflib.get_close_matches(id_, clauses(), n=3)
+        instead = f"do you mean {' or '.join(alike)}?" if alike else "list them: streamcert clauses"
+        raise CannotRun(f"no clause {id_!r}: {instead}")
+    return clauses()[id_]
 
 
 @cache

@@ -9,6 +9,8 @@ from conformance.loops import Loop
 from conformance.networks.sockets import InternetNetwork, SocketWire
 from conformance.networks.tls import TlsNetwork
 
+LONGEST_TRACE = 60  # segments; what a person reads
+
 
 class MemoryNetwork(InternetNetwork):
     """A simulated host, 127.0.0.1, without latency.
@@ -23,6 +25,7 @@ class MemoryNetwork(InternetNetwork):
     def __init__(self) -> None:
         self.network = fakes.Network()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.segments: fakes.Trace | None = None
 
     @property
     def virtual_time(self) -> bool:
@@ -38,6 +41,14 @@ class MemoryNetwork(InternetNetwork):
             probe.close()
             self.loop = fakes.network_loop(type(probe), self.network)()
         return self.loop
+
+    def start_trace(self) -> None:
+        """Record every segment."""
+        self.segments = fakes.Trace(self.network)
+
+    def trace(self) -> str:
+        """Return the segments that were recorded, as text."""
+        return "" if self.segments is None else self.segments.text(last=LONGEST_TRACE)
 
     def socket(self, family: int) -> socket.socket:
         """Return a new socket of the simulated network."""

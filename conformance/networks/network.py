@@ -64,6 +64,14 @@ class Network(ABC):
     async def dial(self, server: asyncio.Server) -> Wire:
         """Connect a far end to the implementation's `server`."""
 
+    def start_trace(self) -> None:
+        """Record what crosses the wire from now on, where the network can tell."""
+        return
+
+    def trace(self) -> str:
+        """Return what has crossed the wire, as text; empty where that is not known."""
+        return ""
+
     def close(self) -> None:
         """Give back what the network holds."""
         return

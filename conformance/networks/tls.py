@@ -232,6 +232,14 @@ class TlsNetwork(Network):
         await wire.handshake()
         return wire
 
+    def start_trace(self) -> None:
+        """Record the carrier's segments."""
+        self.carrier.start_trace()
+
+    def trace(self) -> str:
+        """Return the carrier's segments, as text."""
+        return self.carrier.trace()
+
     def close(self) -> None:
         """Give back what the carrier holds."""
         self.carrier.close()

@@ -126,7 +126,7 @@ def test_the_text_shows_each_failure_with_expected_and_seen() -> None:
     assert DOCUMENTED in text
     assert "one thing" in text
     assert "another" in text
-    assert f"-k {DOCUMENTED}:" in text
+    assert f"streamcert explain {DOCUMENTED} some.streams\n" in text
     assert "some.streams deviates from specification 3.15 in 1 clause" in text
 
 

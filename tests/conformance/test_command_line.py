@@ -83,6 +83,32 @@ def test_the_clauses_are_listed() -> None:
     )
 
 
+def test_a_clause_is_explained() -> None:
+    process = run("explain", "readexactly.eof.partial")
+    assert process.returncode == 0
+    assert process.stdout.startswith("readexactly.eof.partial  (documented, since Python 3.4)\n")
+    assert "\nWhy: It is the only way" in process.stdout
+    assert "#asyncio.StreamReader.readexactly\n" in process.stdout
+
+
+def test_what_an_implementation_does_about_a_clause_is_explained_with_the_wire() -> None:
+    process = run("explain", "readexactly.returns-n-bytes", "misbehaving:one_short")
+    assert process.returncode == 0
+    assert "misbehaving:one_short on Python" in process.stdout
+    assert "failed (memory failed" in process.stdout
+    assert "What crossed the wire (as client on memory):\n" in process.stdout
+    assert "DATA 6 bytes b'abcdef'" in process.stdout
+
+
+def test_an_unknown_clause_is_said_with_what_is_spelled_alike() -> None:
+    process = run("explain", "readexactly.eof.partiall")
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert "streamcert: no clause 'readexactly.eof.partiall': do you mean readexactly.eof.par" in (
+        process.stderr
+    )
+
+
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError('No click', name='click')")
     process = run("--version", cwd=tmp_path)
