@@ -27,7 +27,7 @@
   };
 
   form.hidden = false;
-  form.addEventListener("input", apply);
+  for (const change of ["input", "change"]) form.addEventListener(change, apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply)); // once the fields are empty
   addEventListener("pageshow", apply); // a browser may restore what the fields held
