@@ -18,18 +18,23 @@
     form.querySelector("output").value = `${shown} of ${items.length} clauses`;
   };
 
+  const showAll = () => {
+    form.reset();
+    apply();
+  };
+
   // A link to what is filtered away brings it back.
   const reveal = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target || !target.closest("[hidden]")) return;
-    form.reset();
-    setTimeout(() => target.scrollIntoView()); // once it is there again
+    showAll();
+    target.scrollIntoView();
   };
 
   form.hidden = false;
   for (const change of ["input", "change"]) form.addEventListener(change, apply);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(apply)); // once the fields are empty
+  form.querySelector("button").addEventListener("click", showAll);
   addEventListener("pageshow", apply); // a browser may restore what the fields held
   addEventListener("hashchange", reveal);
   apply();

@@ -25,6 +25,7 @@ from selenium import webdriver  # noqa: E402  # only where it is installed
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -176,7 +177,7 @@ def test_a_certificate_is_filtered(
     # Sections in which nothing is left are gone with their titles.
     titles = browser.find_elements(By.CSS_SELECTOR, ".group h2")
     assert sum(each.is_displayed() for each in titles) == 1
-    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    browser.find_element(By.CSS_SELECTOR, "form.filter button").click()
     assert shown(browser) == list(SOME)
 
 
@@ -216,8 +217,7 @@ def test_a_link_to_what_was_filtered_away_brings_it_back(
     wanted = by_level["documented"][0]
     assert wanted not in shown(browser)
     browser.find_element(By.CSS_SELECTOR, f".deviations a[href='#{wanted}']").click()
-    browser.execute_async_script("setTimeout(arguments[0], 0)")  # after what the page has queued
-    assert shown(browser) == list(SOME)
+    WebDriverWait(browser, 30).until(lambda _: shown(browser) == list(SOME))
     top = browser.execute_script(
         "return document.getElementById(arguments[0]).getBoundingClientRect().top", wanted
     )
