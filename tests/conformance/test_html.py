@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -241,7 +242,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_certify_writes_all_that_is_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, deviating: Certificate
 ) -> None:
-    monkeypatch.setattr(cli, "run_suite", lambda arguments: deviating)
+    session = SimpleNamespace(certificate=lambda: deviating)
+    monkeypatch.setattr(cli, "run_suite", lambda arguments: session)
     files = ["--html", "page.html", "--junit-xml", "junit.xml", "--badge", "badge.svg"]
     result = CliRunner().invoke(cli.cli, ["certify", "asyncio", *files])
     assert isinstance(result.exception, SystemExit)
