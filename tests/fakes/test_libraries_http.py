@@ -187,7 +187,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     if scope["path"] == "/slow":
-        await asyncio.sleep(DAY)
+        await asyncio.sleep(60)  # uvicorn waits for it when it stops, looking every 0.1 s
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
