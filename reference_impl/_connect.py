@@ -113,6 +113,8 @@ async def start_server(
 
     """
     server = _server(client_connected_cb, limit, kwds)
+    if isinstance(host, list | tuple) and not host:
+        raise OSError("could not bind on any address out of []")  # before 3.13, and uvloop: none
     listener = await _compat.create_server(server.get_loop(), server._protocol, host, port, **kwds)
     return server._listen(listener)
 

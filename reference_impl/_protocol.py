@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -138,6 +139,8 @@ class StreamReaderProtocol(FlowControlMixin):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the reader, then everyone who waits."""
+        if isinstance(exc, ssl.SSLError) and exc.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
+            exc = None  # we closed while the peer still sent, which is no error
         reader = self._stream_reader
         if reader is not None:
             if exc is None:

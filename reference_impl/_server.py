@@ -10,6 +10,9 @@ from ._errors import Waiters
 from ._protocol import ClientConnected, StreamReaderProtocol
 from ._reader import StreamReader
 
+# Servers that listen. uvloop's listeners on Unix sockets are closed when nobody refers to them.
+_listening: set[Server] = set()
+
 
 class Server(asyncio.AbstractServer):
     """A listening server and its connections (asyncio-eventloop, "Server objects", 3.15).
@@ -35,6 +38,9 @@ class Server(asyncio.AbstractServer):
         """Take the loop's server; call *cleanup* when it closes."""
         self._listener = listener
         self._cleanup = cleanup
+        if not isinstance(listener, asyncio.Server):  # asyncio's loops refer to theirs
+            _listening.difference_update([one for one in _listening if one._loop.is_closed()])
+            _listening.add(self)
         return self
 
     def _protocol(self) -> _ClientProtocol:
@@ -96,6 +102,7 @@ class Server(asyncio.AbstractServer):
         if self._closed:
             return
         self._closed = True
+        _listening.discard(self)
         if self._cleanup is not None:
             self._cleanup()
         self._listener.close()

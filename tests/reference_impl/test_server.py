@@ -349,6 +349,11 @@ async def test_accepted_sockets_keep_alive(serve):
     await server.wait_closed()
 
 
+async def test_no_interface_to_serve():
+    with pytest.raises(OSError, match="could not bind on any address"):
+        await reference_impl.start_server(echo, [], 0)
+
+
 # Unix sockets.
 
 
@@ -412,3 +417,16 @@ async def test_an_abstract_socket():
             await writer.wait_closed()
     with pytest.raises(ConnectionRefusedError):
         await reference_impl.open_unix_connection(path)
+
+
+async def test_a_server_that_nobody_refers_to_goes_on(tmp_path):
+    path = tmp_path / "socket"
+    kept = weakref.ref(await reference_impl.start_unix_server(echo, path))
+    gc.collect()
+    reader, writer = await reference_impl.open_unix_connection(path)
+    writer.write(b"a\n")
+    assert await reader.readline() == b"a\n"
+    writer.close()
+    await writer.wait_closed()
+    kept().close()
+    await kept().wait_closed()

@@ -194,6 +194,34 @@ async def test_drain_waits_after_one_large_write(serve, server_context, client_c
     await server.wait_closed()
 
 
+async def test_closing_while_the_peer_still_sends_is_no_error(
+    serve, server_context, client_context
+):
+    outcome = asyncio.get_running_loop().create_future()
+
+    async def handler(reader, writer):
+        await reader.readexactly(1)
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except BaseException as error:
+            outcome.set_result(error)
+        else:
+            outcome.set_result(None)
+
+    server, client = await serve(handler, ssl=server_context)
+    handshake = Handshake(client, client_context, server_hostname="localhost")
+    await handshake.finish()
+    for _ in range(5):
+        handshake.tls.write(b"x" * 10_000)
+        with contextlib.suppress(ConnectionError):
+            await handshake.flush()
+    client.send_eof()
+    assert await outcome is None
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.mark.parametrize("cut", [0, 1, 100, None])
 async def test_bytes_received_before_the_upgrade_are_of_the_handshake(
     serve, server_context, client_context, cut, until
