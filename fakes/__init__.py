@@ -31,26 +31,32 @@ probes and urgent data; real files for Unix sockets; and blocking calls, such as
 and `time.sleep()`, which do what they always do.
 """
 
-from fakes.deadlock import Deadlock
-from fakes.link import Link, Segment
-from fakes.loop import Loop, run
-from fakes.network import Host, Network
-from fakes.networking import NotSimulated
-from fakes.pairs import open_socket_pair, open_stream_pair, open_transport_pair
-from fakes.realtime import network_loop
-from fakes.recorder import RecordingTransport
-from fakes.script import (
-    Script,
-    ScriptedServer,
-    ScriptFailure,
-    ScriptMismatch,
-    ScriptUnfinished,
-    serve_scripts,
-)
-from fakes.server import Server
-from fakes.sockets import Socket
-from fakes.trace import Trace
-from fakes.transport import SocketTransport
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fakes.deadlock import Deadlock
+    from fakes.link import Link, Segment
+    from fakes.loop import Loop, run
+    from fakes.network import Host, Network
+    from fakes.networking import NotSimulated
+    from fakes.pairs import open_socket_pair, open_stream_pair, open_transport_pair
+    from fakes.realtime import network_loop
+    from fakes.recorder import RecordingTransport
+    from fakes.script import (
+        Script,
+        ScriptedServer,
+        ScriptFailure,
+        ScriptMismatch,
+        ScriptUnfinished,
+        serve_scripts,
+    )
+    from fakes.server import Server
+    from fakes.sockets import Socket
+    from fakes.trace import Trace
+    from fakes.transport import SocketTransport
 
 __all__ = [
     "Deadlock",
@@ -77,3 +83,36 @@ __all__ = [
     "run",
     "serve_scripts",
 ]
+
+# A name's module is imported when the name is first used: pytest loads `fakes.pytest_plugin` in
+# every run, and most runs need nothing of the rest, nor asyncio.
+_MODULES = {
+    "deadlock": ("Deadlock",),
+    "link": ("Link", "Segment"),
+    "loop": ("Loop", "run"),
+    "network": ("Host", "Network"),
+    "networking": ("NotSimulated",),
+    "pairs": ("open_socket_pair", "open_stream_pair", "open_transport_pair"),
+    "realtime": ("network_loop",),
+    "recorder": ("RecordingTransport",),
+    "script": (
+        "Script",
+        "ScriptedServer",
+        "ScriptFailure",
+        "ScriptMismatch",
+        "ScriptUnfinished",
+        "serve_scripts",
+    ),
+    "server": ("Server",),
+    "sockets": ("Socket",),
+    "trace": ("Trace",),
+    "transport": ("SocketTransport",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(importlib.import_module(f"fakes.{module}"), name)
+            return value
+    raise AttributeError(f"module 'fakes' has no attribute {name!r}")

@@ -1,10 +1,13 @@
 """The pytest plug-in, used as its users use it: in test suites of their own."""
 
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 
 import pytest
+
+import fakes
 
 pytest_plugins = ["pytester"]
 
@@ -319,3 +322,19 @@ def test_unittest_needs_no_plug_in(run: Suite) -> None:
     """).assert_outcomes(
         **({"passed": 2} if sys.version_info >= (3, 13) else {"passed": 1, "skipped": 1})
     )
+
+
+def test_it_is_light_to_import() -> None:
+    """It comes with every run of pytest, so it brings neither asyncio nor the network."""
+    program = "import sys, fakes.pytest_plugin; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not {"asyncio", "fakes.loop", "fakes.network"} & set(loaded.stdout.split())
+
+
+def test_every_public_name_can_be_had() -> None:
+    names = [name for module in fakes._MODULES.values() for name in module]
+    assert sorted(names) == sorted(fakes.__all__)
+    assert all(hasattr(fakes, name) for name in names)
+    assert not hasattr(fakes, "no_such_name")
