@@ -37,6 +37,7 @@ MAX_WRITE = 256 * 1024
 COPIES_WHAT_IT_BUFFERS = sys.version_info < (3, 12)
 # What writelines() does of its own in some versions.
 KEEPS_EMPTY_CHUNKS = (3, 12) <= sys.version_info < (3, 14)
+PAUSES_AFTER_WRITELINES = not (3, 12) <= sys.version_info < (3, 12, 9)
 BUFFERS_CHUNK_BY_CHUNK = sys.version_info >= (3, 15)
 DEFAULT_HIGH_WATER = 64 * 1024
 
@@ -365,7 +366,8 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             self._write_ready()
         if self._buffer:
             self._watch_writing()
-            self._maybe_pause_protocol()
+            if PAUSES_AFTER_WRITELINES:
+                self._maybe_pause_protocol()
 
     def _ignores_write(self) -> bool:
         """Whether the connection is lost; counts what is written to it nevertheless."""

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 import fakes
 
 PATIENCE = float(os.environ.get("FAKES_PATIENCE", "10"))  # seconds, spent only by failures
-EXAMPLES = int(os.environ.get("FAKES_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FAKES_EXAMPLES", "60"))
 
 Event = tuple[Any, ...]
 Snapshot = tuple[Any, ...]
