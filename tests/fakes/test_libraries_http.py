@@ -139,22 +139,23 @@ def test_aiohttp_through_faults(seed: int) -> None:
 
 def test_aiohttp_websocket() -> None:
     aiohttp = pytest.importorskip("aiohttp")
+    web = pytest.importorskip("aiohttp.web")
     network = a_network()
 
     async def main() -> None:
         async def handler(request: Any) -> Any:
-            websocket = aiohttp.web.WebSocketResponse(heartbeat=20)
+            websocket = web.WebSocketResponse(heartbeat=20)
             await websocket.prepare(request)
             async for message in websocket:
                 await websocket.send_str(message.data.upper())
             return websocket
 
-        application = aiohttp.web.Application()
-        application.add_routes([aiohttp.web.get("/", handler)])
-        runner = aiohttp.web.AppRunner(application)
+        application = web.Application()
+        application.add_routes([web.get("/", handler)])
+        runner = web.AppRunner(application)
         await runner.setup()
         with network.host("api.example"):
-            await aiohttp.web.TCPSite(runner, None, 80).start()
+            await web.TCPSite(runner, None, 80).start()
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect("ws://api.example/", heartbeat=20) as websocket,
