@@ -6,8 +6,8 @@ from conformance.certificate import Certificate, Finding, Record, Variant
 from conformance.clauses import LEVELS, clauses
 from conformance.known import KnownDeviations
 
-HOSTILE = "<script>alert('&')</script> \x00"
-"""What an implementation may make the suite say: markup, and what XML cannot hold."""
+HOSTILE = "<script>alert('&')</script> \x00 " + "x" * 200
+"""What an implementation may make the suite say: markup, what XML cannot hold, one long word."""
 
 
 @pytest.fixture
