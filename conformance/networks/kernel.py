@@ -32,7 +32,15 @@ def kernel_socket(family: int) -> socket.socket:
 
 
 class TcpWire(SocketWire):
-    """The far end of a TCP connection."""
+    """The far end of a TCP connection.
+
+    What it sends leaves at once: else the kernel would hold a small piece back until the one
+    before is acknowledged.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
     async def arrived(self) -> None:
         """Wait until the other end's kernel has acknowledged everything.
