@@ -31,9 +31,10 @@ LONGEST = 20
 """Bounds after which a test is a hang whatever the progress, as is code that never gives control
 back to the loop."""
 
-VIRTUAL_BOUND = 600.0
-"""Simulated seconds after which a test in virtual time is a hang: longer than asyncio's own
-time-outs (60 s for a TLS handshake, 30 s for its shutdown)."""
+VIRTUAL_BOUND = 20.0
+"""Simulated seconds after which a test in virtual time is a hang: less than asyncio's own time-outs
+(60 s for a TLS handshake, 30 s for its shutdown), so that a time-out that was given, and ignored,
+does not pass for one that was kept."""
 
 
 class Connection(NamedTuple):

@@ -188,10 +188,10 @@ def test_a_hang_ends_with_where_it_was(make: Make, test: Any, message: str) -> N
 def test_waiting_in_virtual_time_takes_no_time(make: Make) -> None:
     trial = make("memory")
     begun = time.monotonic()
-    with pytest.raises(Hang, match="after 600 s"):
+    with pytest.raises(Hang, match="after 20 s"):
         trial.run(never())
-    assert trial.loop.time() >= 600
-    assert time.monotonic() - begun < 600
+    assert trial.loop.time() >= 20
+    assert time.monotonic() - begun < 20
 
 
 def test_what_is_reported_to_the_loop_is_kept(make: Make) -> None:
