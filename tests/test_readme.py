@@ -21,7 +21,7 @@ TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install --quiet tox && .v
 
 def test_there_are_snippets_of_both_kinds() -> None:
     assert len(PROGRAMS) == 2
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 10
     assert {language for language, _ in SNIPPETS} == {"python", "console"}
 
 
