@@ -258,6 +258,7 @@ def run_suite(arguments: list[str]) -> Session:
                 f"--rootdir={suite}",
                 "-pconformance.plugin",
                 "-pxdist.plugin",
+                "--tb=native",  # nobody sees them; and to read sources for them can itself fail
                 "--max-worker-restart=1000000",  # a crash costs its own test only
                 *arguments,
             ],
