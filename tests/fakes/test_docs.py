@@ -27,7 +27,8 @@ def test_suite(number: int, pytester: pytest.Pytester, request: pytest.FixtureRe
     pytester.makepyfile(test_example=SUITES[number])
     loaded = request.config.pluginmanager.has_plugin("fakes")
     options = [] if loaded else ["-p", "fakes.pytest_plugin"]
-    result = pytester.runpytest(*options, "-p", "no:randomly", "-p", "no:asyncio", "-q")
+    # In a process of its own: what it leaves to the collector stays there.
+    result = pytester.runpytest_subprocess(*options, "-p", "no:randomly", "-p", "no:asyncio", "-q")
     assert result.ret == 0
 
 

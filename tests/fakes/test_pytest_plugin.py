@@ -48,7 +48,8 @@ def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Suite:
         else:
             options += ["--asyncio-mode", asyncio_mode]
             options += ["-o", "asyncio_default_fixture_loop_scope=function"]
-        return pytester.runpytest(*options, *arguments)
+        # In a process of its own: what a failing suite leaves to the collector stays there.
+        return pytester.runpytest_subprocess(*options, *arguments)
 
     return run
 
