@@ -33,13 +33,16 @@ def main(options: list[str]) -> None:
     (HERE / "matrix").mkdir()
     with tempfile.TemporaryDirectory() as folder:
         for python in PYTHONS:
-            interpreter = shutil.which(f"python{python}")
-            if interpreter is None:
-                missing.append(f"Python {python}: not found")
-                continue
             environment = Path(folder, python)
-            run(interpreter, "-m", "venv", environment)
+            # virtualenv looks for interpreters as tox does, and needs no ensurepip of theirs.
+            command = [sys.executable, "-m", "virtualenv", "--quiet", f"-ppython{python}"]
+            made = subprocess.run([*command, environment], capture_output=True, text=True)
+            if made.returncode:
+                missing.append(f"Python {python}: {last_line(made.stdout + made.stderr)}")
+                print(f"MISSING {missing[-1]}", flush=True)
+                continue
             run(environment / "bin/pip", "install", "--quiet", f"{HERE.parent}[certify]")
+            streamcert = environment / "bin/streamcert"  # the last one makes the page
             for name, loop in LOOPS.items():
                 if name != "asyncio" and (problem := install(environment, name, versions)):
                     missing.append(f"{name} on Python {python}: {problem}")
@@ -49,7 +52,7 @@ def main(options: list[str]) -> None:
                     print(label, flush=True)
                     file = HERE / "matrix" / f"{implementation}-{python}-{name}.json"
                     arguments = [implementation, f"--loop={loop}", f"--json={file}", *options]
-                    if problem := certify(environment, arguments):
+                    if problem := certify(streamcert, arguments):
                         print(f"MISSING: {problem}", flush=True)
                         missing.append(f"{label}: {problem}")
         certificates = sorted((HERE / "matrix").glob("*.json"))
@@ -61,7 +64,7 @@ def main(options: list[str]) -> None:
             *(f"Missing: {each}." for each in missing),
         ]
         options = [f"--html={HERE / 'matrix.html'}", *(f"--note={each}" for each in notes)]
-        run(environment / "bin/streamcert", "matrix", *certificates, *options)
+        run(streamcert, "matrix", *certificates, *options)
     print("\n".join(["", f"{len(certificates)} certificates", *(f"MISSING {m}" for m in missing)]))
 
 
@@ -78,12 +81,12 @@ def install(environment: Path, name: str, versions: set[str]) -> str | None:
     return None
 
 
-def certify(environment: Path, arguments: list[str]) -> str | None:
+def certify(streamcert: Path, arguments: list[str]) -> str | None:
     """Certify; return why there is no certificate, if there is none."""
     try:
         process = subprocess.run(
-            [environment / "bin/streamcert", "certify", *arguments],
-            cwd=environment,  # out of reach of the sources: what was installed is certified
+            [streamcert, "certify", *arguments],
+            cwd=streamcert.parent,  # out of reach of the sources: what was installed is certified
             capture_output=True,
             text=True,
             timeout=HOUR,
