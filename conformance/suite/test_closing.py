@@ -125,6 +125,19 @@ async def test_unread_data_paused(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("close.peer-goes-on.tls", networks=TLS)
+async def test_peer_goes_on(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    with suppress(ConnectionError):  # it may have ended the connection by then
+        for _ in range(10):
+            await wire.send(b"more")
+            await wire.settle()
+        await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+
+
 @clause("close.reports-nothing")
 async def test_reports_nothing(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
