@@ -68,7 +68,10 @@ def cli() -> None:
     help="The event loop: asyncio, uvloop or module:factory.",
 )
 @click.option(
-    "--network", metavar="NAMES", help="The networks, separated by commas.  [default: all]"
+    "--network",
+    metavar="NAMES",
+    help="The networks, separated by commas: memory, tls-memory, tcp, unix, tls.  "
+    "[default: all; in memory only with asyncio's loop]",
 )
 @click.option(
     "--spec",
@@ -184,7 +187,10 @@ def list_clauses(json_file: Path | None, html_file: Path | None) -> None:
     help="The event loop: asyncio, uvloop or module:factory.",
 )
 @click.option(
-    "--network", metavar="NAMES", help="The networks, separated by commas.  [default: all]"
+    "--network",
+    metavar="NAMES",
+    help="The networks, separated by commas: memory, tls-memory, tcp, unix, tls.  "
+    "[default: all; in memory only with asyncio's loop]",
 )
 @cannot_run_in_one_line
 def explain(clause: str, implementation: str | None, loop: str, network: str | None) -> None:

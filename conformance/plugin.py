@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--streams-network",
         metavar="NAMES",
-        help="the networks to run on, separated by commas (default: all)",
+        help="the networks to run on, separated by commas (default: all; in memory only with "
+        "asyncio's loop)",
     )
     group.addoption(
         "--streams-clause",

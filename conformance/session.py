@@ -14,7 +14,7 @@ from conformance.expect import described
 from conformance.implementation import Implementation, checked_spec, implementation
 from conformance.known import KnownDeviations
 from conformance.loops import Loop, loop
-from conformance.marks import ClauseMark
+from conformance.marks import MEMORY, ClauseMark
 from conformance.networks import NETWORKS, network_names
 from conformance.report import certificate_text
 from conformance.trial import Trial, line_of
@@ -65,25 +65,32 @@ class Order:
             CannotRun: something was asked for that there is not; the message says what.
         """
         found = implementation(streams)
+        on = loop(loop_name)
         return cls(
             streams=found,
-            loop=loop(loop_name),
-            networks=chosen_networks(found, networks),
+            loop=on,
+            networks=chosen_networks(found, on, networks),
             spec=found.default_spec if spec is None else checked_spec(spec),
             known=KnownDeviations({}) if known is None else KnownDeviations.read(Path(known)),
             json=None if json is None else writable(Path(json)),
         )
 
 
-def chosen_networks(streams: Implementation, text: str | None) -> tuple[str, ...]:
+def chosen_networks(streams: Implementation, on: Loop, text: str | None) -> tuple[str, ...]:
     """Return the names of the networks to run on.
+
+    By default all of them; but those in memory only on asyncio's own loop. The fakes' transports
+    do as asyncio's do, and on another loop they would be certified in place of that loop's.
 
     Raises:
         CannotRun: there is no such network, or an adapter is to run on anything but `memory`.
     """
-    every = tuple(NETWORKS) if streams.adapter is None else ADAPTER_NETWORKS
-    chosen = every if text is None else network_names(text)
-    foreign = [name for name in chosen if name not in every]
+    if streams.adapter is None:
+        if text is not None:
+            return network_names(text)
+        return tuple(name for name in NETWORKS if on.name == "asyncio" or name not in MEMORY)
+    chosen = ADAPTER_NETWORKS if text is None else network_names(text)
+    foreign = [name for name in chosen if name not in ADAPTER_NETWORKS]
     if foreign:
         raise CannotRun(f"{streams.name} is an adapter: it runs on memory, not {foreign[0]}")
     return chosen

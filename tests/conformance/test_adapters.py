@@ -13,7 +13,8 @@ import pytest
 
 from conformance import ReaderAdapter
 from conformance.errors import CannotRun, NotApplicable
-from conformance.implementation import Implementation
+from conformance.implementation import Implementation, implementation
+from conformance.loops import loop
 from conformance.session import chosen_networks
 
 PLUGGED = Path(__file__).parent / "plugged"
@@ -89,9 +90,17 @@ def test_an_adapter_is_a_class_or_an_object(target: object) -> None:
     assert isinstance(plugged.adapter, Anything)
     with pytest.raises(NotApplicable, match="start_server is not offered"):
         plugged.start_server  # noqa: B018  # what is tested is the access
-    assert chosen_networks(plugged, None) == ("memory",)
+    on = loop("asyncio")
+    assert chosen_networks(plugged, on, None) == ("memory",)
     with pytest.raises(CannotRun, match="some:adapter is an adapter: it runs on memory, not tcp"):
-        chosen_networks(plugged, "tcp")
+        chosen_networks(plugged, on, "tcp")
+
+
+def test_another_loop_is_certified_on_the_kernels_networks_unless_told_otherwise() -> None:
+    plugged = implementation("asyncio")
+    assert "memory" in chosen_networks(plugged, loop("asyncio"), None)
+    assert chosen_networks(plugged, loop("uvloop"), None) == ("tcp", "unix", "tls")
+    assert chosen_networks(plugged, loop("uvloop"), "memory") == ("memory",)
 
 
 def test_a_capability_that_there_is_not() -> None:
