@@ -122,9 +122,6 @@ def certify(
     """
     if workers != "auto" and not workers.isdecimal():
         raise CannotRun(f"-n takes a number of processes or auto, not {workers!r}")
-    # A module here can be certified. It comes last: here may be the sources of what is installed,
-    # and workers that import those would not know the tests that this process has collected.
-    sys.path.append(os.getcwd())
     known = None if known_file is None else str(known_file)
     json = None if json_file is None else str(json_file)
     # Whatever is wrong is said here, before the tests.
@@ -203,7 +200,6 @@ def explain(clause: str, implementation: str | None, loop: str, network: str | N
     report.explain(found, console)
     if implementation is None:
         return
-    sys.path.append(os.getcwd())  # as in `certify`
     order = Order.of(implementation, loop, network, None, None, None)
     session = run_suite(
         [

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import sys
 from collections.abc import Awaitable, Callable, Collection
 from types import ModuleType
@@ -106,6 +107,10 @@ def load(name: str) -> object:
         CannotRun: the module does not import, or lacks the attribute; the message says which.
     """
     module_name, _, path = name.partition(":")
+    if os.getcwd() not in sys.path:
+        # A module in the working directory can be named too; last, so that the suite is the one
+        # that is installed also where its sources are.
+        sys.path.append(os.getcwd())
     try:
         target: Any = importlib.import_module(module_name)
     except Exception as error:
