@@ -21,11 +21,11 @@ FIRST, *OTHERS = (
 )
 
 
-def run(command: str, clone: Path) -> "subprocess.CompletedProcess[str]":
+def run(command: str, clone: Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
     path = f"{clone}/.venv/bin:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     return subprocess.run(
         ["bash", "-c", command],
-        cwd=clone,
+        cwd=cwd,
         env={"PATH": path, "COLUMNS": "200"},
         capture_output=True,
         text=True,
@@ -34,18 +34,25 @@ def run(command: str, clone: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of what is committed, with a package of the reader's own beside it."""
+    """A clone of what is committed."""
     clone = tmp_path_factory.mktemp("fresh") / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    (clone / "mypackage").mkdir()
-    (clone / "mypackage" / "streams.py").write_text("from reference_impl import *\n")
     return clone
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the reader's own, in which the other commands are given."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "mypackage").mkdir()
+    (project / "mypackage" / "streams.py").write_text("from reference_impl import *\n")
+    return project
 
 
 @pytest.fixture(scope="module")
 def installed(clone: Path) -> "subprocess.CompletedProcess[str]":
     """The first command, which sets everything up."""
-    return run(FIRST, clone)
+    return run(FIRST, clone, clone)
 
 
 def test_the_first_command(installed: "subprocess.CompletedProcess[str]") -> None:
@@ -55,9 +62,9 @@ def test_the_first_command(installed: "subprocess.CompletedProcess[str]") -> Non
 
 @pytest.mark.parametrize("command", OTHERS)
 def test_another_command(
-    command: str, clone: Path, installed: "subprocess.CompletedProcess[str]"
+    command: str, clone: Path, project: Path, installed: "subprocess.CompletedProcess[str]"
 ) -> None:
-    process = run(command, clone)
+    process = run(command, clone, project)
     if "certify" in command or "--streams" in command:
         implementation = "mypackage.streams" if "mypackage" in command else "asyncio"
         assert process.returncode in (0, 1), process.stdout + process.stderr
