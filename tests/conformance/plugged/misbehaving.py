@@ -56,6 +56,10 @@ class OneShort(reference_impl.StreamReader):
         return await super().readexactly(n - 1) if n > 1 else await super().readexactly(n)
 
 
+class Unsteady(OneShort if os.environ.get("PYTHONHASHSEED") == "2" else Sound):  # type: ignore[misc]
+    """Does right or wrong by what should make no difference."""
+
+
 class Crashing(reference_impl.StreamReader):
     """Takes the interpreter with it."""
 
@@ -97,6 +101,7 @@ class Chatty(reference_impl.StreamReader):
 
 sound = with_reader(Sound)
 one_short = with_reader(OneShort)
+unsteady = with_reader(Unsteady)
 crashing = with_reader(Crashing)
 hanging = with_reader(Hanging)
 spinning = with_reader(Spinning)
