@@ -1,0 +1,442 @@
+"""The mutants of a module: every way to make one small mistake in it.
+
+A mutant is a replacement of a piece of the source's text. The pieces are found in its syntax tree.
+Annotations and docstrings are left alone, since nothing happens when they are wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+OPERATORS = {
+    "comparison": "a comparison is its opposite",
+    "boundary": "< is <= and the like; a slice lacks a bound",
+    "boolean": "and is or, an operand or a not is missing, True is False",
+    "arithmetic": "+ is - and the like",
+    "constant": "a number is one more or less, a string is empty or is not",
+    "dropped call": "a call that is a statement is missing",
+    "dropped argument": "a keyword argument of a call is missing",
+    "dropped assignment": "an assignment is missing",
+    "dropped raise": "a raise is missing",
+    "negated condition": "a condition is its opposite",
+    "removed condition": "a condition is always true, or never",
+    "changed return": "None is returned, or a return is missing",
+    "swapped exception": "another exception is raised or caught",
+    "loop": "a loop goes on or ends where it should not, or has nothing to go through",
+}
+"""The operators, and what is wrong in their mutants."""
+
+_OPPOSITES: dict[type[ast.cmpop], str] = {
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.Lt: ">=",
+    ast.GtE: "<",
+    ast.Gt: "<=",
+    ast.LtE: ">",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+    ast.In: "not in",
+    ast.NotIn: "in",
+}
+_NEIGHBOURS: dict[type[ast.cmpop], str] = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">"}
+_ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "+"),
+    ast.BitOr: ("|", "&"),
+    ast.BitAnd: ("&", "|"),
+}
+_COMPARISON = re.compile(r"is\s+not|not\s+in|is|in|[=!<>]=|[<>]")
+_UNRELATED = "LookupError"  # an exception that the reference neither raises nor catches
+
+
+Key = tuple[str, str, str, str, str]
+"""Module, function, operator, source and change: what a mutant is known by while lines move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A module with one mistake.
+
+    Attributes:
+        module: the module's name in its package: `_reader`.
+        function: the qualified name of the function or class that the mistake is in, or `""`.
+        operator: one of `OPERATORS`.
+        line: the number of the line where it is.
+        source: that line's text.
+        change: what it replaces by what, in short; with a number if not the first like this.
+        begin: where the piece that is replaced begins, in bytes.
+        end: where it ends.
+        replacement: what stands there instead.
+        lines: the first and the last line of the code that runs differently.
+    """
+
+    module: str
+    function: str
+    operator: str
+    line: int
+    source: str
+    change: str
+    begin: int
+    end: int
+    replacement: str
+    lines: tuple[int, int]
+
+    @property
+    def id(self) -> str:
+        """A name for it: `_reader.py:151:boundary:< → <=`."""
+        return f"{self.module}.py:{self.line}:{self.operator}:{self.change}"
+
+    @property
+    def key(self) -> Key:
+        """What it is still known by when lines above it come or go."""
+        return self.module, self.function, self.operator, self.source, self.change
+
+    def applied(self, source: bytes) -> bytes:
+        """Return the module's `source` with the mistake."""
+        return source[: self.begin] + self.replacement.encode() + source[self.end :]
+
+
+def mutants(module: str, source: bytes) -> list[Mutant]:
+    """Return every mutant of the module of that name and source."""
+    finder = _Finder(module, source)
+    finder.visit(ast.parse(source))
+    return sorted(finder.found, key=lambda each: (each.begin, each.end))
+
+
+class _Finder(ast.NodeVisitor):
+    """Walks the tree of a module and notes its mutants."""
+
+    def __init__(self, module: str, source: bytes) -> None:
+        self.module = module
+        self.text = source
+        self.starts = [0]  # where each line begins
+        for line in source.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+        self.scope: list[str] = []
+        self.statement = (1, 1)  # the lines of the simple statement that is being looked at
+        self.found: list[Mutant] = []
+        self.seen: set[tuple[int, int, str]] = set()
+        self.alike: Counter[tuple[str, ...]] = Counter()
+
+    # Positions and text.
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """Return where the text of `node` begins and ends."""
+        assert isinstance(node, ast.expr | ast.stmt | ast.keyword | ast.excepthandler)
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return (
+            self.starts[node.lineno - 1] + node.col_offset,
+            self.starts[node.end_lineno - 1] + node.end_col_offset,
+        )
+
+    def text_of(self, node: ast.AST) -> str:
+        """Return the text of `node`."""
+        begin, end = self.span(node)
+        return self.text[begin:end].decode()
+
+    def note(self, operator: str, node: ast.AST, replacement: str) -> None:
+        """Note the mutant that has `replacement` for `node`."""
+        self.note_span(operator, self.span(node), replacement)
+
+    def note_span(self, operator: str, span: tuple[int, int], replacement: str) -> None:
+        """Note the mutant that has `replacement` for a piece of the text."""
+        begin, end = span
+        old = self.text[begin:end].decode()
+        if old == replacement or (begin, end, replacement) in self.seen:
+            return
+        self.seen.add((begin, end, replacement))
+        line = self.text.count(b"\n", 0, begin) + 1
+        source = self.text[self.starts[line - 1] : self.starts[line]].decode().strip()
+        change = (
+            f"{_short(old)} → {_short(replacement)}" if replacement else f"{_short(old)} → nothing"
+        )
+        function = ".".join(self.scope)
+        self.alike[function, operator, source, change] += 1
+        number = self.alike[function, operator, source, change]
+        self.found.append(
+            Mutant(
+                self.module,
+                function,
+                operator,
+                line,
+                source,
+                change if number == 1 else f"{change} #{number}",
+                begin,
+                end,
+                replacement,
+                self.statement,
+            )
+        )
+
+    @contextmanager
+    def running(self, first: ast.AST, last: ast.AST | None = None) -> Iterator[None]:
+        """Take the lines from `first` to `last` for the ones that run differently."""
+        before = self.statement
+        begin, end = self.span(first)[0], self.span(last or first)[1]
+        self.statement = (
+            self.text.count(b"\n", 0, begin) + 1,
+            self.text.count(b"\n", 0, end) + 1,
+        )
+        yield
+        self.statement = before
+
+    def visit(self, node: ast.AST) -> None:
+        """Look at `node` and what is in it."""
+        simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
+        if simple:
+            with self.running(node):
+                super().visit(node)
+        else:
+            super().visit(node)
+
+    def visit_all(self, nodes: list[ast.stmt]) -> None:
+        """Look at each of `nodes`."""
+        for node in nodes:
+            self.visit(node)
+
+    # Scopes.
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Defaults are computed outside of the function, where it is defined."""
+        with self.running(node, node):
+            self.statement = (self.statement[0], max(self.statement[0], node.body[0].lineno - 1))
+            for default in (*node.args.defaults, *node.args.kw_defaults):
+                if default is not None:
+                    self.visit(default)
+        self.scope.append(node.name)
+        self.visit_all(node.body)
+        self.scope.pop()
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        """A coroutine function is a function."""
+        self.visit_FunctionDef(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Only the body can be mistaken."""
+        self.scope.append(node.name)
+        self.visit_all(node.body)
+        self.scope.pop()
+
+    # Statements.
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        """A call, or a docstring."""
+        if isinstance(node.value, ast.Constant):
+            return
+        called = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(called, ast.Call):
+            self.note("dropped call", node, "pass")
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """An assignment can be missing."""
+        self.note("dropped assignment", node, "pass")
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """An assignment, if it has a value; its annotation does not matter."""
+        if node.value is not None:
+            self.note("dropped assignment", node, "pass")
+            self.visit(node.value)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        """`+=` can be missing, or be `-=`."""
+        self.note("dropped assignment", node, "pass")
+        self.note_between("arithmetic", node.target, node.value, *_ARITHMETIC[type(node.op)])
+        self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """What is raised can be something else, or nothing."""
+        self.note("dropped raise", node, "pass")
+        if node.exc is not None:
+            kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            # The arguments stay if they can; a keyword argument is what some exceptions take.
+            self.note("swapped exception", kind, _UNRELATED)
+        self.generic_visit(node)
+
+    def visit_Return(self, node: ast.Return) -> None:
+        """What is returned can be None; a return of nothing can be missing."""
+        value = node.value
+        if value is None or (isinstance(value, ast.Constant) and value.value is None):
+            self.note("changed return", node, "pass")
+        elif not (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
+            self.note("changed return", value, "None")
+        self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        """An assertion has a condition."""
+        self.condition(node.test)
+        self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        """Look at the condition, then at the branches."""
+        with self.running(node.test):
+            self.condition(node.test)
+            self.visit(node.test)
+        self.visit_all(node.body)
+        self.visit_all(node.orelse)
+
+    def visit_While(self, node: ast.While) -> None:
+        """Look at the condition, then at the body."""
+        with self.running(node.test):
+            self.condition(node.test)
+            self.visit(node.test)
+        self.visit_all(node.body)
+        self.visit_all(node.orelse)
+
+    def visit_For(self, node: ast.For) -> None:
+        """A loop can have nothing to go through."""
+        with self.running(node.iter):
+            self.note("loop", node.iter, "()")
+            self.visit(node.iter)
+        self.visit_all(node.body)
+        self.visit_all(node.orelse)
+
+    def visit_With(self, node: ast.With) -> None:
+        """Look at what is entered, then at the body."""
+        for item in node.items:
+            with self.running(item.context_expr):
+                self.visit(item.context_expr)
+        self.visit_all(node.body)
+
+    def visit_Break(self, node: ast.Break) -> None:
+        """A loop can go on."""
+        self.note("loop", node, "continue")
+
+    def visit_Continue(self, node: ast.Continue) -> None:
+        """A loop can end."""
+        self.note("loop", node, "break")
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        """More can be caught, or less."""
+        if node.type is not None:
+            with self.running(node.type):
+                wider = (
+                    "Exception" if self.text_of(node.type) == "BaseException" else "BaseException"
+                )
+                self.note("swapped exception", node.type, wider)
+                self.note("swapped exception", node.type, _UNRELATED)
+                if isinstance(node.type, ast.Tuple):
+                    for kind in node.type.elts:
+                        self.note("swapped exception", kind, _UNRELATED)
+        self.visit_all(node.body)
+
+    # Expressions.
+
+    def condition(self, node: ast.expr) -> None:
+        """Note the mutants of a condition as a whole."""
+        text = self.text_of(node)
+        if not isinstance(node, ast.Compare | ast.Constant) and not _is_not(node):
+            self.note("negated condition", node, f"(not ({text}))")
+        self.note("removed condition", node, "True")
+        self.note("removed condition", node, "False")
+
+    def note_between(
+        self, operator: str, left: ast.AST, right: ast.AST, old: str, new: str
+    ) -> None:
+        """Note the mutant that has `new` for the `old` that stands between two nodes."""
+        begin, end = self.span(left)[1], self.span(right)[0]
+        at = self.text.index(old.encode(), begin, end)
+        self.note_span(operator, (at, at + len(old.encode())), new)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        """A conditional expression has a condition."""
+        self.condition(node.test)
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        """A comprehension may have conditions."""
+        for test in node.ifs:
+            self.condition(test)
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        """Each comparison of a chain can be another."""
+        operands = [node.left, *node.comparators]
+        for left, kind, right in zip(operands, map(type, node.ops), operands[1:], strict=False):
+            begin, end = self.span(left)[1], self.span(right)[0]
+            found = _COMPARISON.search(self.text[begin:end].decode())
+            assert found
+            old = found.group()
+            self.note_between("comparison", left, right, old, _OPPOSITES[kind])
+            if kind in _NEIGHBOURS:
+                self.note_between("boundary", left, right, old, _NEIGHBOURS[kind])
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        """`and` can be `or`; an operand can be missing."""
+        old, new, nothing = (
+            ("and", "or", "True") if isinstance(node.op, ast.And) else ("or", "and", "False")
+        )
+        pieces = [self.text_of(node.values[0])]
+        for left, right in zip(node.values, node.values[1:], strict=False):
+            between = self.text[self.span(left)[1] : self.span(right)[0]].decode()
+            pieces += [re.sub(rf"\b{old}\b", new, between), self.text_of(right)]
+        begin, end = self.span(node.values[0])[0], self.span(node.values[-1])[1]
+        self.note_span("boolean", (begin, end), "".join(pieces))
+        for value in node.values:
+            self.note("boolean", value, nothing)
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        """`not` can be missing; a negative number is a number."""
+        if _is_not(node):
+            self.note("boolean", node, f"({self.text_of(node.operand)})")
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+            assert isinstance(node.operand.value, int | float)
+            number = -node.operand.value
+            self.note("constant", node, str(number + 1))
+            self.note("constant", node, str(number - 1))
+        else:
+            self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        """`+` can be `-`."""
+        self.note_between("arithmetic", node.left, node.right, *_ARITHMETIC[type(node.op)])
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """A keyword argument can be missing."""
+        for keyword in node.keywords:
+            self.note("dropped argument", keyword, "**{}")
+        self.generic_visit(node)
+
+    def visit_Slice(self, node: ast.Slice) -> None:
+        """A slice can lack a bound."""
+        for bound in (node.lower, node.upper):
+            if bound is not None:
+                self.note("boundary", bound, "")
+        self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """A text for people: all of it or nothing."""
+        self.note("constant", node, '""')
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """A constant can be a similar one; None has none."""
+        value = node.value
+        if isinstance(value, bool):
+            self.note("boolean", node, str(not value))
+        elif isinstance(value, int | float):
+            self.note("constant", node, str(value + 1))
+            self.note("constant", node, str(value - 1))
+        elif isinstance(value, str):
+            self.note("constant", node, '""' if value else '"mutant"')
+        elif isinstance(value, bytes):
+            self.note("constant", node, 'b""' if value else 'b"mutant"')
+
+
+def _is_not(node: ast.expr) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:40] + "…" + text[-19:]
