@@ -65,6 +65,8 @@ def test_the_certificate_keeps_to_its_schema(reference: Any) -> None:
         (["asyncio", "--spec", "new"], "unknown specification 'new'"),
         (["asyncio", "--json", "no/such/folder/file"], "cannot write 'no/such/folder/file': No"),
         (["asyncio", "-n", "many"], "-n takes a number of processes or auto, not 'many'"),
+        (["asyncio", "--bound", "long"], "--bound takes a number of seconds, not 'long'"),
+        (["asyncio", "--bound", "0"], "--bound takes a number of seconds, not '0'"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_one_line(arguments: list[str], message: str) -> None:
