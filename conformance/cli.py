@@ -1,5 +1,6 @@
 """The command line."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -87,6 +88,13 @@ def cli() -> None:
     metavar="WORKERS",
     help="Processes to run the tests in; 0 runs them in this one.",
 )
+@click.option(
+    "--bound",
+    default="1",
+    show_default=True,
+    metavar="SECONDS",
+    help="Without progress after which a test is a hang; give more to what is slow.",
+)
 @file_option(
     "--known-deviations",
     "known_file",
@@ -108,6 +116,7 @@ def certify(
     network: str | None,
     spec: str | None,
     workers: str,
+    bound: str,
     known_file: Path | None,
     new_known_file: Path | None,
     json_file: Path | None,
@@ -122,6 +131,8 @@ def certify(
     """
     if workers != "auto" and not workers.isdecimal():
         raise CannotRun(f"-n takes a number of processes or auto, not {workers!r}")
+    if not is_duration(bound):
+        raise CannotRun(f"--bound takes a number of seconds, not {bound!r}")
     known = None if known_file is None else str(known_file)
     json = None if json_file is None else str(json_file)
     # Whatever is wrong is said here, before the tests.
@@ -141,6 +152,7 @@ def certify(
         "--streams-loop": loop,
         "--streams-network": network,
         "--streams-spec": spec,
+        "--streams-bound": bound,
         "--streams-known-deviations": known,
         "--streams-json": json,
         "--numprocesses": workers,
@@ -234,6 +246,14 @@ def matrix(certificates: tuple[Path, ...], html_file: Path, notes: tuple[str, ..
     """Put certificates side by side, clause by clause, on one page."""
     found = Matrix.of([read_certificate(file) for file in certificates])
     write(writable(html_file), matrix_page(found, notes))
+
+
+def is_duration(text: str) -> bool:
+    """Return whether `text` is a number of seconds that can pass."""
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def write(file: Path, text: str) -> None:
