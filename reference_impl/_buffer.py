@@ -2,24 +2,27 @@
 
 Plan. Pieces stay the ``bytes`` objects they arrived as: a first one, `head`, read up to `start`,
 and a queue of more. Whoever reads gets a slice, a join, or, if it takes exactly one piece, the
-piece itself. Two exceptions bound the memory:
+piece itself. Three exceptions bound the time and the memory:
 
-* Small pieces are gathered in a ``bytearray`` behind the queue. It is sealed into one piece when it
-  is full, when a large piece follows, or when its turn to be read comes.
+* A small piece is joined to what is left of the head when that is no longer than the piece, so that
+  messages that are cut by the pieces they arrive in are mostly found within the head.
+* Other small pieces are gathered in a ``bytearray`` behind the queue. It is sealed into one piece
+  when it is full, when a large piece follows, or when its turn to be read comes.
 * Pieces larger than a block are cut into blocks, so that a head that is almost read holds less than
   a block in vain.
 
 Positions are counted from the beginning of the head, read or not, so that reading within it moves
 nothing but `start`. The reader does that itself, up to `ready`, to save the call.
 
-Cost. A byte is copied at most twice on the way in (gathered, sealed) and once on the way out, and a
-search goes on where the last one for the same separators ended. So an operation is linear in the
-bytes that it returns and those that arrived since the last, whatever the pieces were; memory is the
-bytes held plus a constant.
+Cost. A byte is copied at most twice on the way in (gathered, sealed; joining copies at most as many
+again as arrive) and once on the way out, and a search goes on where the last one for the same
+separators ended. So an operation is linear in the bytes that it returns and those that arrived
+since the last, whatever the pieces were; memory is the bytes held plus a constant.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 from itertools import accumulate, chain
@@ -68,23 +71,36 @@ class Buffer:
     def feed(self, data: bytes) -> int:
         """Append *data*, which is not empty; return the bytes held."""
         length = len(data)
-        if not self.head and length <= BLOCK:
-            self.head = data
-            self.end = length
-            self.ready = length if not self._reserved else 0
-            return length
-        if length < SMALL and self.head:
-            gathered = self._gathered
-            gathered += data
-            if len(gathered) >= FULL:
+        if self.head:
+            if length < SMALL:
+                if self.end == len(self.head) <= length + self.start:
+                    return self._join(data)
+                gathered = self._gathered
+                gathered += data
+                if len(gathered) >= FULL:
+                    self._seal()
+            else:
                 self._seal()
+                self._more.extend(data[i : i + BLOCK] for i in range(0, length, BLOCK))
+            self.end = end = self.end + length
+            return end - self.start
+        self.end = length
+        if length <= BLOCK:
+            self.head = data
+            self.ready = length if not self._reserved else 0
         else:
-            self._seal()
             self._more.extend(data[i : i + BLOCK] for i in range(0, length, BLOCK))
-        self.end += length
-        if not self.head:
             self._next()
-        return self.end - self.start
+        return length
+
+    def _join(self, data: bytes) -> int:
+        """Append *data* to what is left of the head, the only piece; return the bytes held."""
+        self.head = self.head[self.start :] + data
+        self.searched = self.searched - self.start if self.searched > self.start else 0
+        self.start = 0
+        self.end = len(self.head)
+        self.reserve(self._reserved)
+        return self.end
 
     def take(self, count: int) -> bytes:
         """Remove and return the first *count* bytes; as many must be held."""
@@ -110,15 +126,15 @@ class Buffer:
         """Drop the head, which is all read, and make the next piece the head."""
         length = len(self.head)
         self.start = 0
+        if self.end == length:
+            self.head = b""
+            self.end = self.ready = self.searched = 0
+            return
         self.end -= length
         self.searched = self.searched - length if self.searched > length else 0
         self._next()
 
     def _next(self) -> None:
-        if not self.end:
-            self.head = b""
-            self.ready = 0
-            return
         if not self._more:
             self._seal()
         self.head = self._more.popleft()
@@ -128,6 +144,11 @@ class Buffer:
         """Let `ready` leave *count* bytes from now on; 0 for none."""
         self._reserved = count
         self.ready = min(len(self.head), self.end - count)
+
+    def hold(self) -> None:
+        """Let `ready` leave everything, whatever arrives, until the next `reserve()`."""
+        self._reserved = sys.maxsize
+        self.ready = 0
 
     def _seal(self) -> None:
         if self._gathered:

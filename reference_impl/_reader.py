@@ -160,7 +160,7 @@ class StreamReader:
             if self._eof and self._exception is None:
                 return b""
             await self._wait(1)
-        return self._take(min(n, buffer.size))
+        return self._take(min(n, buffer.end - buffer.start))
 
     async def readline(self) -> bytes:
         r"""Read one line, up to and including ``b"\n"`` (asyncio-stream, 3.15).
@@ -325,18 +325,20 @@ class StreamReader:
         if self._paused:
             self._resume()  # else the bytes that are wanted could never come
         self._wanted = wanted
+        buffer = self._buffer
         self._waiter = waiter = self._loop.create_future()
-        self._buffer.reserve(sys.maxsize)
+        buffer.hold()
         try:
             await waiter
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-                self._reserve()
+                buffer.reserve(int(self._limit) + 1 if self._paused else 0)
                 if waiter.cancelled():
                     self._pause_if_full()
 
     def _wake(self) -> None:
+        self._wanted = sys.maxsize  # nothing more that arrives has to wake it again
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -354,7 +356,7 @@ class StreamReader:
         All of it while another read waits; while reading is paused, what is left when it resumes.
         """
         if self._waiter is not None:
-            self._buffer.reserve(sys.maxsize)
+            self._buffer.hold()
         else:
             self._buffer.reserve(int(self._limit) + 1 if self._paused else 0)
 

@@ -11,6 +11,7 @@ from typing import Any
 from . import _tls
 from ._errors import fresh
 from ._reader import StreamReader
+from ._tls import CHUNK
 
 
 class StreamWriter:
@@ -68,14 +69,14 @@ class StreamWriter:
         if type(data) is not bytes:
             data = _frozen(data)
         try:
-            if len(data) <= _tls.CHUNK or self._transport.get_extra_info("sslcontext") is None:
+            if len(data) <= CHUNK or self._transport.get_extra_info("sslcontext") is None:
                 self._transport.write(data)
             else:
                 # TLS transports pass all of a write on, and find out with the next that it was too
                 # much. drain() has to know before.
                 view = memoryview(data)
-                for start in range(0, len(data), _tls.CHUNK):
-                    self._transport.write(view[start : start + _tls.CHUNK])
+                for start in range(0, len(data), CHUNK):
+                    self._transport.write(view[start : start + CHUNK])
         except RuntimeError:
             if not self._transport.is_closing():
                 raise  # on a closed connection uvloop raises; it is for drain() to say

@@ -1,0 +1,33 @@
+"""Each benchmark runs, in its shortest form; `tox -e benchmarks` runs them in full."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+SHORTEST = {
+    "streams": (["--rounds=1", "--longest=1", "--held=1"], "reference_impl"),
+    "networks": (["--rounds=1", "--echoes=10", "--pieces=2"], "fakes"),
+    "scale": (["--connections", "2", "4", "--repeat=1", "--day=1"], "connections"),
+    "features": (["half_close"], "half_close "),
+}
+
+
+def test_there_is_a_short_form_of_each() -> None:
+    assert SHORTEST.keys() == {file.stem for file in BENCHMARKS.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", SHORTEST)
+def test_it_runs(name: str) -> None:
+    arguments, said = SHORTEST[name]
+    process = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, process.stderr
+    assert said in process.stdout
