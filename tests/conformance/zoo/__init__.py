@@ -1,0 +1,12 @@
+"""Broken implementations, each wrong in one way that a person would write.
+
+    streamcert certify zoo.reading:OnlyMinusOne --network memory
+
+certifies one by hand, in the folder tests/conformance; `tox -e zoo` certifies all on every network
+and writes docs/zoo.md.
+"""
+
+from . import reading, reading_until
+from .specimen import SPECIMENS, Specimen
+
+__all__ = ["SPECIMENS", "Specimen", "reading", "reading_until"]

@@ -1,0 +1,178 @@
+"""Many certifications for the price of one start: the suite is collected once, and every
+certification runs in a fork of the process that did it.
+
+Starting and collecting takes longer than the suite does in memory. A fork is also a fresh process:
+what one implementation breaks in it does not reach the next.
+"""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+import pytest
+
+from conformance.certificate import Record, Variant
+from conformance.errors import CannotRun
+from conformance.implementation import implementation
+from conformance.networks import NETWORKS
+from conformance.plugin import SESSION
+
+
+class ForkedSuite:
+    """The suite in a process of its own, which certifies by name whatever it is asked to.
+
+    A context manager: the process ends with the block.
+    """
+
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # our own exit's
+        # -P: what is installed is tested, not what the working directory holds.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "zoo.forked"],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def certify(self, streams: str, *networks: str) -> dict[str, Any]:
+        """Return the certificate, as its JSON has it.
+
+        Args:
+            streams: the implementation, as on the command line.
+            networks: names of networks; all of them by default.
+
+        Raises:
+            CannotRun: there is no certificate; the message says why.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([streams, networks or tuple(NETWORKS)]), file=self._process.stdin)
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            self._errors.seek(0)
+            raise CannotRun(f"the suite's process has ended: {self._errors.read()}")
+        certificate, problem = json.loads(answer)
+        if problem:
+            raise CannotRun(problem)
+        return cast("dict[str, Any]", certificate)
+
+    def __enter__(self) -> "ForkedSuite":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._process:  # closes its input, which ends it, and waits
+            pass
+        self._errors.close()
+
+
+def failures(certificate: dict[str, Any], network: str) -> dict[str, str]:
+    """Return the clauses that failed on a network, by id, with what was seen."""
+    return {
+        each["id"]: each["detail"]
+        for each in certificate["clauses"]
+        if each["networks"].get(network) == "failed"
+    }
+
+
+def checked(certificate: dict[str, Any], network: str) -> set[str]:
+    """Return the ids of the clauses that were tested on a network."""
+    return {each["id"] for each in certificate["clauses"] if network in each["networks"]}
+
+
+# What follows runs in the process that collects, and in its forks.
+
+
+class Server:
+    """A pytest plug-in that answers requests in place of running the tests.
+
+    Args:
+        requests: a line for each: the implementation's name and those of the networks.
+        answers: a line for each: the certificate, and why there is none.
+    """
+
+    def __init__(self, requests: IO[str], answers: IO[str]) -> None:
+        self.requests = requests
+        self.answers = answers
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Answer until there are no more requests."""
+        # A full collection, as many clauses ask for, need not go through all that pytest holds.
+        gc.collect()
+        gc.freeze()
+        for request in self.requests:
+            if os.fork() == 0:
+                answer = self.answer(session, *json.loads(request))
+                print(json.dumps(answer), file=self.answers, flush=True)
+                os._exit(0)
+            _, status = os.wait()
+            if status:
+                problem = f"the interpreter ended with status {status}"
+                print(json.dumps([None, problem]), file=self.answers, flush=True)
+        return True
+
+    def answer(
+        self, session: pytest.Session, streams: str, networks: list[str]
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """Certify, and return the certificate, or why there is none."""
+        run = session.config.stash[SESSION]
+        items = [
+            each
+            for each in session.items
+            if (variant := Variant.of(each.nodeid)) and variant.network in networks
+        ]
+        try:
+            run.order = replace(
+                run.order, streams=implementation(streams), networks=tuple(networks)
+            )
+            run.record = Record(streams, run.order.loop.name, run.order.spec, tuple(networks))
+            run.record.expect(each.nodeid for each in items)
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            return run.certificate().to_dict(), None
+        except CannotRun as reason:
+            return None, str(reason)
+
+
+def serve() -> None:
+    """Collect the suite, and answer the requests on standard input."""
+    suite = resources.files("conformance.suite")
+    # Out of reach of what the tests, and the implementations, print.
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    pytest.main(
+        [
+            str(suite),
+            f"--config-file={suite / 'pytest.ini'}",
+            f"--rootdir={suite}",
+            "-pconformance.plugin",
+            "--capture=no",
+            "--no-header",
+            "--no-summary",
+            "--quiet",
+            "--tb=native",
+            "--streams=reference_impl",
+        ],
+        plugins=[Server(requests, answers)],
+    )
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,102 @@
+"""What a specimen is: the reference with one thing broken, and what of the suite tells."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import reference_impl
+from conformance.marks import EVERY
+
+Part = TypeVar("Part", bound=Callable[..., Any])
+
+
+class Specimen:
+    """An implementation that is wrong in one way; it can be plugged in as `module:attribute`.
+
+    It is made by breaking `reference_impl` itself when it is first used, for as long as the process
+    lives: one process is for one specimen.
+
+    Args:
+        original: the class or function of the reference that is replaced.
+        broken: what replaces it.
+        fault: what is wrong, in one sentence.
+        fails: the ids of the clauses that it must fail: those that name the fault, and those that
+            cannot hold because of it. It must keep all others.
+        networks: the networks on which it shows, the cheapest first. On the others it must conform.
+    """
+
+    def __init__(
+        self,
+        original: Callable[..., Any],
+        broken: Callable[..., Any],
+        fault: str,
+        fails: frozenset[str],
+        networks: tuple[str, ...],
+    ) -> None:
+        self.name = f"{broken.__module__}:{broken.__name__}"
+        self.original = original
+        self.broken = broken
+        self.fault = fault
+        self.fails = fails
+        self.networks = networks
+        self.is_loose = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the broken reference has under a name of the streams page."""
+        if name.startswith("_"):
+            raise AttributeError(name)  # asked by whoever inspects or copies: no use of it
+        if not self.is_loose:
+            self.is_loose = True
+            _replace(self.original, self.broken)
+        return getattr(reference_impl, name)
+
+
+def _replace(original: Callable[..., Any], broken: Callable[..., Any]) -> None:
+    """Put `broken` in the place of `original` everywhere in the reference, as a base class too."""
+    for name, module in list(sys.modules.items()):
+        if _is_reference(name):
+            for key, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, key, broken)
+    if isinstance(original, type):
+        for heir in original.__subclasses__():
+            if _is_reference(heir.__module__):
+                heir.__bases__ = tuple(
+                    broken if base is original else base for base in heir.__bases__
+                )
+
+
+def _is_reference(module: str) -> bool:
+    return module.partition(".")[0] == reference_impl.__name__
+
+
+SPECIMENS: dict[str, Specimen] = {}
+"""All specimens that were defined, by the names that they are plugged in by."""
+
+
+def specimen(
+    fault: str,
+    *fails: str,
+    networks: tuple[str, ...] = EVERY,
+    replaces: Callable[..., Any] | None = None,
+) -> Callable[[Part], Specimen]:
+    """Make a specimen of what is decorated, a class or a function; see `Specimen`.
+
+    Args:
+        fault: what is wrong, in one sentence.
+        fails: the ids of the clauses that it must fail.
+        networks: the networks on which it shows; all by default.
+        replaces: what of the reference is replaced; by default the class that the one decorated
+            derives from.
+    """
+
+    def make(broken: Part) -> Specimen:
+        original = replaces
+        if original is None:
+            assert isinstance(broken, type)
+            original = next(each for each in broken.__mro__ if _is_reference(each.__module__))
+        made = Specimen(original, broken, fault, frozenset(fails), networks)
+        SPECIMENS[made.name] = made
+        return made
+
+    return make
