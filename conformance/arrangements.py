@@ -2,14 +2,13 @@
 
 import contextlib
 import errno
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from conformance.errors import Deviation
+from conformance.errors import Deviation, NotApplicable
 from conformance.expect import expect, expect_error, shown
 from conformance.networks.network import Listener
 from conformance.networks.sockets import SocketListener, SocketNetwork
@@ -30,7 +29,7 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
-DUAL_STACK: tuple[str, ...] = ("tcp",) if _has_ipv6_loopback() else ()
+DUAL_STACK: tuple[str, ...] = ("memory", "tcp") if _has_ipv6_loopback() else ("memory",)
 """The networks with loopback addresses of both families."""
 
 
@@ -52,6 +51,8 @@ def carrier_of(listener: Listener) -> Listener:
 
 def carrier(trial: Trial) -> SocketNetwork:
     """Return the trial's network, or the one below its TLS: far ends that are plain sockets."""
+    if trial.streams.adapter is not None:
+        raise NotApplicable("an adapter's ends are on no network")
     network = trial.network
     network = network.carrier if isinstance(network, TlsNetwork) else network
     assert isinstance(network, SocketNetwork)
@@ -86,7 +87,7 @@ class SecureListener(TlsListener):
         return wire
 
 
-# The kernel's addresses.
+# Addresses on the trial's network.
 
 
 def family_of(host: str) -> socket.AddressFamily:
@@ -95,32 +96,31 @@ def family_of(host: str) -> socket.AddressFamily:
 
 
 @contextmanager
-def listening(*hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
+def listening(trial: Trial, *hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
     """Listen on the same port of several numeric hosts.
 
     Yields:
         The port, and the listening sockets, non-blocking.
     """
-    with bound(*hosts) as (port, sockets):
+    with bound(trial, *hosts) as (port, sockets):
         for each in sockets:
             each.listen()
-            each.setblocking(False)
         yield port, sockets
 
 
 @contextmanager
-def bound(*hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
+def bound(trial: Trial, *hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
     """Take the same port of several numeric hosts, without listening: connecting is refused.
 
     Yields:
-        The port, and the bound sockets.
+        The port, and the bound sockets, non-blocking.
     """
     with ExitStack() as stack:
         while True:
             port, sockets = 0, []
             try:
                 for host in hosts:
-                    sock = socket.socket(family_of(host), socket.SOCK_STREAM)
+                    sock = carrier(trial).socket(family_of(host))
                     sockets.append(stack.enter_context(sock))
                     sock.bind((host, port))
                     port = sock.getsockname()[1]
@@ -134,21 +134,22 @@ def bound(*hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
         yield port, sockets
 
 
-def stall(sock: socket.socket, stack: ExitStack) -> None:
+async def stall(trial: Trial, sock: socket.socket, stack: ExitStack) -> None:
     """Let `sock`, which is bound, listen with a full queue: who connects to it waits.
 
     Args:
+        trial: the trial.
         sock: the bound socket.
         stack: closes the connection that fills the queue.
     """
     sock.listen(0)
-    filler = stack.enter_context(socket.socket(sock.family, socket.SOCK_STREAM))
-    filler.connect(sock.getsockname())
+    filler = await carrier(trial).connected(sock.family, sock.getsockname())
+    stack.callback(filler.sock.close)
 
 
-def free_port(host: str) -> int:
+def free_port(trial: Trial, host: str) -> int:
     """Return a port of a numeric host that nothing uses."""
-    with bound(host) as (port, _):
+    with bound(trial, host) as (port, _):
         return port
 
 
@@ -164,14 +165,11 @@ def accepted(sockets: Sequence[socket.socket]) -> int | None:
     return None
 
 
-def connected_socket(listener: Listener) -> socket.socket:
-    """Return a non-blocking socket that is connected to `listener`, a kernel's."""
+async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
+    """Return a non-blocking socket that is connected to `listener`."""
     address = address_of(listener)
     family = socket.AF_UNIX if isinstance(address, str | bytes) else family_of(address[0])
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.connect(address)
-    sock.setblocking(False)
-    return sock
+    return (await carrier(trial).connected(family, address)).sock
 
 
 # Names.
@@ -220,36 +218,18 @@ def resolving(trial: Trial, *hosts: str) -> Iterator[None]:
 # What is left open.
 
 
-def open_sockets() -> set[str]:
-    """Return the sockets that this process has open, as the kernel names them.
-
-    Pairs of nameless Unix sockets do not count: loops wake themselves through them, and open them
-    when they please.
-    """
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
-            target = os.readlink(f"/proc/self/fd/{number}")
-            if target.startswith("socket:") and not _is_nameless_pair(int(number)):
-                found.add(target)
-    return found
-
-
-def _is_nameless_pair(descriptor: int) -> bool:
-    with socket.socket(fileno=os.dup(descriptor)) as sock:
-        try:
-            return not sock.getsockname() and not sock.getpeername()
-        except OSError:  # not connected
-            return False
+def open_sockets(trial: Trial) -> set[str]:
+    """Return the sockets of the trial's network that are open."""
+    return carrier(trial).open_sockets()
 
 
 async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
     """Expect that no socket is open, some turns from now, that was not open `before`."""
     for _ in range(10):
         await trial.turns()
-        if open_sockets() <= before:
+        if open_sockets(trial) <= before:
             return
-    expect(len(open_sockets() - before), 0, "sockets left open:")
+    expect(len(open_sockets(trial) - before), 0, "sockets left open:")
 
 
 # What both sides have in common.

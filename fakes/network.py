@@ -12,6 +12,7 @@ import contextvars
 import errno
 import ipaddress
 import random
+import weakref
 from collections.abc import Callable
 from socket import AF_INET, AF_INET6, AF_UNIX
 from typing import Any
@@ -213,6 +214,7 @@ class Network:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection_count = 0
         self._next_fileno = 1 << 20  # no real file descriptor is that high
+        self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
         self.local = self.host("localhost")
 
     def attach(
@@ -361,10 +363,21 @@ class Network:
 
     # --- sockets and connections --------------------------------------------------------------
 
-    def next_fileno(self) -> int:
-        """Return a number for `fileno()`."""
+    def next_fileno(self, sock: Socket) -> int:
+        """Return a number for the `fileno()` of a new socket."""
+        self._sockets.add(sock)
         self._next_fileno += 1
         return self._next_fileno
+
+    def open_sockets(self) -> list[Socket]:
+        """Return the sockets that are open, in the order in which they were made.
+
+        A test that has closed all that it opened finds none; those of connections that nobody has
+        accepted yet do not count.
+        """
+        return sorted(
+            (sock for sock in self._sockets if not sock.closed), key=lambda sock: sock.fileno()
+        )
 
     def socket(self, family: int = AF_INET) -> Socket:
         """Return a new, unconnected stream socket on the current host."""

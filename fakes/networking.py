@@ -56,6 +56,8 @@ class Networking(Base):
             return True
         if self.takes_real_sockets:
             return False
+        if isinstance(sock, socket.socket):
+            _check_stream(sock)
         raise NotSimulated(
             f"{sock!r} is not a socket of the simulated network; make one with "
             "fakes.open_socket_pair() or loop.network.socket()"

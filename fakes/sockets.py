@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 import struct
 import sys
+import warnings
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fakes.dns import ip_address
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from fakes.watch import Pollable, Watch
 
 _LINGER = struct.Struct("ii")
+# The beginning of Linux's `struct tcp_info`: what it says of a listening socket is its state, how
+# many connections wait for accept(), and how many may.
+_TCP_INFO = struct.Struct("@B7x4x4x4x4xII")
+_TCP_LISTEN = 10
 
 
 # What Linux reports for options that were never set.
@@ -97,7 +104,7 @@ class Socket:
         self._ephemeral = False  # the port was chosen by connect()
         self._released = False
         self._closed = False
-        self._fileno = network.next_fileno()
+        self._fileno = network.next_fileno(self)
         self._options: dict[tuple[int, int], int | bytes] = {}
 
     def __repr__(self) -> str:
@@ -107,6 +114,12 @@ class Socket:
         return (
             f"<fakes.Socket fd={self._fileno} family={self.family.name} laddr={self.getsockname()}>"
         )
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        """Warn, as `socket.socket` does, of a socket that was never closed, and close it."""
+        if not getattr(self, "_closed", True):
+            _warn(f"unclosed {self!r}", ResourceWarning, source=self)
+            self.close()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -199,7 +212,12 @@ class Socket:
     def connected(self, endpoint: Endpoint) -> None:
         """The connection is established. The local port is taken until it has ended."""
         self._endpoint = endpoint
-        endpoint.releases = self.release
+        # The connection must not keep alive a socket that the program has dropped.
+        endpoint.releases = (
+            functools.partial(self.host.free_port, self._bound[1])
+            if self._ephemeral
+            else self.release
+        )
         self._apply_options()
 
     def listen(self, backlog: int = 128) -> None:
@@ -227,7 +245,10 @@ class Socket:
         if not self._listener.queue:
             raise os_error(errno.EAGAIN)
         end = self._listener.queue.popleft()
-        return Socket(self.network, self.host, self.family, end), end.peer.local
+        accepted = Socket(self.network, self.host, self.family, end)
+        accepted._options = self._options.copy()  # as Linux: SO_KEEPALIVE, SO_LINGER, ...
+        accepted._apply_options()
+        return accepted, end.peer.local
 
     # --- names and options --------------------------------------------------------------------
 
@@ -266,6 +287,8 @@ class Socket:
 
     def _option(self, level: int, optname: int) -> int | bytes:
         end = self._endpoint
+        if (level, optname) == (socket.IPPROTO_TCP, socket.TCP_INFO) and self._listener is not None:
+            return _TCP_INFO.pack(_TCP_LISTEN, len(self._listener.queue), self._listener.backlog)
         if level == socket.SOL_SOCKET:
             match optname:
                 case socket.SO_ERROR:

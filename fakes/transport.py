@@ -171,9 +171,10 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         """Warn, as asyncio does, of a transport that was never closed."""
-        if getattr(self, "_sock", None) is not None:
+        sock: Socket | None = getattr(self, "_sock", None)
+        if sock is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            self._end.close()
+            sock.close()
             if self._server is not None:
                 self._server._detach(self)
 

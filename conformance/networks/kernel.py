@@ -1,6 +1,7 @@
 """The kernel's own networks: TCP on the loopback interface, and Unix sockets."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import shutil
@@ -14,6 +15,7 @@ from conformance.networks.sockets import (
     InternetNetwork,
     SocketListener,
     SocketNetwork,
+    SocketPair,
     SocketWire,
 )
 from conformance.networks.wire import SETTLING_TURNS, turns
@@ -29,6 +31,29 @@ def kernel_socket(family: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_END_RECEIVE_BUFFER)
     sock.setblocking(False)
     return sock
+
+
+def open_kernel_sockets() -> set[str]:
+    """Return the sockets that this process has open, as the kernel names them.
+
+    Pairs of nameless Unix sockets do not count: loops wake themselves through them, and open them
+    when they please.
+    """
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            target = os.readlink(f"/proc/self/fd/{number}")
+            if target.startswith("socket:") and not _is_nameless_pair(int(number)):
+                found.add(target)
+    return found
+
+
+def _is_nameless_pair(descriptor: int) -> bool:
+    with socket.socket(fileno=os.dup(descriptor)) as sock:
+        try:
+            return not sock.getsockname() and not sock.getpeername()
+        except OSError:  # not connected
+            return False
 
 
 class TcpWire(SocketWire):
@@ -56,31 +81,42 @@ class TcpWire(SocketWire):
             await turns(1)
 
 
-class TcpNetwork(InternetNetwork):
-    """TCP over the loopback interface."""
+class KernelNetwork(SocketNetwork):
+    """A network of the kernel's sockets."""
 
-    name = "tcp"
     unread_capacity = KERNEL_CAPACITY
-    wire = TcpWire
 
     def socket(self, family: int) -> socket.socket:
         """Return a new socket, non-blocking."""
         return kernel_socket(family)
 
+    def socketpair(self) -> SocketPair:
+        """Return two connected sockets, non-blocking."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        return ours, theirs
 
-class UnixNetwork(SocketNetwork):
+    def open_sockets(self) -> set[str]:
+        """Return the sockets that this process has open."""
+        return open_kernel_sockets()
+
+
+class TcpNetwork(KernelNetwork, InternetNetwork):
+    """TCP over the loopback interface."""
+
+    name = "tcp"
+    wire = TcpWire
+
+
+class UnixNetwork(KernelNetwork):
     """Unix sockets, in a directory of their own."""
 
     name = "unix"
-    unread_capacity = KERNEL_CAPACITY
 
     def __init__(self) -> None:
         self.directory = tempfile.mkdtemp(prefix="streams-")
         self.paths = 0
-
-    def socket(self, family: int) -> socket.socket:
-        """Return a new socket, non-blocking."""
-        return kernel_socket(family)
 
     def free_path(self) -> str:
         """Return a path that nothing is at."""

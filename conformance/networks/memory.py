@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import fakes
 from conformance.loops import Loop
-from conformance.networks.sockets import InternetNetwork, SocketWire
+from conformance.networks.sockets import InternetNetwork, SocketPair, SocketWire
 from conformance.networks.tls import TlsNetwork
 
 LONGEST_TRACE = 60  # segments; what a person reads
@@ -54,6 +54,15 @@ class MemoryNetwork(InternetNetwork):
         """Return a new socket of the simulated network."""
         # Shaped like the real thing, as far as a far end needs.
         return cast(socket.socket, self.network.socket(family))
+
+    def socketpair(self) -> SocketPair:
+        """Return two connected sockets of the simulated network."""
+        ours, theirs = self.network.socketpair()
+        return cast(socket.socket, ours), cast(socket.socket, theirs)
+
+    def open_sockets(self) -> set[str]:
+        """Return the simulated sockets that are open."""
+        return {f"simulated:{sock.fileno()}" for sock in self.network.open_sockets()}
 
     async def connected(self, family: int, address: Any) -> SocketWire:
         """Return a far end that has connected to `address`.

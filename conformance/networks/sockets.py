@@ -17,6 +17,8 @@ from conformance.implementation import Implementation, Pair
 from conformance.networks.network import Listener, Network, Options, ServerOptions
 from conformance.networks.wire import CHUNK, Wire, attempt
 
+SocketPair = tuple[socket.socket, socket.socket]
+
 
 class SocketWire(Wire):
     """The far end of a connection over a socket.
@@ -98,6 +100,14 @@ class SocketNetwork(Network):
     @abstractmethod
     def socket(self, family: int) -> socket.socket:
         """Return a new stream socket of this network, non-blocking."""
+
+    @abstractmethod
+    def socketpair(self) -> SocketPair:
+        """Return two connected stream sockets of this network, non-blocking."""
+
+    @abstractmethod
+    def open_sockets(self) -> set[str]:
+        """Return names for the sockets that are open on this network, whoever has opened them."""
 
     def listening(self, family: int, address: Any) -> SocketListener:
         """Return a far end that listens on `address`."""

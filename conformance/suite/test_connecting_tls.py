@@ -61,10 +61,10 @@ async def test_ssl_context(trial: Trial) -> None:
     await expect_talk(connection)
 
 
-@clause("connecting.ssl.over-sock", networks=("tls",), roles=CLIENT)
+@clause("connecting.ssl.over-sock", networks=TLS, roles=CLIENT)
 async def test_ssl_over_sock(trial: Trial) -> None:
     listener = await trial.listen()
-    sock = connected_socket(listener)
+    sock = await connected_socket(trial, listener)
     accepting = trial.start(listener.accept())
     reader, writer = await trial.streams.open_connection(
         sock=sock, ssl=client_context(), server_hostname=HOST_NAME
@@ -149,19 +149,19 @@ async def test_server_hostname_empty(trial: Trial) -> None:
     await expect_talk(await trial.open(listener, ssl=unchecking_context(), server_hostname=""))
 
 
-@clause("connecting.ssl.server-hostname.required-to-check", networks=("tls",), roles=CLIENT)
+@clause("connecting.ssl.server-hostname.required-to-check", networks=TLS, roles=CLIENT)
 async def test_server_hostname_required_to_check(trial: Trial) -> None:
     listener = await trial.listen()
-    with connected_socket(listener) as sock:
+    with await connected_socket(trial, listener) as sock:
         await expect_error(
             ValueError, trial.streams.open_connection(sock=sock, ssl=client_context())
         )
 
 
-@clause("connecting.ssl.server-hostname.required-without-host", networks=("tls",), roles=CLIENT)
+@clause("connecting.ssl.server-hostname.required-without-host", networks=TLS, roles=CLIENT)
 async def test_server_hostname_required_without_host(trial: Trial) -> None:
     listener = await trial.listen()
-    with connected_socket(listener) as sock:
+    with await connected_socket(trial, listener) as sock:
         await expect_error(
             ValueError, trial.streams.open_connection(sock=sock, ssl=unchecking_context())
         )
@@ -227,10 +227,10 @@ async def test_cancelled_in_the_handshake(trial: Trial) -> None:
         await below.receive_to_end()  # a hang where the connection is left open
 
 
-@clause("connecting.cancelled.in-the-handshake", networks=("tls",), roles=CLIENT)
+@clause("connecting.cancelled.in-the-handshake", networks=TLS, roles=CLIENT)
 async def test_cancelled_in_the_handshake_leaves_nothing_open(trial: Trial) -> None:
     listener = await trial.listen()
-    before = open_sockets()
+    before = open_sockets(trial)
     connecting = trial.start(_open(trial, listener))
     async with closing_wire(await carrier_of(listener).accept()) as below:
         await below.receive_some()

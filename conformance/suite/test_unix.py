@@ -209,7 +209,7 @@ async def test_open_refused(trial: Trial) -> None:
 @clause("unix.open.failed.nothing-left-open", networks=UNIX, roles=CLIENT)
 async def test_open_failed_leaves_nothing_open(trial: Trial) -> None:
     path = free_path(trial)
-    before = open_sockets()
+    before = open_sockets(trial)
     for _ in range(3):
         await expect_error(OSError, trial.streams.open_unix_connection(path))
     await expect_no_new_socket(trial, before)
@@ -223,7 +223,9 @@ async def test_open_no_path(trial: Trial) -> None:
 @clause("unix.open.sock.is-used", networks=UNIX, roles=CLIENT)
 async def test_open_sock(trial: Trial) -> None:
     listener = await trial.listen()
-    reader, writer = await trial.streams.open_unix_connection(sock=connected_socket(listener))
+    reader, writer = await trial.streams.open_unix_connection(
+        sock=await connected_socket(trial, listener)
+    )
     with closing(writer):
         async with closing_wire(await listener.accept()) as wire:
             await expect_talk(Connection(reader, writer, wire))
@@ -232,7 +234,7 @@ async def test_open_sock(trial: Trial) -> None:
 @clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
 async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
     listener = await trial.listen()
-    sock = connected_socket(listener)
+    sock = await connected_socket(trial, listener)
     _, writer = await trial.streams.open_unix_connection(sock=sock)
     async with closing_wire(await listener.accept()) as wire:
         writer.close()
@@ -246,7 +248,7 @@ async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
 async def test_open_sock_excludes_a_path(trial: Trial) -> None:
     listener = await trial.listen()
     path = address_of(listener)
-    with connected_socket(listener) as sock:
+    with await connected_socket(trial, listener) as sock:
         await expect_error(ValueError, trial.streams.open_unix_connection(path, sock=sock))
 
 
@@ -359,7 +361,7 @@ async def test_serve_sock(trial: Trial) -> None:
 @clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
 async def test_serve_sock_closed_with_the_server(trial: Trial) -> None:
     path = free_path(trial)
-    before = open_sockets()
+    before = open_sockets(trial)
     sock = bound_socket(path)
     server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
     server.close()

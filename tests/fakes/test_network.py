@@ -226,6 +226,51 @@ def test_socket_options_keep_what_they_are_set_to() -> None:
     fakes.run(main())
 
 
+def test_an_accepted_socket_has_the_options_of_the_listening_one() -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "localhost", 80, backlog=7)
+        (listening, *_) = server.sockets
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _, writer = await asyncio.open_connection("127.0.0.1", 80)
+        await asyncio.sleep(1)
+        network = asyncio.get_running_loop().network  # type: ignore[attr-defined]
+        accepted = network.open_sockets()[-1]
+        assert accepted.getpeername() == writer.get_extra_info("sockname")
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        # The backlog, as Linux tells it (tcpi_sacked of a listening socket).
+        info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        assert struct.unpack_from("I", info, 28) == (7,)
+        await shut(server, writer)
+
+    fakes.run(main())
+
+
+def test_what_is_left_open_can_be_seen() -> None:
+    network = fakes.Network()
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 80)
+        _, writer = await asyncio.open_connection("127.0.0.1", 80)
+        await asyncio.sleep(1)
+        assert [sock.getsockname()[1] for sock in network.open_sockets()] == [80, 32768, 80]
+        await shut(server, writer)
+        await asyncio.sleep(1)
+        assert network.open_sockets() == []
+
+    fakes.run(main(), network=network)
+
+
+def test_a_socket_that_is_dropped_is_closed_with_a_warning() -> None:
+    async def main() -> None:
+        dropped, kept = fakes.open_socket_pair()
+        with pytest.warns(ResourceWarning, match="unclosed <fakes.Socket"):
+            del dropped
+        assert kept.recv(1) == b""
+        kept.close()
+
+    fakes.run(main())
+
+
 def test_all_errors() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,44 @@
+"""The conformance suite finds the same in memory as over the kernel, clause by clause."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).with_name("fidelity.py")
+
+
+# `tox -m fidelity` asks this of the reference as well, and on every Python.
+@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="asked on Python 3.14 only")
+def test_every_clause_has_the_same_verdict() -> None:
+    done = subprocess.run([sys.executable, TOOL, "asyncio"], capture_output=True, text=True)
+    told = re.match(r"asyncio on Python 3\.14\.\S+: (\d+) clauses on .*: 0 with", done.stdout)
+    assert told, done.stdout + done.stderr
+    assert int(told[1]) > 400
+    assert done.returncode == 0
+
+
+def test_a_difference_is_told(tmp_path: Path) -> None:
+    networks = {
+        "same": {"memory": "passed", "tcp": "passed", "tls": "failed", "tls-memory": "failed"},
+        "other": {"memory": "passed", "tcp": "failed"},
+        "untested": {"tls": "passed"},
+        "elsewhere": {"unix": "failed"},
+    }
+    clauses = [
+        {"id": name, "networks": verdicts, "detail": "expected this"}
+        for name, verdicts in networks.items()
+    ]
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text(json.dumps({"implementation": "x", "python": "3.0", "clauses": clauses}))
+    done = subprocess.run([sys.executable, TOOL, certificate], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "x on Python 3.0: 3 clauses on memory, tcp, tls-memory, tls: 2 with another verdict in "
+        "memory",
+        "  other: memory passed, tcp failed. expected this",
+        "  untested: tls-memory not tested, tls passed. expected this",
+    ]
+    assert done.returncode == 1
