@@ -513,7 +513,13 @@ class Networking(Base):
         `create_connection(sock=...)` will know it by.
         """
         if isinstance(sock, socket.socket) and not self.takes_real_sockets:
+            _check_stream(sock)
             sock = stand_in_for(sock, self.network)
+            try:
+                return await self.sock_connect(sock, address)
+            except BaseException:
+                sock.close()
+                raise
         if not self._is_simulated(sock):
             return await super().sock_connect(sock, address)
         if sock.family == socket.AF_UNIX:

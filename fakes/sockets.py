@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ class Socket:
         self._closed = False
         self._fileno = network.next_fileno(self)
         self._options: dict[tuple[int, int], int | bytes] = {}
+        self.stands_for: weakref.ref[socket.socket] | None = None  # see fakes.standins
 
     def __repr__(self) -> str:
         """Say what it is and the state it is in."""
@@ -117,7 +119,7 @@ class Socket:
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         """Warn, as `socket.socket` does, of a socket that was never closed, and close it."""
-        if not getattr(self, "_closed", True):
+        if hasattr(self, "stands_for") and not self.closed:
             _warn(f"unclosed {self!r}", ResourceWarning, source=self)
             self.close()
 
@@ -138,6 +140,10 @@ class Socket:
     @property
     def closed(self) -> bool:
         """Whether the socket is closed."""
+        if self.stands_for is not None:
+            real = self.stands_for()
+            if real is None or real.fileno() == -1:
+                self.close()
         return self._closed
 
     @property

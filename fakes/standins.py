@@ -3,7 +3,7 @@
 Some libraries make a `socket.socket` themselves, connect it with `loop.sock_connect()`, and hand
 it to `loop.create_connection(sock=...)`: aiohttp does, by way of aiohappyeyeballs. On `fakes.Loop`
 such a socket stays what it is, a real one that is never connected. The simulated socket that is
-connected instead is kept here until it is asked for, or until the real one is gone.
+connected instead is kept here until it is asked for, or until the real one is closed or gone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ _stand_ins: weakref.WeakKeyDictionary[socket.socket, Socket] = weakref.WeakKeyDi
 
 
 def stand_in_for(real: socket.socket, network: Network) -> Socket:
-    """Return a new simulated socket, on the current host, in place of a real one."""
+    """Return a new simulated socket, on the current host, in place of a real one.
+
+    It is bound as the real one is. Raises `OSError` as `Socket.bind()` if that is not possible.
+    """
     simulated = network.socket(real.family)
+    simulated.stands_for = weakref.ref(real)
+    if real.family != socket.AF_UNIX and (address := real.getsockname())[1]:
+        simulated.bind(address)
     _stand_ins[real] = simulated
     return simulated
 
@@ -30,5 +36,6 @@ def take(real: object) -> Socket | None:
         return None
     simulated = _stand_ins.pop(real, None)
     if simulated is not None:
+        simulated.stands_for = None
         real.close()
     return simulated

@@ -62,3 +62,25 @@ def test_connection_attempts_held_up_by_a_stall_go_on_together() -> None:
         return loop.time()
 
     assert fakes.run(main(), network=network) == 5
+
+
+def test_a_stand_in_is_bound_and_closed_as_the_real_one_is() -> None:
+    network = fakes.Network()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "localhost", 80)
+        before = network.open_sockets()
+        with a_real_socket() as real:
+            real.bind(("127.0.0.2", 0))
+            await loop.sock_connect(real, ("127.0.0.1", 80))
+            (stand_in,) = network.open_sockets()[-1:]
+            assert stand_in.getsockname() == real.getsockname()
+        assert stand_in.closed
+        with a_real_socket() as real, pytest.raises(ConnectionRefusedError):
+            await loop.sock_connect(real, ("127.0.0.1", 81))
+        await asyncio.sleep(1)  # what the server has accepted is closed, too
+        assert network.open_sockets() == before
+        server.close()
+
+    fakes.run(main(), network=network)
