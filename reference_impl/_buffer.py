@@ -69,7 +69,7 @@ class Buffer:
         return self.end - self.start
 
     def feed(self, data: bytes) -> int:
-        """Append *data*, which is not empty; return the bytes held."""
+        """Append *data*; return the bytes held."""
         length = len(data)
         if self.head:
             if length < SMALL:

@@ -92,15 +92,13 @@ class StreamReader:
 
         """
         assert not self._eof, "feed_data after feed_eof"
-        if not data:
-            return
         if type(data) is not bytes:
             data = bytes(memoryview(data))  # a copy that nobody else can change
         size = self._buffer.feed(data)
         if self._waiter is not None and size >= self._wanted:
             self._wake()
         if size > 2 * self._limit:
-            self._pause_if_full()
+            self._pause()
 
     def feed_eof(self) -> None:
         """Say that no more bytes will come (asyncio-stream, 3.15)."""
@@ -121,7 +119,7 @@ class StreamReader:
         return self._eof and not self._buffer.size
 
     # Reading. What is wanted mostly lies within the part of the buffer's head that is ready, and is
-    # then taken at once. What is not ready is taken with more care: see `_reserve()`.
+    # then taken at once. What is not ready is taken with more care: see `_pause()`.
 
     async def read(self, n: int = -1) -> bytes:
         """Read what is there, at most *n* bytes (asyncio-stream, 3.15).
@@ -333,9 +331,7 @@ class StreamReader:
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-                buffer.reserve(int(self._limit) + 1 if self._paused else 0)
-                if waiter.cancelled():
-                    self._pause_if_full()
+                buffer.reserve(0)
 
     def _wake(self) -> None:
         self._wanted = sys.maxsize  # nothing more that arrives has to wake it again
@@ -350,44 +346,32 @@ class StreamReader:
 
     # Flow control.
 
-    def _reserve(self) -> None:
-        """Have the buffer keep back what cannot be taken at once.
-
-        All of it while another read waits; while reading is paused, what is left when it resumes.
-        """
-        if self._waiter is not None:
-            self._buffer.hold()
-        else:
-            self._buffer.reserve(int(self._limit) + 1 if self._paused else 0)
-
-    def _pause_if_full(self) -> None:
-        if self._buffer.size <= 2 * self._limit or self._paused or self._transport is None:
+    def _pause(self) -> None:
+        """Let the transport pause, unless a read in progress needs more than is held."""
+        if self._paused or self._transport is None or self._waiter is not None:
             return
-        if self._waiter is not None and not self._waiter.done():
-            return  # the read in progress needs more than is held
         try:
             self._transport.pause_reading()
         except NotImplementedError:
             self._transport = None  # it cannot: do not ask again
         else:
             self._paused = True
-            self._reserve()
+            # Reading resumes with so little left: whoever takes the rest has to see to that.
+            self._buffer.reserve(int(self._limit) + 1)
 
     def _resume(self) -> None:
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._reserve()
-            self._transport.resume_reading()
+        assert self._transport is not None  # it was paused
+        self._paused = False
+        self._buffer.reserve(0)
+        self._transport.resume_reading()
 
     def _release(self) -> tuple[bytes, bool]:
         """Give up the transport and all that came from it: the bytes held, and whether EOF."""
         held = self._buffer.take(self._buffer.size), self._eof
         self._transport = None
         self._paused = self._eof = False
-        self._reserve()
         return held
 
     def _replace_transport(self, transport: asyncio.ReadTransport) -> None:
         """Receive from *transport* from now on."""
         self._transport = transport
-        self._pause_if_full()

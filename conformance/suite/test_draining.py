@@ -220,6 +220,14 @@ async def test_own_exception(trial: Trial) -> None:
     )
 
 
+@clause("drain.reader-exception")
+async def test_reader_exception(trial: Trial) -> None:
+    reader, writer, _ = await trial.connect()
+    reader.set_exception(LookupError("no", "more"))
+    error = await expect_error(LookupError, writer.drain())
+    expect(error.args, ("no", "more"), "args")
+
+
 @clause("drain.abort.waiting", roles=CLIENT)
 async def test_abort_while_waiting(trial: Trial) -> None:
     connection = await trial.connect()

@@ -1,6 +1,7 @@
 """`StreamReader.read()`."""
 
 from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from conformance.expect import expect, expect_error, expect_that
@@ -150,6 +151,36 @@ async def test_waits_for_a_byte(trial: Trial) -> None:
     expect(reading.done(), False, "read(3) done before anything was sent:")
     await wire.send(b"abc")
     expect_that(bool(await reading), "at least one byte", b"")
+
+
+@clause("read.n.waits-for-a-byte")
+async def test_waits_after_everything_was_read(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reads: dict[str, Callable[[], Awaitable[bytes]]] = {
+        "read(4)": lambda: reader.read(4),
+        "readexactly(4)": lambda: reader.readexactly(4),
+        "readline()": lambda: reader.readline(),
+        "readuntil()": lambda: reader.readuntil(),
+    }
+    for name, read in reads.items():
+        await wire.send(b"abc\n")
+        await wire.settle()
+        expect(await read(), b"abc\n", name)
+        reading = trial.start(reader.read(3))
+        await wire.settle()
+        expect(reading.done(), False, f"read(3) done after {name} took all that was sent:")
+        reading.cancel()
+        await trial.turns()
+
+
+@clause("read.n.not-an-integer")
+async def test_not_an_integer(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"a")
+    await wire.settle()
+    for n in (2.5, "1", b"1"):
+        await expect_error(TypeError, reader.read(n))  # type: ignore[arg-type]  # the mistake
+    expect(await reader.readexactly(1), b"a")
 
 
 @clause("read.n.every-byte-in-order")

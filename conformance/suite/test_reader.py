@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from conformance.errors import Deviation
-from conformance.expect import described, expect, expect_error, expect_that, shown
+from conformance.expect import (
+    described,
+    expect,
+    expect_error,
+    expect_raises,
+    expect_that,
+    shown,
+)
 from conformance.marks import CLIENT, PLAIN, clause
 from conformance.trial import Trial
 
@@ -463,6 +470,28 @@ async def test_concurrent_read_takes_nothing(trial: Trial) -> None:
         await trial.turns()
 
 
+@clause("reader.concurrent.takes-nothing")
+async def test_no_kind_of_concurrent_read_takes_anything(trial: Trial) -> None:
+    others: dict[str, Read] = {
+        "read(2)": lambda reader: reader.read(2),
+        "readline()": lambda reader: reader.readline(),
+        "readexactly(2)": lambda reader: reader.readexactly(2),
+        "readuntil(b';')": lambda reader: reader.readuntil(b";"),
+        "readuntil(b'!')": lambda reader: reader.readuntil(b"!"),
+    }
+    for name, read in others.items():
+        reader, _, wire = await trial.connect()
+        reading = trial.start(reader.readexactly(12))
+        await wire.send(DATA)
+        await wire.settle()
+        other = trial.start(result_or_error(read(reader)))
+        await trial.turns()
+        await wire.send(b"rest")
+        expect(await reading, DATA + b"rest", f"the read that waited, beside {name}:")
+        other.cancel()
+        await trial.turns()
+
+
 @clause("reader.concurrent.no-false-eof", roles=CLIENT)
 async def test_no_false_eof(trial: Trial) -> None:
     # By hand, so that a read begins between the arrival of bytes and the return of the read that
@@ -619,6 +648,27 @@ async def test_feed_data_of_nothing(trial: Trial) -> None:
     expect(await reading, b"a")
 
 
+@clause("reader.by-hand.feed-data.after-eof", roles=CLIENT)
+async def test_feed_data_after_eof(trial: Trial) -> None:
+    reader = by_hand(trial)
+    reader.feed_data(b"abc")
+    reader.feed_eof()
+    with expect_raises(AssertionError):
+        reader.feed_data(b"d")
+    expect(await reader.read(), b"abc")
+    expect(reader.at_eof(), True, "at_eof():")
+
+
+@clause("reader.by-hand.set-exception.after-eof", roles=CLIENT)
+async def test_set_exception_after_eof(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader = by_hand(trial)
+        reader.feed_eof()
+        reader.set_exception(LookupError(name))
+        error = await expect_error(LookupError, read(reader))
+        expect(error.args, (name,), "args")
+
+
 @clause("reader.by-hand.set-exception", roles=CLIENT)
 async def test_set_exception(trial: Trial) -> None:
     for read in READS.values():
@@ -676,6 +726,33 @@ async def test_transport_by_hand(trial: Trial) -> None:
         expect(transport.paused, True, f"paused with {10 * LIMIT} bytes unread:")
         await reader.readexactly(10 * LIMIT)
         expect(transport.paused, False, "paused with nothing unread:")
+
+
+@clause("reader.by-hand.transport", roles=CLIENT)
+async def test_every_read_resumes_the_transport(trial: Trial) -> None:
+    lines = 10 * LIMIT // len(DATA)
+    reads = dict(READS)
+    del reads["read()"]  # it waits for the end, and has to let the transport go on to get there
+    for name, read in reads.items():
+        reader = by_hand(trial)
+        transport = Transport()
+        reader.set_transport(transport)
+        reader.feed_data(DATA * lines)
+        expect(transport.paused, True, "paused with far more than the limit unread:")
+        for _ in range(lines):
+            expect(await read(reader), DATA, name)
+        expect(transport.paused, False, f"paused after {name} read all of it:")
+
+
+@clause("reader.by-hand.transport-once", roles=CLIENT)
+async def test_transport_once(trial: Trial) -> None:
+    reader = by_hand(trial)
+    transport = Transport()
+    reader.set_transport(transport)
+    with expect_raises(AssertionError):
+        reader.set_transport(Transport())
+    reader.feed_data(b"x" * 10 * LIMIT)
+    expect(transport.paused, True, "the first transport paused:")
 
 
 @clause("reader.by-hand.transport-that-cannot-pause", roles=CLIENT)

@@ -4,7 +4,7 @@ from asyncio import CancelledError
 from contextlib import suppress
 
 from conformance.expect import expect, expect_error
-from conformance.marks import clause
+from conformance.marks import CLIENT, clause
 from conformance.trial import Trial
 
 LIMIT = 64  # bytes
@@ -92,6 +92,17 @@ async def test_eof_raises(trial: Trial) -> None:
     await wire.send(b"abc")
     await wire.send_eof()
     await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
+
+
+@clause("readexactly.not-an-integer", roles=CLIENT)
+async def test_not_an_integer(trial: Trial) -> None:
+    reader = trial.streams.StreamReader(loop=trial.loop)
+    pieces = [b"a" * 5000, b"b" * 5000]  # large enough not to be put together
+    for piece in pieces:
+        reader.feed_data(piece)
+    for n in (2.5, 7500.5, "1"):
+        await expect_error(TypeError, reader.readexactly(n))  # type: ignore[arg-type]  # so be it
+    expect(await reader.readexactly(10000), b"".join(pieces))
 
 
 @clause("readexactly.eof.raises")

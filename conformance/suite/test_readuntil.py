@@ -100,6 +100,15 @@ async def test_nothing_before_separator(trial: Trial) -> None:
         expect(await reader.readuntil(b"--"), data)
 
 
+@clause("readuntil.nothing-before-separator")
+async def test_nothing_before_awaited_separator(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.readuntil())
+    await wire.settle()
+    await wire.send(b"\n")
+    expect(await reading, b"\n")
+
+
 @clause("readuntil.separator.any-length")
 async def test_separator_of_any_length(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
@@ -157,6 +166,17 @@ async def test_separator_after_a_longer_one(trial: Trial) -> None:
     await wire.send(b"a,b--c,d--")
     for separator, data in ((b"--", b"a,b--"), (b",", b"c,"), (b"--", b"d--")):
         expect(await reader.readuntil(separator), data)
+
+
+@clause("readuntil.separator.changes")
+async def test_separator_that_is_changed_in_place(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"a;b;c,d,")
+    separator = bytearray(b",")
+    expect(await reader.readuntil(separator), b"a;b;c,")
+    separator[:] = b";"
+    await wire.send(b"e;")
+    expect(await reader.readuntil(separator), b"d,e;")
 
 
 @clause("readuntil.separator.empty")

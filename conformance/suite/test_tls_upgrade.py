@@ -472,6 +472,23 @@ async def test_reader_flow_control(trial: Trial) -> None:
     await sending
 
 
+@clause("start_tls.peer-is-held-back", networks=PLAIN)
+async def test_peer_is_held_back(trial: Trial) -> None:
+    wire = await upgrade(trial, await trial.connect(limit=KIB))
+    piece = bytes(64 * KIB)
+    count = 2 * trial.network.unread_capacity // len(piece)
+
+    async def send() -> None:
+        for _ in range(count):
+            await wire.send(piece)
+
+    sending = trial.start(send())
+    await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
+    what = f"{count * len(piece)} bytes sent to a reader that nobody reads from:"
+    expect(sending.done(), False, what)
+    sending.cancel()
+
+
 # What a failed upgrade leaves behind.
 
 

@@ -440,20 +440,24 @@ async def test_a_cancelled_read_of_more_than_is_held_pauses_again(cancelled):
     reader.set_transport(transport)
     reader.feed_data(b"0123456789")
     await cancelled(reader.readexactly(100))
+    assert transport.calls == ["pause", "resume"]
+    reader.feed_data(b".")
     assert transport.calls == ["pause", "resume", "pause"]
-    assert await reader.readexactly(10) == b"0123456789"
+    assert await reader.readexactly(11) == b"0123456789."
     assert transport.calls == ["pause", "resume", "pause", "resume"]
 
 
-async def test_reads_after_a_pause_while_waiting_resume(settle):
+async def test_reading_pauses_when_no_read_waits(settle):
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     task = asyncio.create_task(reader.readline())
     await settle()
     reader.feed_data(b"a\nb\nc\nd\ne\nf\n")
-    assert transport.calls == ["pause"]
+    assert transport.calls == []
     assert await task == b"a\n"
-    for line in (b"b\n", b"c\n", b"d\n"):
+    reader.feed_data(b"g\n")
+    assert transport.calls == ["pause"]
+    for line in (b"b\n", b"c\n", b"d\n", b"e\n"):
         assert await reader.readline() == line
     assert transport.calls == ["pause", "resume"]
 

@@ -52,7 +52,7 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
     ast.BitAnd: ("&", "|"),
 }
 _COMPARISON = re.compile(r"is\s+not|not\s+in|is|in|[=!<>]=|[<>]")
-_UNRELATED = "LookupError"  # an exception that the reference neither raises nor catches
+_UNRELATED = "ArithmeticError"  # an exception that the reference neither raises nor catches
 
 
 Key = tuple[str, str, str, str, str]
