@@ -57,8 +57,12 @@ class FlowControlMixin(asyncio.Protocol):
     async def _drain_helper(self) -> None:
         if self._connection_lost:
             raise ConnectionResetError("Connection lost")
-        if self._paused:
+        if self._paused and not self._drained():
             await self._draining.add()
+
+    def _drained(self) -> bool:
+        """Return whether there is nothing to wait for, although writing is paused."""
+        return False
 
     def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]:
         waiter = self._closing.add()
@@ -161,6 +165,14 @@ class StreamReaderProtocol(FlowControlMixin):
         if self._stream_reader is not None:
             self._stream_reader.feed_eof()
         return not self._over_ssl
+
+    def _drained(self) -> bool:
+        # With a high water mark of zero, TLS transports pause when a write has been sent already,
+        # and may resume only when more is received or written.
+        if not self._over_ssl or self._transport is None:
+            return False
+        low, _ = self._transport.get_write_buffer_limits()
+        return self._transport.get_write_buffer_size() <= low
 
     def _replace_transport(self, transport: asyncio.Transport) -> None:
         """Go on over *transport*, which does TLS over the one before."""

@@ -150,6 +150,17 @@ async def test_a_mark_of_zero(trial: Trial) -> None:
     expect(await draining, 0, "bytes to send when drain() returned:")
 
 
+@clause("drain.marks.zero.nothing-left", roles=CLIENT)
+async def test_a_mark_of_zero_with_nothing_left(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.transport.set_write_buffer_limits(high=0)
+    for _ in range(3):
+        writer.write(b"x")
+        await wire.receive(1)
+        await wire.settle()
+        await writer.drain()  # a hang where a pause is not followed by its end
+
+
 @clause("drain.concurrent", roles=CLIENT)
 async def test_concurrent(trial: Trial) -> None:
     connection = await trial.connect()
