@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance import report
 from conformance.badge import badge
-from conformance.certificate import FAILED
+from conformance.certificate import FAILED, NOT_APPLICABLE, Certificate
 from conformance.clauses import named
 from conformance.description import description
 from conformance.errors import CannotRun
@@ -25,12 +25,15 @@ from conformance.html import certificate_page, description_page, matrix_page
 from conformance.junit import junit_xml
 from conformance.matrix import Matrix, read_certificate
 from conformance.plugin import SESSION
-from conformance.session import Order, Session, writable
+from conformance.session import Order, Session, writable, write
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFORMS, DEVIATES, CANNOT_RUN = 0, 1, 2  # exit statuses
+
+MOST_WORKERS = 64
+"""More processes than anybody has a use for; a machine takes thousands of them badly."""
 
 
 def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
@@ -49,8 +52,7 @@ def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
 
 def file_option(name: str, parameter: str, help: str, **more: Any) -> Callable[[F], F]:
     """Return the option `name`, which takes a file."""
-    path = click.Path(dir_okay=False, path_type=Path)
-    return click.option(name, parameter, type=path, metavar="FILE", help=help, **more)
+    return click.option(name, parameter, type=Path, metavar="FILE", help=help, **more)
 
 
 @click.group()
@@ -129,17 +131,17 @@ def certify(
     Exit status: 0 it conforms, 1 it deviates, 2 it cannot be certified. With --known-deviations:
     0 as long as nothing else deviates, at any level, and everything in the file still does.
     """
-    if workers != "auto" and not workers.isdecimal():
-        raise CannotRun(f"-n takes a number of processes or auto, not {workers!r}")
     if not is_duration(bound):
         raise CannotRun(f"--bound takes a number of seconds, not {bound!r}")
+    if workers != "auto" and workers not in map(str, range(MOST_WORKERS + 1)):
+        raise CannotRun(f"-n takes auto or a number from 0 to {MOST_WORKERS}, not {workers!r}")
     known = None if known_file is None else str(known_file)
-    json = None if json_file is None else str(json_file)
     # Whatever is wrong is said here, before the tests.
-    order = Order.of(implementation, loop, network, spec, known, json)
+    order = Order.of(implementation, loop, network, spec, known, None)
     outputs = [
         (writable(file), content)
         for file, content in (
+            (json_file, Certificate.to_json),
             (new_known_file, order.known.updated),
             (html_file, certificate_page),
             (junit_file, junit_xml),
@@ -154,12 +156,13 @@ def certify(
         "--streams-spec": spec,
         "--streams-bound": bound,
         "--streams-known-deviations": known,
-        "--streams-json": json,
         "--numprocesses": workers,
     }
     certificate = run_suite(
         [f"{name}={value}" for name, value in options.items() if value is not None]
     ).certificate()
+    if certificate.summary[NOT_APPLICABLE] == len(certificate.verdicts):
+        raise CannotRun(f"no clause applies to {implementation}: it offers nothing of the page")
     gone = order.known.gone(certificate)
     report.show(certificate, Console(highlight=False), gone)
     for file, content in outputs:
@@ -209,10 +212,11 @@ def explain(clause: str, implementation: str | None, loop: str, network: str | N
     """
     found = named(clause)
     console = Console(highlight=False)
-    report.explain(found, console)
     if implementation is None:
+        report.explain(found, console)
         return
     order = Order.of(implementation, loop, network, None, None, None)
+    report.explain(found, console)
     session = run_suite(
         [
             f"--streams={implementation}",
@@ -230,7 +234,7 @@ def explain(clause: str, implementation: str | None, loop: str, network: str | N
     "certificates",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=Path,
     metavar="CERTIFICATE.json...",
 )
 @file_option("--html", "html_file", "Write the page to FILE.", required=True)
@@ -254,11 +258,6 @@ def is_duration(text: str) -> bool:
         return 0 < float(text) < math.inf
     except ValueError:
         return False
-
-
-def write(file: Path, text: str) -> None:
-    """Write `text`; what an implementation said may hold what no encoding has."""
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def run_suite(arguments: list[str]) -> Session:
@@ -318,13 +317,15 @@ class Run:
         self.session: Session | None = None
         self.problem: str | None = None
         self.failures = 0
+        console = Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("[red]{task.fields[failures]}"),
-            console=Console(stderr=True),
+            console=console,
+            disable=not console.is_terminal,
             transient=True,
         )
         self.bar = self.progress.add_task("collecting", total=None, failures="")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from conformance.errors import Deviation
+from conformance.errors import Deviation, described
 
 LONGEST_VALUE = 120  # characters of a value's repr that are printed before it is shortened
 
@@ -20,13 +20,6 @@ def shown(value: object) -> str:
         return text
     size = f" ({len(value)} bytes)" if isinstance(value, bytes | bytearray) else ""
     return f"{text[: LONGEST_VALUE // 2]}…{text[-LONGEST_VALUE // 4 :]}{size}"
-
-
-def described(error: BaseException) -> str:
-    """Return an exception as a certificate shows it: its class and message on one line."""
-    message = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{name}: {message}" if message else name
 
 
 def expect(seen: object, expected: object, what: str = "") -> None:

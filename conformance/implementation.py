@@ -10,10 +10,10 @@ from typing import Any, NoReturn, cast
 
 from conformance.adapters import PairAdapter, ReaderAdapter
 from conformance.clauses import version
-from conformance.errors import CannotRun, NotApplicable
+from conformance.errors import CannotRun, NotApplicable, users_code
 
-NEWEST_SPEC = "3.15"
-OLDEST_SPEC = "3.11"
+SPECS = ("3.11", "3.12", "3.13", "3.14", "3.15")
+NEWEST_SPEC = SPECS[-1]
 
 FUNCTIONS = ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
 CLASSES = ("StreamReader", "StreamWriter")
@@ -67,13 +67,20 @@ class Implementation:
         if self.adapter is not None:
             return ()
         offered = getattr(target, "capabilities", names)
-        unknown = set(offered) - set(names)
+        if isinstance(offered, str) or not isinstance(offered, Collection):
+            raise CannotRun(
+                f"{self.name}.capabilities is {offered!r}: give a set of names, "
+                "those of the streams page that it has"
+            )
+        unknown = [str(each) for each in offered if each not in names]
         if unknown:
             raise CannotRun(
                 f"{self.name}.capabilities has {', '.join(sorted(unknown))}: "
                 f"it may have {', '.join(names)}"
             )
-        missing = [each for each in names if each in offered and not hasattr(target, each)]
+        missing = [
+            each for each in names if each in offered and not callable(getattr(target, each, None))
+        ]
         if missing:
             raise CannotRun(
                 f"{self.name} lacks {', '.join(missing)}: an implementation has the names of the "
@@ -106,23 +113,22 @@ def load(name: str) -> object:
     Raises:
         CannotRun: the module does not import, or lacks the attribute; the message says which.
     """
-    module_name, _, path = name.partition(":")
+    module_name, colon, path = name.partition(":")
+    words = [*module_name.split("."), *(path.split(".") if colon else ())]
+    if not all(word.isidentifier() for word in words):
+        raise CannotRun(f"no name: {name!r}: give package.module or package.module:attribute")
     if os.getcwd() not in sys.path:
         # A module in the working directory can be named too; last, so that the suite is the one
         # that is installed also where its sources are.
         sys.path.append(os.getcwd())
-    try:
+    with users_code(f"import {module_name!r}"):
         target: Any = importlib.import_module(module_name)
-    except Exception as error:
-        problem = " ".join(str(error).split())
-        raise CannotRun(
-            f"cannot import {module_name!r}: {type(error).__name__}: {problem}"
-        ) from error
-    for attribute in path.split(".") if path else ():
-        if not hasattr(target, attribute):
-            kind = "module" if isinstance(target, ModuleType) else "object"
-            raise CannotRun(f"cannot find {name!r}: the {kind} has no attribute {attribute!r}")
-        target = getattr(target, attribute)
+    with users_code(f"find {name!r}"):
+        for attribute in path.split(".") if path else ():
+            if not hasattr(target, attribute):
+                kind = "module" if isinstance(target, ModuleType) else "object"
+                raise CannotRun(f"cannot find {name!r}: the {kind} has no attribute {attribute!r}")
+            target = getattr(target, attribute)
     return cast(object, target)
 
 
@@ -132,7 +138,9 @@ def implementation(name: str) -> Implementation:
     Raises:
         CannotRun: it cannot be imported, or lacks names.
     """
-    return Implementation(name, load(name))
+    target = load(name)
+    with users_code(f"plug in {name!r}"):
+        return Implementation(name, target)
 
 
 def checked_spec(text: str) -> str:
@@ -141,12 +149,8 @@ def checked_spec(text: str) -> str:
     Raises:
         CannotRun: it is not.
     """
-    try:
-        number = version(text)
-    except ValueError:
-        number = (0, 0)
-    if not version(OLDEST_SPEC) <= number <= version(NEWEST_SPEC) or text.count(".") != 1:
+    if text not in SPECS:
         raise CannotRun(
-            f"unknown specification {text!r}: give a version from {OLDEST_SPEC} to {NEWEST_SPEC}"
+            f"unknown specification {text!r}: give a version from {SPECS[0]} to {NEWEST_SPEC}"
         )
     return text

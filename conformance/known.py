@@ -45,7 +45,10 @@ class KnownDeviations:
         reasons = {}
         for id_, table in tables.items():
             if id_ not in clauses():
-                raise CannotRun(f"{str(path)!r} lists {id_!r}, which is no clause: remove it")
+                raise CannotRun(
+                    f"{str(path)!r} lists {id_!r}, which is no clause: remove it, "
+                    'or write ["its.id"], in quotes'
+                )
             reason = table.get("reason") if isinstance(table, dict) else None
             if not isinstance(reason, str) or not reason.strip():
                 raise CannotRun(f'{str(path)!r} gives no reason for {id_}: add reason = "…"')

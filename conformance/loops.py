@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from conformance.errors import CannotRun
+from conformance.errors import CannotRun, users_code
 from conformance.implementation import load
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -38,10 +38,8 @@ def loop(name: str) -> Loop:
     factory = load(target)
     if not callable(factory):
         raise CannotRun(f"cannot use loop {name!r}: it is not callable")
-    try:
+    with users_code(f"make a loop with {name!r}"):
         made = factory()
-    except Exception as error:
-        raise CannotRun(f"cannot make a loop with {name!r}: {error!r}") from error
     if not isinstance(made, asyncio.AbstractEventLoop):
         raise CannotRun(f"cannot use loop {name!r}: it makes no event loop but {made!r}")
     made.close()

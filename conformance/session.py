@@ -1,7 +1,7 @@
 """One certification inside pytest: which tests it has, and what came of each."""
 
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,7 @@ import pytest
 
 from conformance.certificate import Certificate, Finding, Inapplicable, Record, Variant
 from conformance.clauses import clauses, named
-from conformance.errors import CannotRun, Deviation, Hang
-from conformance.expect import described
+from conformance.errors import CannotRun, Deviation, Hang, described
 from conformance.implementation import Implementation, checked_spec, implementation
 from conformance.known import KnownDeviations
 from conformance.loops import Loop, loop
@@ -233,7 +232,11 @@ class Session:
         if self.is_worker or self.order.json is None:
             return
         with suppress(CannotRun):  # said in the summary
-            self.order.json.write_text(self.certificate().to_json(), encoding="utf-8")
+            text = self.certificate().to_json()
+            try:
+                write(self.order.json, text)
+            except CannotRun as reason:
+                pytest.exit(str(reason), pytest.ExitCode.USAGE_ERROR)
 
     def certificate(self) -> Certificate:
         """Return the certificate, when all tests have run.
@@ -260,12 +263,29 @@ def writable(path: Path) -> Path:
     Raises:
         CannotRun: it cannot; better said before the tests than after.
     """
-    try:
-        new = not path.exists()
+    new = not path.exists()
+    with writing(path):
         with path.open("a", encoding="utf-8"):
             pass  # nothing is written, nor lost, before the tests have run
         if new:  # several worker processes may look at once
             path.unlink(missing_ok=True)
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text`; what an implementation said may hold what no encoding has.
+
+    Raises:
+        CannotRun: it cannot be written, although `writable()` has looked: the disk is full, say.
+    """
+    with writing(path):
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error in writing the file at `path` into `CannotRun`."""
+    try:
+        yield
     except OSError as error:
         raise CannotRun(f"cannot write {str(path)!r}: {error.strerror}") from error
-    return path

@@ -28,8 +28,8 @@ from hypothesis.stateful import (
 )
 from hypothesis.strategies import sampled_from
 
-from conformance.errors import Deviation, Hang
-from conformance.expect import described, shown
+from conformance.errors import Deviation, Hang, described
+from conformance.expect import shown
 from conformance.marks import TLS
 from conformance.networks.network import Listener
 from conformance.trial import Connection, Served, Trial

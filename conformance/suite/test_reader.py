@@ -7,9 +7,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from conformance.errors import Deviation
+from conformance.errors import Deviation, described
 from conformance.expect import (
-    described,
     expect,
     expect_error,
     expect_raises,

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+
+from conformance.cli import cli
 
 PLUGGED = Path(__file__).parent / "plugged"
 
@@ -23,6 +26,27 @@ def run(*arguments: str, cwd: Path = PLUGGED) -> "subprocess.CompletedProcess[st
         text=True,
         timeout=300,
     )
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Return what runs a command that cannot be run, in a folder, and returns what it says."""
+
+    def run(*arguments: str, cwd: Path = PLUGGED) -> str:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.delitem(sys.modules, "mine", raising=False)
+        with pytest.raises(SystemExit) as ended:
+            cli(arguments, prog_name="streamcert")
+        assert ended.value.code == 2
+        said, errors = capsys.readouterr()
+        assert said == ""
+        assert errors.count("\n") == 1
+        return errors
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +76,10 @@ def test_the_certificate_keeps_to_its_schema(reference: Any) -> None:
     [
         (["no_such_module"], "cannot import 'no_such_module': ModuleNotFoundError"),
         (["asyncio:nothing"], "cannot find 'asyncio:nothing': the module has no attribute"),
-        (["misbehaving:nameless"], "misbehaving:nameless lacks start_server, "),
+        (["misbehaving:nameless"], "misbehaving:nameless lacks open_connection, start_server, "),
+        ([""], "no name: '': give package.module or package.module:attribute"),
+        (["asyncio:"], "no name: 'asyncio:': give"),
+        (["./streams.py"], "no name: './streams.py': give"),
         (["asyncio", "--loop", "other"], "unknown loop 'other': give asyncio, uvloop or"),
         (
             ["asyncio", "--loop", "builtins:dict"],
@@ -64,17 +91,101 @@ def test_the_certificate_keeps_to_its_schema(reference: Any) -> None:
         (["asyncio", "--spec", "2.7"], "unknown specification '2.7': give a version from 3.11 to"),
         (["asyncio", "--spec", "new"], "unknown specification 'new'"),
         (["asyncio", "--json", "no/such/folder/file"], "cannot write 'no/such/folder/file': No"),
-        (["asyncio", "-n", "many"], "-n takes a number of processes or auto, not 'many'"),
         (["asyncio", "--bound", "long"], "--bound takes a number of seconds, not 'long'"),
         (["asyncio", "--bound", "0"], "--bound takes a number of seconds, not '0'"),
+        (["asyncio", "--html", "."], "cannot write '.': Is a directory"),
+        (["asyncio", "--junit-xml", "/proc/x"], "cannot write '/proc/x': No such file"),
+        (["asyncio", "--known-deviations", "."], "cannot read '.': Is a directory"),
+        (["asyncio", "--known-deviations", "none.toml"], "cannot read 'none.toml': No such"),
+        (["asyncio", "--known-deviations", "partly.py"], "'partly.py' is not TOML: "),
+        (["asyncio", "-n", "many"], "-n takes auto or a number from 0 to 64, not 'many'"),
+        (["asyncio", "-n", "-1"], "-n takes auto or a number from 0 to 64, not '-1'"),
+        (["asyncio", "-n", "1000000"], "-n takes auto or a number from 0 to 64, not '1000000'"),
     ],
 )
-def test_what_cannot_be_run_is_said_in_one_line(arguments: list[str], message: str) -> None:
-    process = run("certify", *arguments)
+def test_what_cannot_be_run_is_said_in_one_line(
+    arguments: list[str], message: str, refused: Callable[..., str]
+) -> None:
+    assert refused("certify", *arguments).startswith(f"streamcert: {message}")
+
+
+def test_a_process_that_cannot_do_its_work_says_so_and_ends_with_2() -> None:
+    process = run("certify", "partly:Nothing", "-n0")
     assert process.returncode == 2
     assert process.stdout == ""
-    assert process.stderr.startswith(f"streamcert: {message}")
-    assert process.stderr.count("\n") == 1
+    assert process.stderr == (
+        "streamcert: no clause applies to partly:Nothing: it offers nothing of the page\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("raise SystemExit('bye')", "cannot import 'mine': SystemExit: bye"),
+        ("raise KeyboardInterrupt", "cannot import 'mine': KeyboardInterrupt"),
+        ("class E(BaseException): ...\nraise E('a\\nb')", "cannot import 'mine': E: a b"),
+        ("def (", "cannot import 'mine': SyntaxError: invalid syntax"),
+        ("def __getattr__(name): raise OSError(name)", "cannot find 'mine:it': OSError: "),
+        ("class it: capabilities = 5", "mine:it.capabilities is 5: give a set of names"),
+        ("class it: capabilities = 'ab'", "mine:it.capabilities is 'ab': give a set of names"),
+        ("class it: capabilities = [3]", "mine:it.capabilities has 3: it may have open_connection"),
+        (
+            "import conformance\nclass it(conformance.ReaderAdapter): ...",
+            "cannot plug in 'mine:it'",
+        ),
+    ],
+)
+def test_whatever_the_users_module_does_is_said_in_one_line(
+    program: str, message: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    (tmp_path / "mine.py").write_text(program)
+    assert refused("certify", "mine:it", cwd=tmp_path).startswith(f"streamcert: {message}")
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("raise SystemExit(4)", "cannot make a loop with 'mine:loop': SystemExit: 4"),
+        ("raise KeyboardInterrupt", "cannot make a loop with 'mine:loop': KeyboardInterrupt"),
+        ("pass", "cannot use loop 'mine:loop': it makes no event loop but None"),
+    ],
+)
+def test_whatever_the_users_loop_does_is_said_in_one_line(
+    program: str, message: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    (tmp_path / "mine.py").write_text(f"def loop(): {program}")
+    said = refused("certify", "asyncio", "--loop", "mine:loop", cwd=tmp_path)
+    assert said == f"streamcert: {message}\n"
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
+def test_a_disk_that_is_full_in_the_end_is_said_in_one_line(option: str) -> None:
+    process = run("certify", "partly:Lines", "-n0", option, "/dev/full")
+    assert process.returncode == 2
+    assert process.stderr == "streamcert: cannot write '/dev/full': No space left on device\n"
+    assert "partly:Lines conforms" in process.stdout  # so that not all is lost
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "readexactly.eof.partiall"], "no clause 'readexactly.eof.partiall': do you"),
+        (["explain", "qqq"], "no clause 'qqq': list them: streamcert clauses"),
+        (["explain", "readexactly.eof.partial", "no_such"], "cannot import 'no_such'"),
+        (["explain", "readexactly.eof.partial", "asyncio", "--loop", "x"], "unknown loop 'x'"),
+        (["explain", "readexactly.eof.partial", "asyncio", "--network", "x"], "unknown network x"),
+        (["clauses", "--json", "."], "cannot write '.': Is a directory"),
+        (["clauses", "--html", "/proc/x"], "cannot write '/proc/x': No such file"),
+        (["matrix", "none.json", "--html", "m.html"], "cannot read 'none.json': No such file"),
+        (["matrix", ".", "--html", "m.html"], "cannot read '.': Is a directory"),
+        (["matrix", "partly.py", "--html", "m.html"], "'partly.py' is not a certificate: it is"),
+    ],
+)
+def test_what_the_other_commands_cannot_do_is_said_in_one_line(
+    arguments: list[str], message: str, refused: Callable[..., str]
+) -> None:
+    assert refused(*arguments).startswith(f"streamcert: {message}")
 
 
 def test_the_clauses_are_listed() -> None:
@@ -100,15 +211,6 @@ def test_what_an_implementation_does_about_a_clause_is_explained_with_the_wire()
     assert "failed (memory failed" in process.stdout
     assert "What crossed the wire (as client on memory):\n" in process.stdout
     assert "DATA 6 bytes b'abcdef'" in process.stdout
-
-
-def test_an_unknown_clause_is_said_with_what_is_spelled_alike() -> None:
-    process = run("explain", "readexactly.eof.partiall")
-    assert process.returncode == 2
-    assert process.stdout == ""
-    assert "streamcert: no clause 'readexactly.eof.partiall': do you mean readexactly.eof.par" in (
-        process.stderr
-    )
 
 
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:

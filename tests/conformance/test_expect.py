@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance.errors import Deviation
+from conformance.errors import Deviation, described
 from conformance.expect import (
-    described,
     expect,
     expect_error,
     expect_raises,

@@ -80,6 +80,7 @@ def test_nothing_to_list_is_a_file_too(certificate: Certificate, tmp_path: Path)
         ("[nonsense", "is not TOML"),
         ('["no.such.clause"]\nreason = "x"', "lists 'no.such.clause', which is no clause"),
         (f'["{FAILING}"]', f"gives no reason for {FAILING}"),
+        ('readexactly.eof.partial.reason = "x"', 'or write \\["its.id"\\], in quotes'),
         (f'["{FAILING}"]\nreason = " "', f"gives no reason for {FAILING}"),
         (f'"{FAILING}" = "x"', f"gives no reason for {FAILING}"),
     ],

@@ -32,6 +32,12 @@ class Lines(Reader):
     )
 
 
+class Nothing(Reader):
+    """A reader that cannot be read from."""
+
+    without = Lines.without | {"StreamReader.readline", "StreamReader.__aiter__"}
+
+
 class Pair(PairAdapter):
     """Streams that come as a connected pair, neither of them the server."""
 
