@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -324,6 +325,9 @@ class Path:
         self._retransmission: asyncio.TimerHandle | None = None
         self._retransmissions = 0
         self._limit: list[int] | None = None  # one for both directions; see reset_after()
+        # Whether segments that belong together are being sent: on a link without latency the first
+        # is acknowledged before the second is sent, and no later data may go in between.
+        self._sending = False
 
     # --- what endpoints use -------------------------------------------------------------------
 
@@ -335,8 +339,7 @@ class Path:
         """Send data, in segments."""
         self._in_window += len(data)
         self.unacknowledged += len(data)
-        for segment in self._segments(data):
-            self._send("DATA", segment)
+        self._send_all([partial(self._send, "DATA", segment) for segment in self._segments(data)])
 
     def send_fin(self) -> None:
         """Send the end of data."""
@@ -362,6 +365,12 @@ class Path:
         self._limit = self.twin._limit = [size]
 
     # --- sending ------------------------------------------------------------------------------
+
+    def _send_all(self, sendings: Iterable[Callable[[], None]]) -> None:
+        before, self._sending = self._sending, True
+        for send in sendings:
+            send()
+        self._sending = before
 
     def _segments(self, data: Piece) -> list[Piece]:
         size = self.link.segment_size or len(data)
@@ -480,7 +489,8 @@ class Path:
     def _acknowledged(self, arrived: int, freed: int) -> None:
         self.unacknowledged -= arrived
         self._in_window -= freed
-        self.end.push()
+        if not self._sending:
+            self.end.push()
         self.end.check_writable()
 
     # --- across a partition -----------------------------------------------------------------------
@@ -513,5 +523,6 @@ class Path:
             self._retransmission.cancel()
             self._retransmission = None
         lost, self._lost = self._lost, deque()
-        for again in lost:
-            again()
+        self._send_all(lost)
+        if not self._sending:
+            self.end.push()

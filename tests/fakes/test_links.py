@@ -247,3 +247,28 @@ def test_hosts_of_interleaved_tasks_do_not_mix() -> None:
         await asyncio.gather(*(on(host) for host in hosts))
 
     fakes.run(main(), network=network)
+
+
+def test_nothing_overtakes_the_segments_that_are_being_sent() -> None:
+    # Without latency, the first of them is acknowledged before the second is sent.
+    network = fakes.Network(link=fakes.Link(segment_size=100, receive_buffer=1000))
+    data = b"".join(bytes([65 + i]) * 300 for i in range(20))
+
+    async def main() -> bytes:
+        served: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        served = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(
+            lambda *ends: served.set_result(ends), "localhost", 7, limit=100
+        )
+        _, writer = await asyncio.open_connection("localhost", 7)
+        for start in range(0, len(data), 300):
+            writer.write(data[start : start + 300])
+        await asyncio.sleep(1)
+        writer.close()
+        reader, other = await served
+        read = await reader.read()
+        other.close()
+        server.close()
+        return read
+
+    assert fakes.run(main(), network=network) == data

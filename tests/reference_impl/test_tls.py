@@ -194,6 +194,22 @@ async def test_drain_waits_after_one_large_write(serve, server_context, client_c
     await server.wait_closed()
 
 
+async def test_drain_over_tls_with_a_mark_of_zero(server_context, client_context):
+    async with await reference_impl.start_server(
+        echo, "127.0.0.1", 0, ssl=server_context
+    ) as server:
+        reader, writer = await reference_impl.open_connection(
+            "localhost", server.sockets[0].getsockname()[1], ssl=client_context
+        )
+        writer.transport.set_write_buffer_limits(high=0)
+        for _ in range(4):
+            writer.write(b"line\n")
+            await writer.drain()
+            assert await reader.readline() == b"line\n"
+            await writer.drain()
+        await closed(writer)
+
+
 async def test_closing_while_the_peer_still_sends_is_no_error(
     serve, server_context, client_context
 ):
