@@ -1,7 +1,8 @@
 """Plugging in what does not have the shape of the streams page: a reader alone, or a pair.
 
 An adapter is a class of a few lines. Where it has nothing to offer (a reader alone cannot serve),
-the clauses that ask for it are not applicable.
+the clauses that ask for it are not applicable. What else it lacks it says as every implementation
+does: see `conformance.capabilities`.
 """
 
 from abc import ABC, abstractmethod
@@ -12,8 +13,8 @@ class ReaderAdapter(ABC):
     """Plugs in a reader alone: something that is fed bytes by hand and read from.
 
     Attributes:
-        without: the attributes of `StreamReader` that it does not offer, such as
-            `"StreamReader.readuntil"`; clauses about them are not applicable.
+        without: what it lacks, such as `"StreamReader.readuntil"`; clauses about that are not
+            applicable.
     """
 
     without: frozenset[str] = frozenset()
@@ -44,8 +45,8 @@ class PairAdapter(ABC):
     Attributes:
         virtual_time: whether the pair works on the fakes' loop, in virtual time; `False` where it
             stands on real sockets or threads.
-        without: the attributes of `StreamReader` and `StreamWriter` that its ends do not offer,
-            such as `"StreamWriter.start_tls"`; clauses about them are not applicable.
+        without: what its ends lack, such as `"StreamWriter.start_tls"`; clauses about that are
+            not applicable.
     """
 
     virtual_time: bool = True

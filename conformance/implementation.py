@@ -4,19 +4,17 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
 from conformance.adapters import PairAdapter, ReaderAdapter
+from conformance.capabilities import ARGUMENTS, CLASSES, lacking, offered_function
 from conformance.clauses import version
 from conformance.errors import CannotRun, NotApplicable, users_code
 
 SPECS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 NEWEST_SPEC = SPECS[-1]
-
-FUNCTIONS = ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
-CLASSES = ("StreamReader", "StreamWriter")
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -28,13 +26,14 @@ class Implementation:
     the exceptions are asyncio's own where that object has none. Their types are spelled with
     asyncio's classes because that is the shape that an implementation promises.
 
-    What offers only part of the page says so: an object by an attribute `capabilities`, which
-    holds those of the names that it has; a reader alone or a pair by being an adapter. A clause
-    about anything else is then not applicable.
+    What offers only part of the page says so, in attributes that `conformance.capabilities`
+    describes; a reader alone or a pair is an adapter. A clause about what is lacking is then not
+    applicable.
 
     Attributes:
         name: what the user called it: `"asyncio"`, `"mypackage.streams"`, `"module:attribute"`.
         adapter: how its ends are made, if not by the functions of the page.
+        without: what it lacks, by the names of `conformance.capabilities`.
     """
 
     open_connection: Callable[..., Awaitable[Pair]]
@@ -50,47 +49,37 @@ class Implementation:
         """Plug in `target` under `name`.
 
         Raises:
-            CannotRun: it lacks a name that the streams page lists.
+            CannotRun: it lacks a name that the streams page lists and does not say so, or says that
+                it lacks what there is not.
         """
         self.name = name
         if isinstance(target, type) and issubclass(target, ReaderAdapter | PairAdapter):
             target = target()
         self.adapter = target if isinstance(target, ReaderAdapter | PairAdapter) else None
-        for each in self._offered(target):
-            setattr(self, each, getattr(target, each))
+        self.without = lacking(name, target)
+        if self.adapter is None:
+            self._take(target)
         for each in ("IncompleteReadError", "LimitOverrunError"):
             setattr(self, each, getattr(target, each, getattr(asyncio, each)))
 
-    def _offered(self, target: object) -> Collection[str]:
-        """Return the names of the page that `target` offers; `CannotRun` if it lacks one."""
-        names = FUNCTIONS + CLASSES
-        if self.adapter is not None:
-            return ()
-        offered = getattr(target, "capabilities", names)
-        if isinstance(offered, str) or not isinstance(offered, Collection):
-            raise CannotRun(
-                f"{self.name}.capabilities is {offered!r}: give a set of names, "
-                "those of the streams page that it has"
-            )
-        unknown = [str(each) for each in offered if each not in names]
-        if unknown:
-            raise CannotRun(
-                f"{self.name}.capabilities has {', '.join(sorted(unknown))}: "
-                f"it may have {', '.join(names)}"
-            )
-        missing = [
-            each for each in names if each in offered and not callable(getattr(target, each, None))
-        ]
+    def _take(self, target: object) -> None:
+        """Take what `target` offers; `CannotRun` if it lacks something and does not say so."""
+        names = [each for each in (*ARGUMENTS, *CLASSES) if each not in self.without]
+        missing = [each for each in names if not callable(getattr(target, each, None))]
         if missing:
             raise CannotRun(
                 f"{self.name} lacks {', '.join(missing)}: an implementation has the names of the "
-                "streams page, or says in `capabilities` which of them"
+                "streams page, or says in `without` which it lacks"
             )
-        return list(offered)
+        for each in names:
+            found = getattr(target, each)
+            if each in ARGUMENTS:
+                found = offered_function(each, found, self.without)
+            setattr(self, each, found)
 
     def __getattr__(self, name: str) -> NoReturn:
         """Say that what was not plugged in is not offered."""
-        if name in FUNCTIONS + CLASSES:
+        if name in (*ARGUMENTS, *CLASSES):
             raise NotApplicable(f"{name} is not offered")
         raise AttributeError(name)
 

@@ -79,19 +79,27 @@ def chosen_networks(streams: Implementation, on: Loop, text: str | None) -> tupl
     """Return the names of the networks to run on.
 
     By default all of them; but those in memory only on asyncio's own loop. The fakes' transports
-    do as asyncio's do, and on another loop they would be certified in place of that loop's.
+    do as asyncio's do, and on another loop they would be certified in place of that loop's. Those
+    that the implementation lacks are left out.
 
     Raises:
-        CannotRun: there is no such network, or an adapter is to run on anything but `memory`.
+        CannotRun: there is no such network, or none is left; an adapter is to run on anything but
+            `memory`, or an implementation on a network that it lacks.
     """
-    if streams.adapter is None:
-        if text is not None:
-            return network_names(text)
-        return tuple(name for name in NETWORKS if on.name == "asyncio" or name not in MEMORY)
-    chosen = ADAPTER_NETWORKS if text is None else network_names(text)
-    foreign = [name for name in chosen if name not in ADAPTER_NETWORKS]
-    if foreign:
-        raise CannotRun(f"{streams.name} is an adapter: it runs on memory, not {foreign[0]}")
+    if text is not None:
+        chosen = network_names(text)
+        for each in chosen:
+            if streams.adapter is not None and each not in ADAPTER_NETWORKS:
+                raise CannotRun(f"{streams.name} is an adapter: it runs on memory, not {each}")
+            if each in streams.without:
+                raise CannotRun(f"{streams.name} does not run on {each}: it is in its `without`")
+        return chosen
+    if streams.adapter is not None:
+        return ADAPTER_NETWORKS
+    possible = [name for name in NETWORKS if on.name == "asyncio" or name not in MEMORY]
+    chosen = tuple(name for name in possible if name not in streams.without)
+    if not chosen:
+        raise CannotRun(f"{streams.name} runs on no network: all are in its `without`")
     return chosen
 
 

@@ -9,10 +9,11 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
 from conformance.adapters import PairAdapter, ReaderAdapter
+from conformance.capabilities import Missing, offered
 from conformance.errors import Hang, NotApplicable
 from conformance.implementation import Implementation
 from conformance.loops import Loop
-from conformance.networks.adapted import FeedingWire, Missing, PeerWire, offered
+from conformance.networks.adapted import FeedingWire, PeerWire
 from conformance.networks.network import Listener, Network, Options, ServerOptions
 from conformance.networks.wire import Progress, Wire, turns
 
@@ -80,6 +81,8 @@ class Trial:
         self._listeners: list[Listener] = []
         self._servers: list[asyncio.Server] = []
         self._writers: list[asyncio.StreamWriter] = []
+        self._test: asyncio.Task[Any] | None = None
+        self._inapplicable: NotApplicable | None = None
 
     # Meeting the far end.
 
@@ -118,8 +121,8 @@ class Trial:
             self._writers.append(writer)
             wire = PeerWire(*far)
             self._wires.append(wire)
-            writer = offered("StreamWriter", writer, adapter.without)
-        return Connection(offered("StreamReader", reader, adapter.without), writer, wire)
+            writer = offered("StreamWriter", writer, self.streams.without)
+        return Connection(offered("StreamReader", reader, self.streams.without), writer, wire)
 
     async def listen(self) -> Listener:
         """Return a far end that waits for the implementation; closed when the trial ends."""
@@ -177,8 +180,20 @@ class Trial:
         await turns(count)
 
     def start(self, awaitable: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Start `awaitable` as a task, for what is expected to wait."""
-        return self.loop.create_task(awaitable)
+        """Start `awaitable` as a task, for what is expected to wait.
+
+        If it needs what the implementation lacks, that ends the test, which may never ask for it.
+        """
+        task = self.loop.create_task(awaitable)
+        if self.streams.without:
+            task.add_done_callback(self._started_task_ended)
+        return task
+
+    def _started_task_ended(self, task: "asyncio.Task[Any]") -> None:
+        reason = None if task.cancelled() else task.exception()
+        if isinstance(reason, NotApplicable) and self._test is not None:
+            self._inapplicable = reason
+            self._test.cancel()
 
     # Running.
 
@@ -187,9 +202,11 @@ class Trial:
 
         Raises:
             Hang: it did not end within the bound; the message says where it waited.
+            NotApplicable: it, or a task that it started, needs what the implementation lacks.
         """
         bound = VIRTUAL_BOUND if self.network.virtual_time else self.bound
         task = self.loop.create_task(test)
+        self._test = task
         with watchdog(LONGEST * self.bound):
             quiet, steps = 0, Progress.steps
             for _ in range(LONGEST * TICKS):
@@ -198,6 +215,8 @@ class Trial:
                 steps = Progress.steps
                 if task.done() or quiet == TICKS:
                     break
+        if self._inapplicable is not None:
+            raise self._inapplicable
         if not task.done():
             where = waiting_at(task)
             task.cancel()

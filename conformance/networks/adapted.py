@@ -1,53 +1,10 @@
-"""What an adapter's ends become in a trial: parts that are offered or not, and far ends."""
+"""The far ends of what an adapter makes."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from conformance.adapters import ReaderAdapter
 from conformance.errors import NotApplicable
 from conformance.networks.wire import CHUNK, Wire
-
-
-class Missing:
-    """Stands for a part that an adapter does not offer: what uses it is not applicable."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """Say so."""
-        raise NotApplicable(f"{self.what} is not offered")
-
-
-class Part:
-    """A reader or a writer, less the attributes that it is said not to offer.
-
-    Args:
-        kind: `"StreamReader"` or `"StreamWriter"`.
-        whole: the reader or writer.
-        without: what it does not offer.
-    """
-
-    def __init__(self, kind: str, whole: Any, without: frozenset[str]) -> None:
-        self.kind = kind
-        self.whole = whole
-        self.without = without
-
-    def __getattr__(self, name: str) -> Any:
-        """Return the attribute, if it is offered."""
-        if f"{self.kind}.{name}" in self.without:
-            raise NotApplicable(f"{self.kind}.{name} is not offered")
-        return getattr(self.whole, name)
-
-    def __aiter__(self) -> Any:
-        """Iterate, if that is offered."""
-        if f"{self.kind}.__aiter__" in self.without:
-            raise NotApplicable(f"{self.kind}.__aiter__ is not offered")
-        return aiter(self.whole)
-
-
-def offered(kind: str, whole: Any, without: frozenset[str]) -> Any:
-    """Return a reader or writer as far as it is offered."""
-    return Part(kind, whole, without) if without else whole
 
 
 class FeedingWire(Wire):

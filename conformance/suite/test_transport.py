@@ -237,7 +237,7 @@ async def test_repr(trial: Trial) -> None:
 
     def expect_names(state: str) -> None:
         for each in (reader, writer):
-            name = type(each).__name__
+            name = each.__class__.__name__
             expect_that(name in repr(each), f"a repr with {name} {state}", repr(each))
 
     expect_names("while open")
@@ -247,6 +247,7 @@ async def test_repr(trial: Trial) -> None:
     expect_names("at the end of the stream")
     writer.close()
     expect_names("while closing")
-    writer.transport.abort()
+    await wire.receive_to_end()
+    await wire.close()
     await asyncio.wait([trial.start(writer.wait_closed())])
     expect_names("when closed")

@@ -13,6 +13,14 @@ import pytest
 
 LOOKALIKES = Path(__file__).parent / "lookalikes"
 
+TRANSPORT = "StreamWriter.transport is not offered"
+UPGRADE = "StreamWriter.start_tls is not offered"
+TLS = {
+    f"{function}.{option} is not offered"
+    for function in ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
+    for option in ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
+}
+
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] != (3, 14), reason="once is enough: on Python 3.14"
 )
@@ -43,3 +51,21 @@ def test_it_conforms_at_every_level(name: str, tmp_path: Path) -> None:
         each["detail"] for each in certificate["clauses"] if each["verdict"] == "not_applicable"
     }
     assert details == {"none of its tests was run (networks chosen: memory)"}
+
+
+def test_raw_sockets_lack_transports_and_tls(tmp_path: Path) -> None:
+    certificate = certified("raw_sockets", tmp_path)
+    reasons = {
+        each["id"]: set(each["detail"].splitlines())
+        for each in certificate["clauses"]
+        if each["verdict"] == "not_applicable"
+    }
+    assert all(each <= {TRANSPORT, UPGRADE} | TLS for each in reasons.values()), reasons
+    about_transports = {id_ for id_, each in reasons.items() if TRANSPORT in each}
+    assert {id_ for id_ in about_transports if not id_.startswith("transport.")} == {
+        *("drain.abort.waiting", "drain.abort.raises", "drain.marks.high", "drain.marks.zero"),
+        *("drain.low-water.not-before", "drain.low-water.not-later"),
+        "reader.own-abort.ends-reads",
+    }
+    about_upgrades = {id_ for id_, each in reasons.items() if UPGRADE in each}
+    assert all(id_.startswith("start_tls.") for id_ in about_upgrades)

@@ -289,6 +289,12 @@ class Connection(asyncio.BaseProtocol):
         self.reader.feed_eof()
         return not self.is_tls
 
+    def close(self) -> None:
+        self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         self.is_full = True
 
@@ -371,7 +377,7 @@ class StreamWriter:
             raise ConnectionResetError("the connection is closed")
 
     def close(self) -> None:
-        self.transport.close()
+        self._protocol.close()
 
     def is_closing(self) -> bool:
         return bool(self.transport.is_closing())
@@ -413,23 +419,23 @@ class StreamWriter:
 
 
 class Server(asyncio.AbstractServer):
-    """Accepts connections, by means of the loop's own server."""
+    """Accepts connections, by means of a server that is the loop's, or like it."""
 
     _open: ClassVar["set[Server]"] = set()  # a server serves on though nobody refers to it
     _handlers: ClassVar["set[asyncio.Task[Any]]"] = set()
 
-    def __init__(self, streams: "Streams", callback: Any, limit: int, keep_alive: Any) -> None:
+    def __init__(self, streams: Any, callback: Any, limit: int, keep_alive: Any) -> None:
         if not callable(callback):
             raise TypeError("the callback cannot be called")
         self._streams = streams
         self._callback = callback
-        self._limit = limit
+        self.limit = limit
         self._keep_alive = keep_alive
         self._loop = asyncio.get_running_loop()
         self._accepting: Any = None
         self._at_close: Callable[[], None] = lambda: None
         self._is_closed = False
-        self._connections: set[Connection] = set()
+        self._connections: set[Any] = set()
         self._over = streams.StreamReader.waiters(self._loop)
         self._forever: asyncio.Future[None] | None = None
         streams.StreamReader(limit)  # which refuses what is no limit
@@ -444,47 +450,48 @@ class Server(asyncio.AbstractServer):
 
     def protocol(self) -> Connection:
         """Return the protocol of the next connection."""
-        return self._streams.protocol(self._streams.StreamReader(self._limit), self)
+        return self._streams.protocol(self._streams.StreamReader(self.limit), self)
 
-    def serve(self, protocol: Connection) -> None:
+    def serve(self, connection: Any) -> None:
         """Call the callback."""
-        self._connections.add(protocol)
+        self._connections.add(connection)
+        writer = self._streams.StreamWriter(connection)
         if self._keep_alive:
-            sock = protocol.transport.get_extra_info("socket")
+            sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            handling = self._callback(protocol.reader, self._streams.StreamWriter(protocol))
+            handling = self._callback(connection.reader, writer)
         except Exception as error:
-            self._failed(protocol, error)
+            self._failed(connection, error)
             return
         if inspect.iscoroutine(handling):
             task = self._loop.create_task(handling)
             self._handlers.add(task)
-            task.add_done_callback(lambda task: self._handled(protocol, task))
+            task.add_done_callback(lambda task: self._handled(connection, task))
 
-    def _handled(self, protocol: Connection, task: "asyncio.Task[Any]") -> None:
+    def _handled(self, connection: Any, task: "asyncio.Task[Any]") -> None:
         self._handlers.discard(task)
         if task.cancelled():
-            protocol.transport.close()
+            connection.close()
         elif error := task.exception():
-            self._failed(protocol, error)
+            self._failed(connection, error)
 
-    def _failed(self, protocol: Connection, error: BaseException) -> None:
+    def _failed(self, connection: Any, error: BaseException) -> None:
         self._loop.call_exception_handler({"message": "a handler failed", "exception": error})
-        protocol.transport.close()
+        connection.close()
 
-    def forget(self, protocol: Connection) -> None:
+    def forget(self, connection: Any) -> None:
         """Take note that a connection has ended."""
-        self._connections.discard(protocol)
+        self._connections.discard(connection)
         self._over.wake()
 
     def close_clients(self) -> None:
         for each in list(self._connections):
-            each.transport.close()
+            each.close()
 
     def abort_clients(self) -> None:
         for each in list(self._connections):
-            each.transport.abort()
+            each.abort()
 
     # The server's own life.
 
