@@ -6,8 +6,6 @@ Used here:
   programs get. There is no documented way to put it on a transport of one's own.
 * `Task._fut_waiter`: what a task waits for, to name it in `Deadlock`.
 * `concurrent.futures.thread._threads_queues`: which threads are an executor's, idle until asked.
-* `constants._SendfileMode.FALLBACK`: how a transport says that `loop.sendfile()` must read and
-  write for it.
 
 Used where an event loop, a handle or a transport has to be one that asyncio can work with:
 
@@ -16,8 +14,8 @@ Used where an event loop, a handle or a transport has to be one that asyncio can
   turn of the loop is what virtual time replaces; everything around it is asyncio's.
 * `Handle._run()`, `_cancelled`, `_callback`, `_context`, `_loop`, `TimerHandle._scheduled`
   (`fakes.loop`, `fakes.watch`): what a loop does with handles.
-* `BaseTransport._extra`, `_start_tls_compatible`, `_sendfile_compatible`, `_force_close()`
-  (`fakes.transport`): what `start_tls()`, `sendfile()` and asyncio's TLS ask of a transport.
+* `BaseTransport._extra`, `_start_tls_compatible`, `_force_close()` (`fakes.transport`): what
+  `start_tls()` and asyncio's TLS ask of a transport.
 """
 
 from __future__ import annotations
@@ -25,13 +23,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures.thread
 import threading
-from asyncio import constants
 from asyncio.sslproto import SSLProtocol
 from typing import Any
 
-__all__ = ["SENDFILE_FALLBACK", "SSLProtocol", "awaited_by", "is_executors"]
-
-SENDFILE_FALLBACK = constants._SendfileMode.FALLBACK
+__all__ = ["SSLProtocol", "awaited_by", "is_executors"]
 
 
 def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:

@@ -213,10 +213,6 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Raise `NotSimulated`."""
         raise NotSimulated("connect_write_pipe(): pipes are not simulated")
 
-    async def sock_sendfile(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("sock_sendfile(): use sock_sendall(), or sendfile() on a transport")
-
     async def sock_recvfrom(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `NotSimulated`."""
         raise NotSimulated("sock_recvfrom(): UDP is not simulated")

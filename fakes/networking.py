@@ -16,11 +16,12 @@ import socket
 import ssl as ssl_module
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+from typing import IO, TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
 from fakes.dns import AddressInfo, is_address
 from fakes.network import Network
 from fakes.race import first_to_succeed
+from fakes.sendfile import CHUNK, check_arguments, send_file
 from fakes.server import Server
 from fakes.sockets import Socket
 from fakes.standins import stand_in_for, take
@@ -503,6 +504,50 @@ class Networking(Base):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
+
+    # --- files ----------------------------------------------------------------------------------
+
+    async def sendfile(
+        self,
+        transport: asyncio.WriteTransport,
+        file: IO[bytes],
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool = True,
+    ) -> int:
+        """Send a file over a transport; return how many bytes were sent.
+
+        Raises `RuntimeError` if the transport is closing, `ConnectionError` if the connection is
+        lost, and `ValueError` for a file that is not binary.
+        """
+        if isinstance(transport, SocketTransport):
+            return await send_file(transport, file, offset, count)
+        return await super().sendfile(transport, file, offset, count, fallback=fallback)
+
+    async def sock_sendfile(
+        self,
+        sock: Any,
+        file: IO[bytes],
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool | None = None,
+    ) -> int:
+        """Send a file over a simulated socket; return how many bytes were sent.
+
+        Raises `ValueError` for a file that is not binary, and what sending raises.
+        """
+        if not self._is_simulated(sock):
+            # typeshed has None as the default of this one only.
+            return await super().sock_sendfile(sock, file, offset, count, fallback=fallback)
+        check_arguments(file, offset, count)
+        file.seek(offset)
+        sent = 0
+        while chunk := file.read(CHUNK if count is None else min(CHUNK, count - sent)):
+            await self.sock_sendall(sock, chunk)
+            sent += len(chunk)
+        return sent
 
     # --- sockets ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fakes.dns import ip_address
 from fakes.tcp import Endpoint, os_error
@@ -116,6 +116,15 @@ class Socket:
         return (
             f"<fakes.Socket fd={self._fileno} family={self.family.name} laddr={self.getsockname()}>"
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say of a method that only real sockets have that it is not simulated."""
+        why = (
+            " is not simulated: use the event loop's methods"
+            if hasattr(socket.socket, name)
+            else ""
+        )
+        raise AttributeError(f"fakes.Socket.{name}{why}", name=name, obj=self)
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         """Warn, as `socket.socket` does, of a socket that was never closed, and close it."""
@@ -375,15 +384,20 @@ class Socket:
         return end.send(data) if len(data) else 0
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Return what has arrived, at most `bufsize` bytes; empty at the end."""
+        """Return what has arrived, at most `bufsize` bytes; empty at the end.
+
+        With the flag MSG_PEEK it stays there. Raises `BlockingIOError` if there is nothing yet.
+        """
         end = self.endpoint
+        if flags & socket.MSG_PEEK and end.received:
+            return b"".join(end.received)[:bufsize]
         end.merge = len(end.received)
         return end.recv(bufsize)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As `recv()`, into a buffer; return how many bytes."""
         with memoryview(buffer).cast("B") as view:
-            data = self.recv(nbytes or len(view))
+            data = self.recv(nbytes or len(view), flags)
             view[: len(data)] = data
         return len(data)
 

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fakes.borrowed import SENDFILE_FALLBACK
 from fakes.sockets import TransportSocket
 from fakes.tcp import Endpoint
 from fakes.watch import Watch
@@ -118,9 +117,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     Made by the event loop's methods, as asyncio's transports are.
     """
 
-    # start_tls() and sendfile() ask for these.
-    _start_tls_compatible = True
-    _sendfile_compatible = SENDFILE_FALLBACK
+    _start_tls_compatible = True  # start_tls() asks for this
     _extra: dict[str, Any]
 
     def __init__(

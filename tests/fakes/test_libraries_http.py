@@ -5,6 +5,7 @@ import contextlib
 import io
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import trustme
 import fakes
 
 DAY = 86400.0
+SOURCE = Path(__file__).read_text(encoding="utf-8")
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -58,12 +60,20 @@ async def aiohttp_server(
         await asyncio.sleep(DAY)
         return web.Response(text="at last")
 
+    async def source(request: Any) -> Any:
+        return web.FileResponse(__file__)
+
     async def upload(request: Any) -> Any:
         return web.Response(text=str(len(await request.read())))
 
     application = web.Application(client_max_size=1 << 30)
     application.add_routes(
-        [web.get("/hello/{name}", hello), web.get("/slow", slow), web.post("/upload", upload)]
+        [
+            web.get("/hello/{name}", hello),
+            web.get("/slow", slow),
+            web.get("/source", source),
+            web.post("/upload", upload),
+        ]
     )
     runner = web.AppRunner(application)
     await runner.setup()
@@ -89,6 +99,8 @@ def test_aiohttp(secured: tuple[ssl.SSLContext | None, ssl.SSLContext | None]) -
                 assert await response.json() == {"hello": "you"}
             async with session.post("/upload", data=io.BytesIO(bytes(3_000_000))) as response:
                 assert await response.text() == "3000000"
+            async with session.get("/source") as response:  # by way of loop.sendfile()
+                assert await response.text() == SOURCE
             never = aiohttp.ClientTimeout(total=None)
             async with session.get("/slow", timeout=never) as response:
                 assert await response.text() == "at last"
@@ -100,16 +112,22 @@ def test_aiohttp(secured: tuple[ssl.SSLContext | None, ssl.SSLContext | None]) -
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_aiohttp_through_faults(seed: int) -> None:
+def test_aiohttp_through_faults(
+    seed: int, secured: tuple[ssl.SSLContext | None, ssl.SSLContext | None]
+) -> None:
     aiohttp = pytest.importorskip("aiohttp")
+    server_side, client_side = secured
+    url = f"{'https' if client_side else 'http'}://api.example:443"
     network = a_network()
     link = network.link("localhost", "api.example")
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         async with (
-            aiohttp_server(network, None),
-            aiohttp.ClientSession("http://api.example:443") as session,
+            aiohttp_server(network, server_side),
+            aiohttp.ClientSession(
+                url, connector=aiohttp.TCPConnector(ssl=client_side or True)
+            ) as session,
         ):
             # A stall only costs time.
             link.stall()
@@ -132,7 +150,7 @@ def test_aiohttp_through_faults(seed: int) -> None:
             link.refuse()
             with pytest.raises(aiohttp.ClientConnectorError):
                 async with aiohttp.ClientSession() as other:
-                    await other.get("http://api.example:443/hello/you")
+                    await other.get(f"{url}/hello/you")
 
     fakes.run(main(), network=network, seed=seed)
 

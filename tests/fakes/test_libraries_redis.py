@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,18 +60,27 @@ async def start(network: fakes.Network, context: ssl.SSLContext | None = None) -
         return await asyncio.start_server(Store().serve, None, 6379, ssl=context)
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_commands(tls: bool, tmp_path: Any) -> None:
+@pytest.fixture(params=["plain", "tls"])
+def secured(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[ssl.SSLContext | None, dict[str, Any]]:
+    """The server's context, and what the client is told."""
+    if request.param == "plain":
+        return None, {}
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("cache").configure_cert(context)
+    return context, {"ssl": True, "ssl_ca_certs": str(tmp_path / "authority")}
+
+
+def test_commands(secured: tuple[ssl.SSLContext | None, dict[str, Any]]) -> None:
+    context, secure = secured
     network = fakes.Network(link=fakes.Link(latency=0.001))
     network.host("cache")
 
     async def main() -> None:
-        server = await start(network, context if tls else None)
-        secure = {"ssl": True, "ssl_ca_certs": str(tmp_path / "authority")} if tls else {}
+        server = await start(network, context)
         async with redis.Redis(host="cache", protocol=2, socket_timeout=None, **secure) as client:
             assert await client.ping()
             await client.set("key", bytes(1_000_000))
@@ -90,17 +100,17 @@ def test_commands(tls: bool, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_faults(seed: int) -> None:
+def test_faults(seed: int, secured: tuple[ssl.SSLContext | None, dict[str, Any]]) -> None:
+    context, secure = secured
     network = fakes.Network()
     network.host("cache")
     link = network.link("localhost", "cache")
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        server = await start(network)
-        async with redis.Redis(
-            host="cache", protocol=2, socket_timeout=5, socket_connect_timeout=5, retry=None
-        ) as client:
+        server = await start(network, context)
+        patience = {"socket_timeout": 5, "socket_connect_timeout": 5, "retry": None}
+        async with redis.Redis(host="cache", protocol=2, **patience, **secure) as client:
             await client.set("key", "value")
             link.stall()
             loop.call_later(4, link.heal)
@@ -114,6 +124,7 @@ def test_faults(seed: int) -> None:
                 await client.get("key")
             link.heal()
             assert await client.get("key") == b"value"
+        await asyncio.sleep(60)  # TLS waits up to 30 s for the answer to its last words
         server.close()
         await server.wait_closed()
 

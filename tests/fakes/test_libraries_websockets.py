@@ -17,23 +17,33 @@ async def shout(connection: Any) -> None:
         await connection.send(message.upper())
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_client_and_server(tls: bool) -> None:
-    from websockets.asyncio.client import connect
+Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
 
+
+@pytest.fixture(params=["plain", "tls"])
+def contexts(request: pytest.FixtureRequest) -> Contexts:
+    """The server's and the client's."""
+    if request.param == "plain":
+        return None, None
     authority = trustme.CA()
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("chat.example").configure_cert(server_side)
     client_side = ssl.create_default_context()
     authority.configure_trust(client_side)
+    return server_side, client_side
+
+
+def test_client_and_server(contexts: Contexts) -> None:
+    from websockets.asyncio.client import connect
+
+    server_side, client_side = contexts
     network = fakes.Network(link=fakes.Link(latency=0.02))
     network.host("chat.example")
 
     async def main() -> None:
         with network.host("chat.example"):
-            server = await websockets.serve(shout, None, 443, ssl=server_side if tls else None)
-        url = f"{'wss' if tls else 'ws'}://chat.example:443"
-        async with connect(url, ssl=client_side if tls else None) as client:
+            server = await websockets.serve(shout, None, 443, ssl=server_side)
+        async with connect(url(client_side), ssl=client_side) as client:
             await client.send("hello")
             assert await client.recv() == "HELLO"
             await client.send("x" * 900_000)
@@ -47,18 +57,25 @@ def test_client_and_server(tls: bool) -> None:
     fakes.run(main(), network=network)
 
 
+def url(client_side: ssl.SSLContext | None) -> str:
+    return f"{'ws' if client_side is None else 'wss'}://chat.example:443"
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_keepalive_notices_a_partition(seed: int) -> None:
+def test_keepalive_notices_a_partition(seed: int, contexts: Contexts) -> None:
     from websockets.asyncio.client import connect
     from websockets.exceptions import ConnectionClosedError
 
+    server_side, client_side = contexts
     network = fakes.Network(link=fakes.Link(latency=0.02))
     network.host("chat.example")
 
     async def main() -> float:
         with network.host("chat.example"):
-            server = await websockets.serve(shout, None, 80)
-        async with connect("ws://chat.example", ping_interval=20, ping_timeout=20) as client:
+            server = await websockets.serve(shout, None, 443, ssl=server_side)
+        async with connect(
+            url(client_side), ssl=client_side, ping_interval=20, ping_timeout=20
+        ) as client:
             await client.send("hello")
             assert await client.recv() == "HELLO"
             network.link("localhost", "chat.example").partition()
@@ -73,18 +90,19 @@ def test_keepalive_notices_a_partition(seed: int) -> None:
     assert 35 < fakes.run(main(), network=network, seed=seed) < 60
 
 
-def test_a_reset_ends_it_and_it_reconnects() -> None:
+def test_a_reset_ends_it_and_it_reconnects(contexts: Contexts) -> None:
     from websockets.asyncio.client import connect
 
+    server_side, client_side = contexts
     network = fakes.Network()
     network.host("chat.example")
     link = network.link("localhost", "chat.example")
 
     async def main() -> int:
         with network.host("chat.example"):
-            server = await websockets.serve(shout, None, 80)
+            server = await websockets.serve(shout, None, 443, ssl=server_side)
         connections = 0
-        async for client in connect("ws://chat.example"):
+        async for client in connect(url(client_side), ssl=client_side):
             connections += 1
             try:
                 await client.send("hello")
