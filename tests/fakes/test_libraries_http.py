@@ -151,6 +151,7 @@ def test_aiohttp_through_faults(
             with pytest.raises(aiohttp.ClientConnectorError):
                 async with aiohttp.ClientSession() as other:
                     await other.get(f"{url}/hello/you")
+        await asyncio.sleep(60)  # TLS waits up to 30 s for the answer to its last words
 
     fakes.run(main(), network=network, seed=seed)
 
