@@ -1,0 +1,126 @@
+"""`StreamReader` fed with megabytes, in pieces of a byte and of hundreds of kilobytes.
+
+What arrives in large pieces is often kept, searched and cut in other ways than what comes in small
+ones. The programs that Hypothesis finds (`test_reader_model.py`) are too short to get there.
+"""
+
+from asyncio import StreamReader
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+from conformance.expect import expect, expect_that
+from conformance.marks import CLIENT, clause
+from conformance.payload import KIB, pattern
+from conformance.trial import Trial
+
+TWO = ("memory", "tcp")  # fed by hand: the network makes no difference, but for the loop's
+SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 200 * KIB, 300 * KIB)
+LIMIT = 2**30  # bytes; not in question here
+SEEDS = 4
+
+Call = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
+Plan = Callable[[Random, bytes, int], tuple[Call, int]]
+"""Chooses a read, given the stream and where it begins, and says how many bytes it returns."""
+
+
+def stream(random: Random, separators: tuple[bytes, ...]) -> bytes:
+    """Return messages of many lengths, each with one of the separators at its end."""
+    messages = []
+    for length in random.choices(SIZES, k=30):
+        content = pattern(length + random.randrange(100)).translate(None, b"-\n")
+        messages.append(content + random.choice(separators))
+    return b"".join(messages)
+
+
+def end_of(stream: bytes, begin: int, *separators: bytes) -> int:
+    """Return the end of the first of the separators that is complete, or of the stream."""
+    found = [(stream.find(each, begin), len(each)) for each in separators]
+    return min((at + length for at, length in found if at >= 0), default=len(stream))
+
+
+async def expect_program(
+    trial: Trial, seed: int, separators: tuple[bytes, ...], plan: Plan
+) -> None:
+    """Expect a reader to return a stream, cut anywhere, in reads of the plan's choice."""
+    random = Random(seed)
+    sent = stream(random, separators)
+    reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+    fed = taken = 0
+
+    def feed() -> None:
+        nonlocal fed
+        size = random.choice(SIZES)
+        reader.feed_data(sent[fed : fed + size])
+        fed += size
+        if fed >= len(sent):
+            reader.feed_eof()
+
+    while taken < len(sent):
+        for _ in range(random.choice((0, 0, 1, 3, 20))):
+            if fed < len(sent):
+                feed()
+        call, length = plan(random, sent, taken)
+        reading = trial.start(call(reader))
+        await trial.turns(2)
+        while not reading.done() and fed < len(sent):
+            feed()
+            await trial.turns(2)
+        got = await reading
+        expected = sent[taken : taken + length]
+        expect_that(
+            got == expected or (call is some and expected.startswith(got or b"nothing")),
+            f"{length} bytes from {taken} on",
+            f"{len(got)}, the same up to {next_difference(got, expected)}",
+        )
+        taken += len(got)
+    expect(await reader.read(), b"", "after the last byte:")
+
+
+def next_difference(one: bytes, other: bytes) -> int:
+    """Return the index of the first byte in which the two are not the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+async def some(reader: StreamReader) -> bytes:
+    """Read what is there, at most 100 000 bytes."""
+    return await reader.read(100_000)
+
+
+def any_read(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose among all kinds of reads."""
+    kind = random.choice(("read", "readexactly", "readline", "readuntil"))
+    if kind == "read":
+        return some, min(100_000, len(sent) - taken)
+    if kind == "readexactly":
+        count = min(random.choice(SIZES), len(sent) - taken)
+        return lambda reader: reader.readexactly(count), count
+    separator = random.choice((b"\n", b"--", b"-\n\n")) if kind == "readuntil" else b"\n"
+    if separator not in sent[taken:]:
+        return lambda reader: reader.read(), len(sent) - taken
+    length = end_of(sent, taken, separator) - taken
+    if kind == "readline":
+        return lambda reader: reader.readline(), length
+    return lambda reader: reader.readuntil(separator), length
+
+
+def any_tuple(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose two or three separators."""
+    separators: Any = tuple(random.sample((b"\n", b"--", b"-+-"), random.choice((2, 3))))
+    length = end_of(sent, taken, *separators) - taken
+    if not sent.endswith(separators, taken, taken + length):
+        return lambda reader: reader.read(), length
+    return lambda reader: reader.readuntil(separators), length
+
+
+@clause("reader.any-program", networks=TWO, roles=CLIENT)
+async def test_reads_of_large_pieces(trial: Trial) -> None:
+    for seed in range(SEEDS):
+        await expect_program(trial, seed, (b"\n", b"--", b"-\n\n"), any_read)
+
+
+@clause("readuntil.tuple.any-program", networks=TWO, roles=CLIENT)
+async def test_tuples_in_large_pieces(trial: Trial) -> None:
+    for seed in range(SEEDS):
+        await expect_program(trial, seed, (b"\n", b"--", b"-+-"), any_tuple)
