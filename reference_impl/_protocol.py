@@ -32,7 +32,7 @@ class FlowControlMixin(asyncio.Protocol):
         self._loop = asyncio.get_event_loop() if loop is None else loop
         self._paused = False
         self._connection_lost = False
-        self._error: BaseException | None = None  # what the connection was lost with
+        self._error: BaseException | None  # what the connection was lost with
         self._draining = Waiters(self._loop)
         self._closing = Waiters(self._loop)
 
@@ -47,12 +47,11 @@ class FlowControlMixin(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every wait: for draining with an error, for closing with *exc* if there is one."""
-        if not self._connection_lost:
-            self._connection_lost = True
-            self._error = exc
-            # Whoever still waits for draining waits for bytes that were never sent.
-            self._draining.wake(exc or ConnectionResetError("Connection lost"))
-            self._closing.wake(exc)
+        self._connection_lost = True
+        self._error = exc
+        # Whoever still waits for draining waits for bytes that were never sent.
+        self._draining.wake(exc or ConnectionResetError("Connection lost"))
+        self._closing.wake(exc)
 
     async def _drain_helper(self) -> None:
         if self._connection_lost:
@@ -91,10 +90,10 @@ class StreamReaderProtocol(FlowControlMixin):
     ) -> None:
         """See the class."""
         super().__init__(loop)
-        self._stream_reader: StreamReader | None = stream_reader
+        self._stream_reader = stream_reader
         self._client_connected_cb = client_connected_cb
-        self._transport: asyncio.Transport | None = None
-        self._over_ssl = False
+        self._transport: asyncio.Transport
+        self._over_ssl: bool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start reading, and serving."""
@@ -102,11 +101,10 @@ class StreamReaderProtocol(FlowControlMixin):
         self._transport = cast(asyncio.Transport, transport)
         self._over_ssl = transport.get_extra_info("sslcontext") is not None
         reader = self._stream_reader
-        if reader is not None:
-            reader.set_transport(self._transport)
-            if self._client_connected_cb is not None:
-                writer = StreamWriter(self._transport, self, reader, self._loop)
-                self._serve(self._client_connected_cb, reader, writer)
+        reader.set_transport(self._transport)
+        if self._client_connected_cb is not None:
+            writer = StreamWriter(self._transport, self, reader, self._loop)
+            self._serve(self._client_connected_cb, reader, writer)
 
     def _serve(self, handler: ClientConnected, reader: StreamReader, writer: StreamWriter) -> None:
         try:
@@ -116,14 +114,14 @@ class StreamReaderProtocol(FlowControlMixin):
                 _handlers.add(task)
                 task.add_done_callback(self._served)
         except asyncio.CancelledError:
-            self._close()
+            self._transport.close()
         except Exception as error:
             self._failed(error)
 
     def _served(self, task: asyncio.Task[Any]) -> None:
         _handlers.discard(task)
         if task.cancelled():
-            self._close()
+            self._transport.close()
         elif (error := task.exception()) is not None:
             self._failed(error)
 
@@ -135,35 +133,28 @@ class StreamReaderProtocol(FlowControlMixin):
                 "transport": self._transport,
             }
         )
-        self._close()
-
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        self._transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the reader, then everyone who waits."""
+        if self._connection_lost:
+            return  # a failed upgrade tells of its end twice
         if isinstance(exc, ssl.SSLError) and exc.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
             exc = None  # we closed while the peer still sent, which is no error
-        reader = self._stream_reader
-        if reader is not None:
-            if exc is None:
-                reader.feed_eof()
-            else:
-                reader.set_exception(exc)
+        if exc is None:
+            self._stream_reader.feed_eof()
+        else:
+            self._stream_reader.set_exception(exc)
         super().connection_lost(exc)
-        self._stream_reader = self._transport = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the reader, unless the program told it that there is no more."""
-        reader = self._stream_reader
-        if reader is not None and not reader._eof:
-            reader.feed_data(data)
+        if not self._stream_reader._eof:
+            self._stream_reader.feed_data(data)
 
     def eof_received(self) -> bool:
         """Feed EOF; return whether the sending half stays open, which TLS does not allow."""
-        if self._stream_reader is not None:
-            self._stream_reader.feed_eof()
+        self._stream_reader.feed_eof()
         return not self._over_ssl
 
     def _drained(self) -> bool:
@@ -176,9 +167,6 @@ class StreamReaderProtocol(FlowControlMixin):
 
     def _replace_transport(self, transport: asyncio.Transport) -> None:
         """Go on over *transport*, which does TLS over the one before."""
-        if self._connection_lost:
-            return
         self._transport = transport
         self._over_ssl = True
-        if self._stream_reader is not None:
-            self._stream_reader._replace_transport(transport)
+        self._stream_reader._replace_transport(transport)

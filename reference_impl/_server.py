@@ -31,8 +31,8 @@ class Server(asyncio.AbstractServer):
         self._closed = False
         self._waiting = Waiters(loop)  # for the server to be closed and the clients gone
         self._serving: asyncio.Future[None] | None = None
-        self._listener: Any = None
-        self._cleanup: Callable[[], None] | None = None
+        self._listener: Any
+        self._cleanup: Callable[[], None] | None
 
     def _listen(self, listener: Any, cleanup: Callable[[], None] | None = None) -> Server:
         """Take the loop's server; call *cleanup* when it closes."""
@@ -84,14 +84,13 @@ class Server(asyncio.AbstractServer):
                 connections open.
 
         """
+        await self.start_serving()
         if self._serving is not None:
             raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
-        await self.start_serving()
         self._serving = self._loop.create_future()
         try:
             await self._serving
         finally:
-            self._serving = None
             if not self._closed:
                 # Whoever interrupts a program does not want to wait for its clients.
                 self.close()
@@ -99,8 +98,6 @@ class Server(asyncio.AbstractServer):
 
     def close(self) -> None:
         """Stop accepting connections; those that there are stay open."""
-        if self._closed:
-            return
         self._closed = True
         _listening.discard(self)
         if self._cleanup is not None:
@@ -113,12 +110,12 @@ class Server(asyncio.AbstractServer):
     def close_clients(self) -> None:
         """Close every connection, as its writer's `close()` would."""
         for client in tuple(self._clients):
-            client._close()
+            client._transport.close()
 
     def abort_clients(self) -> None:
         """Close every connection now, without sending what was written."""
         for client in tuple(self._clients):
-            client._abort()
+            client._transport.abort()
 
     async def wait_closed(self) -> None:
         """Wait until `close()` was called and every connection is closed."""
@@ -147,7 +144,3 @@ class _ClientProtocol(StreamReaderProtocol):
         super().connection_lost(exc)
         self._server._clients.discard(self)
         self._server._wake_if_over()
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()

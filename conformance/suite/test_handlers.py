@@ -4,13 +4,14 @@ import asyncio
 import functools
 import gc
 import warnings
+import weakref
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from conformance.arrangements import carrier
 from conformance.arrangements import closing as closing_wire
-from conformance.expect import expect, expect_that
+from conformance.expect import expect, expect_raises, expect_that
 from conformance.marks import PLAIN, SERVER, TLS, clause
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
 from conformance.networks.wire import Wire
@@ -257,6 +258,61 @@ async def test_coroutine_kept_alive(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"!")
 
 
+@clause("handlers.coroutine.kept-alive", roles=SERVER)
+async def test_forgotten_coroutine_kept_alive(trial: Trial) -> None:
+    tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+
+    async def handler(_: StreamReader, __: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(weakref.ref(task))
+        del task
+        await trial.loop.create_future()  # until it is cancelled: nothing refers to the future
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.settle()
+    gc.collect()
+    expect([task() is None for task in tasks], [False], "collected while it waits:")
+
+
+@clause("handlers.coroutine.not-kept-afterwards", roles=SERVER)
+async def test_coroutine_not_kept_afterwards(trial: Trial) -> None:
+    class Result:
+        pass
+
+    results: list[weakref.ref[Result]] = []
+
+    async def handler(_: StreamReader, writer: StreamWriter) -> Result:
+        writer.close()
+        result = Result()
+        results.append(weakref.ref(result))
+        return result
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.receive_rest()
+    await wire.close()
+    await trial.turns()
+    gc.collect()
+    expect([result() is None for result in results], [True], "collected when it has ended:")
+
+
+@clause("handlers.coroutine.connection-outlives-it", roles=SERVER)
+async def test_connection_outlives_the_coroutine(trial: Trial) -> None:
+    pairs: asyncio.Queue[tuple[StreamReader, StreamWriter]] = asyncio.Queue()
+
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        pairs.put_nowait((reader, writer))
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    reader, writer = await pairs.get()
+    await wire.settle()
+    await wire.send(b"?")
+    expect(await reader.readexactly(1), b"?")
+    writer.write(b"!")
+    expect(await wire.receive(1), b"!")
+    writer.close()
+
+
 @clause("handlers.not-cancelled-by-the-client", roles=SERVER)
 async def test_not_cancelled_by_the_client(trial: Trial) -> None:
     started, client_is_gone = asyncio.Event(), asyncio.Event()
@@ -361,6 +417,7 @@ async def expect_one_report(trial: Trial, callback: Callable[..., object]) -> No
         gc.collect()
     seen = [type(each.get("exception")).__name__ for each in trial.reported]
     expect(seen, ["Failure"], "reported:")
+    expect_that(bool(trial.reported[0].get("message")), "a message", trial.reported[0])
 
 
 async def expect_harmless(trial: Trial, callback: Callable[..., object]) -> None:
@@ -420,6 +477,29 @@ async def test_plain_failure_reported_once(trial: Trial) -> None:
 async def test_plain_failure_closes(trial: Trial) -> None:
     wire = await trial.dial((await trial.serve(plainly_failing)).server)
     await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("handlers.plain.failure.closes", roles=SERVER)
+async def test_plain_cancelled_error_closes(trial: Trial) -> None:
+    def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
+        raise asyncio.CancelledError
+
+    wire = await trial.dial((await trial.serve(callback)).server)
+    await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("handlers.plain.exit", roles=SERVER)
+def test_plain_exit(trial: Trial) -> None:
+    def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
+        raise SystemExit("enough")
+
+    async def serve_one() -> None:
+        wire = await trial.dial((await trial.serve(callback)).server)
+        await wire.settle()
+        await trial.turns()
+
+    with expect_raises(SystemExit):
+        trial.run(serve_one())
 
 
 @clause("handlers.plain.failure.harms-nobody", roles=SERVER)

@@ -139,6 +139,16 @@ async def test_serve_forever_cancelled_closes(trial: Trial) -> None:
     await expect_closed(trial, served, address)
 
 
+@clause("server.serve-forever.cancelled.closes-clients", networks=PLAIN, roles=SERVER)
+async def test_serve_forever_cancelled_closes_clients(trial: Trial) -> None:
+    served = await trial.serve()
+    serving = trial.start(served.server.serve_forever())
+    _, writer, wire = await trial.accept(served)
+    writer.write(b"the last words")
+    serving.cancel()
+    expect(await wire.receive_rest(), b"the last words")  # a hang where it is left open
+
+
 @clause("server.serve-forever.cancelled.ends", networks=PLAIN, roles=SERVER)
 async def test_serve_forever_cancelled_ends(trial: Trial) -> None:
     served = await trial.serve()

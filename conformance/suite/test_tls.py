@@ -1,6 +1,7 @@
 """TLS connections: what is particular to them beside the arguments that they are made with."""
 
 import asyncio
+import logging
 import ssl
 from contextlib import suppress
 
@@ -17,6 +18,44 @@ async def connect(trial: Trial) -> tuple[Connection, TlsWire]:
     connection = await trial.connect()
     assert isinstance(connection.wire, TlsWire)
     return connection, connection.wire
+
+
+class Log(logging.Handler):
+    """Keeps what asyncio's logger is told, from warnings up.
+
+    Attributes:
+        messages: the messages.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message."""
+        self.messages.append(record.getMessage())
+
+    def __enter__(self) -> "Log":
+        """Begin."""
+        logging.getLogger("asyncio").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        logging.getLogger("asyncio").removeHandler(self)
+
+
+@clause("tls.end.no-warning", networks=TLS)
+async def test_end_without_a_warning(trial: Trial) -> None:
+    with Log() as log:
+        (reader, writer, _), wire = await connect(trial)
+        await wire.send_eof()
+        expect(await reader.read(), b"")
+        writer.close()
+        await wire.receive_to_end()
+        await wire.close()
+        await writer.wait_closed()
+    expect(log.messages, [], "asyncio's log:")
 
 
 @clause("tls.encrypted", networks=TLS)

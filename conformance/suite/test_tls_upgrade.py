@@ -472,6 +472,20 @@ async def test_reader_flow_control(trial: Trial) -> None:
     await sending
 
 
+@clause("start_tls.handler-failure.shuts-tls-down", networks=PLAIN, roles=SERVER)
+async def test_handler_failure_shuts_tls_down(trial: Trial) -> None:
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.start_tls(**arguments(trial))
+        writer.write(b"the last words")
+        raise LookupError
+
+    carrier = await trial.dial((await trial.serve(handler)).server)
+    wire = far_end(trial, carrier)
+    await trial.turns()
+    await wire.handshake()
+    expect(await wire.receive_to_end(), (b"the last words", "eof"), "what arrives, and its end:")
+
+
 @clause("start_tls.peer-is-held-back", networks=PLAIN)
 async def test_peer_is_held_back(trial: Trial) -> None:
     wire = await upgrade(trial, await trial.connect(limit=KIB))

@@ -23,6 +23,7 @@ PAGE = ROOT / "docs" / "mutants.md"
 @click.option("--operator", "operators", multiple=True, type=click.Choice([*OPERATORS]))
 @click.option("--mutant", "ids", multiple=True, metavar="ID", help="Only this one.")
 @click.option("--network", metavar="NAMES", help="Only on these networks, separated by commas.")
+@click.option("--once", is_flag=True, help="Only on the first network that runs its lines.")
 @click.option("--first", is_flag=True, help=f"Only on {CONFIGURATIONS[0]}.")
 @click.option("--unlisted", is_flag=True, help="Only those not listed as equivalent.")
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, and try none.")
@@ -40,6 +41,7 @@ def main(
     operators: tuple[str, ...],
     ids: tuple[str, ...],
     network: str | None,
+    once: bool,
     first: bool,
     unlisted: bool,
     only_list: bool,
@@ -68,7 +70,7 @@ def main(
         click.echo("\n".join(mutant.id for mutant in chosen) or "no such mutant")
         return
     options = () if network is None else (f"--streams-network={network}",)
-    campaign = Campaign(folder, options, processes)
+    campaign = Campaign(folder, options, processes, once)
     try:
         campaign.run(chosen, CONFIGURATIONS[: 1 if first else None], listed)
     except CannotTry as reason:
@@ -77,7 +79,7 @@ def main(
         for mutant in chosen:
             show_results(mutant, campaign)
     problems = problems_of(chosen, campaign, listed)
-    if len(chosen) == len(everyone) and network is None and not first:
+    if len(chosen) == len(everyone) and not (network or once or first):
         problems += [f"listed, and no longer there: {key}" for key in listed.gone(everyone)]
         PAGE.write_text(page(everyone, campaign, listed), encoding="utf-8")
     survivors = [each for each in chosen if outcome(each, campaign, listed) == SURVIVING]

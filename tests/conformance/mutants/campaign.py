@@ -80,9 +80,17 @@ class Campaign:
         folder: where results and environments are kept.
         options: more options for pytest, such as `--streams-network=memory`.
         processes: how many mutants are tried at once.
+        once: whether each test is run on one network only, whatever the mutant.
     """
 
-    def __init__(self, folder: Path, options: Sequence[str] = (), processes: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: Sequence[str] = (),
+        processes: int = 1,
+        once: bool = False,
+    ) -> None:
+        self.once = once
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.options = options
@@ -99,7 +107,7 @@ class Campaign:
         """Try the `chosen` mutants on each configuration that is still needed.
 
         One that is `listed` as making no difference has been tried on all of them when it was
-        looked at, and is now tried on the first that reaches it.
+        looked at. Now it is tried on the first that reaches it, and each test on one network only.
 
         Raises:
             CannotTry: the suite does not run, or fails without any mistake.
@@ -108,7 +116,7 @@ class Campaign:
         for configuration in configurations:
             if not pending:
                 return
-            for key, result in self._tried(configuration, pending).items():
+            for key, result in self._tried(configuration, pending, listed).items():
                 self.results.setdefault(key, []).append(result)
             pending = [
                 mutant
@@ -127,9 +135,12 @@ class Campaign:
         """The processor time of all results."""
         return sum(each.seconds for tried in self.results.values() for each in tried)
 
-    def _tried(self, configuration: Configuration, pending: list[Mutant]) -> dict[Key, Result]:
+    def _tried(
+        self, configuration: Configuration, pending: list[Mutant], listed: Equivalents
+    ) -> dict[Key, Result]:
         """Try mutants on one configuration, unless their results are there already."""
         parts = [configuration.python, configuration.loop, *self.options]
+        parts += ["once"] * self.once
         file = self.folder / f"{' '.join(parts).replace('/', '_')}.jsonl"
         old = file.with_suffix(".old.jsonl")
         results, killers = read_results(file, self.fingerprint)
@@ -138,7 +149,7 @@ class Campaign:
             write_killers(old, killers)
             file.write_text(self.fingerprint + "\n", encoding="utf-8")
         jobs = [
-            Job(mutant, killers.get(mutant.key, ""))
+            Job(mutant, killers.get(mutant.key, ""), self.once or mutant.key in listed.reasons)
             for mutant in pending
             if mutant.key not in results
         ]

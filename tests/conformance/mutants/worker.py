@@ -59,10 +59,12 @@ class Job:
     Attributes:
         mutant: the mutant.
         killer: the id of a test that killed it before, if any did, which is then the first to run.
+        once: whether each test is run on one network only, the first on which it runs the lines.
     """
 
     mutant: Mutant
     killer: str = ""
+    once: bool = False
 
     def to_json(self) -> str:
         """Return the job as a line of a plan."""
@@ -73,7 +75,7 @@ class Job:
         """Return the job that a line of a plan holds."""
         data = json.loads(line)
         data["mutant"]["lines"] = tuple(data["mutant"]["lines"])
-        return cls(Mutant(**data["mutant"]), data["killer"])
+        return cls(Mutant(**data.pop("mutant")), **data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,15 @@ class Baseline:
             network = [*NETWORKS].index(variant.network) if variant else 0
             return number != killer, network, self.reach.get(number, 0), self.seconds[number]
 
-        return sorted(chosen, key=order)
+        chosen.sort(key=order)
+        if not job.once:
+            return chosen
+        earliest: dict[tuple[str, str], int] = {}
+        for number in chosen:
+            test = items[number].nodeid.partition("[")[0]
+            variant = Variant.of(items[number].nodeid)
+            earliest.setdefault((test, variant.role if variant else ""), number)
+        return [*earliest.values()]
 
 
 class Child:
