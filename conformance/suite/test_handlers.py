@@ -488,7 +488,7 @@ async def test_plain_cancelled_error_closes(trial: Trial) -> None:
     await wire.receive_to_end()  # a hang where it is left open
 
 
-@clause("handlers.plain.exit", roles=SERVER)
+@clause("handlers.plain.exit", networks=PLAIN, roles=SERVER)
 def test_plain_exit(trial: Trial) -> None:
     def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
         raise SystemExit("enough")
