@@ -105,11 +105,17 @@ class StreamReader:
     # The side of the network.
 
     def set_transport(self, transport: Any) -> None:
+        if self._transport is not None:
+            raise RuntimeError("there is a transport already")
+        self._transport = transport
+
+    def replace_transport(self, transport: Any) -> None:
+        """Go on with `transport`, which puts TLS on top of the one there was."""
         self._transport = transport
 
     def feed_data(self, data: Any) -> None:
-        self._received.add(bytes(data))
-        if data:
+        if data and not self._ended:
+            self._received.add(bytes(data))
             self._readers.wake()
             self._hold_back()
 
@@ -270,20 +276,21 @@ class Connection(asyncio.BaseProtocol):
         self.end = reader.waiters(loop)
 
     def connection_made(self, transport: Any) -> None:
-        self.use(transport)
-        if self.server is not None:
-            self.server.serve(self)
-
-    def use(self, transport: Any) -> None:
-        """Receive from, and send to, `transport`."""
         self.transport = transport
         self.is_tls = transport.get_extra_info("sslcontext") is not None
         self.reader.set_transport(transport)
+        if self.server is not None:
+            self.server.serve(self)
+
+    def upgrade(self, transport: Any) -> None:
+        """Go on with `transport`, which puts TLS on top of the one there was."""
+        self.transport = transport
+        self.is_tls = True
+        self.reader.replace_transport(transport)
 
     def receive(self, data: Any) -> None:
         """Take what the transport received."""
-        if not self.reader.ended():
-            self.reader.feed_data(data)
+        self.reader.feed_data(data)
 
     def eof_received(self) -> bool:
         self.reader.feed_eof()
@@ -367,9 +374,13 @@ class StreamWriter:
 
     async def drain(self) -> None:
         protocol = self._protocol
+        if error := protocol.reader.exception():
+            raise twin(error)
         if self.is_closing():
             await asyncio.sleep(0)  # it may be lost already
         while protocol.is_full and not protocol.is_lost:
+            if not self.transport.get_write_buffer_size():
+                break  # TLS transports may have been full without saying that they no longer are
             await protocol.room.wait()
         if protocol.is_lost:
             if protocol.error is not None:

@@ -63,8 +63,7 @@ class Connection:
                 data = await self.loop.sock_recv(self.sock, PIECE)
                 if not data:
                     break
-                if not self.reader.ended():
-                    self.reader.feed_data(data)
+                self.reader.feed_data(data)
             self.reader.feed_eof()
         except OSError as error:
             self.lose(error)
@@ -157,6 +156,8 @@ class StreamWriter:
 
     async def drain(self) -> None:
         connection = self._connection
+        if error := connection.reader.exception():
+            raise twin(error)
         if connection.is_closing:
             await asyncio.sleep(0)
         if len(connection.unsent) > HIGH and not connection.is_lost:

@@ -25,7 +25,7 @@ async def upgrade(
     layer = Layer(protocol, context, is_server, server_hostname, shutdown_time)
     early = protocol.reader.take_back()  # it came without TLS: it is part of the handshake
     protocol.transport.set_protocol(layer)
-    protocol.use(layer.transport)
+    protocol.upgrade(layer.transport)
     timer = asyncio.get_running_loop().call_later(handshake_time, layer.too_late)
     try:
         layer.data_received(early)
