@@ -4,7 +4,8 @@
     python benchmarks/features.py [FEATURE ...]
 
 Each feature is a program that only succeeds if the network does what Linux does. The kernel comes
-first, to show that the programs are right. A cell is "yes", or what happened instead.
+first, to show that the programs are right. A cell is "yes", or what happened instead. What can be
+asked of trio's testing streams is in features_trio.py.
 """
 
 from __future__ import annotations

@@ -25,13 +25,11 @@ class Deadlock(RuntimeError):
 
     def __init__(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         self.tasks = tasks = sorted(tasks, key=_order)
-        lines = ["nothing is left that could happen, and there is"]
-        if tasks:
-            count = "1 task waiting:" if len(tasks) == 1 else f"{len(tasks)} tasks waiting:"
-            lines = [f"{lines[0]} {count}", *(describe(task) for task in tasks)]
-        else:
-            lines = [f"{lines[0]} no task at all"]
-        super().__init__("\n".join(lines))
+        waiting = {0: "no task is waiting", 1: "1 task is waiting:"}.get(
+            len(tasks), f"{len(tasks)} tasks are waiting:"
+        )
+        first = f"nothing is left that could happen, and {waiting}"
+        super().__init__("\n".join([first, *(describe(task) for task in tasks)]))
 
 
 def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:

@@ -60,7 +60,12 @@ class Resolver:
             return self._records[name]
         host = self._network.hosts.get(name)
         if host is None:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            unknown.add_note(
+                f"No simulated host is called {name!r}: add it with network.host({name!r}), or the "
+                f"name with network.dns.add({name!r}, ...)."
+            )
+            raise unknown
         return host.addresses
 
     async def lookup(

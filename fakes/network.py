@@ -457,7 +457,9 @@ class Network:
             ip = "127.0.0.1" if sock.family == AF_INET else "::1"
         there = self.host_of(ip, sock.host)
         if there is None:
-            raise os_error(errno.EHOSTUNREACH)
+            unreachable = os_error(errno.EHOSTUNREACH)
+            unreachable.add_note(f"No simulated host has the address {ip}: see Network.host().")
+            raise unreachable
         sock.bind_for(ip)
         Handshake(self, sock, there, ip, address[1], done).send_syn()
 

@@ -274,8 +274,10 @@ class ScriptedServer:
         if self._cancelled_block and block is not None:
             block.uncancel()
         if self._failure is not None:
-            # The mismatch explains the error, if there is one, rather than the other way round.
-            raise self._failure from (None if isinstance(error, asyncio.CancelledError) else error)
+            # The mismatch explains the error, if there is one, rather than the other way round; and
+            # where in the player it was found explains nothing.
+            cause = None if isinstance(error, asyncio.CancelledError) else error
+            raise self._failure.with_traceback(None) from cause
         if error is not None:
             for note in self._waits():
                 error.add_note(note)

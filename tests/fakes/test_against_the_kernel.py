@@ -31,6 +31,17 @@ import fakes
 PATIENCE = float(os.environ.get("FAKES_PATIENCE", "10"))  # seconds, spent only by failures
 EXAMPLES = int(os.environ.get("FAKES_EXAMPLES", "60"))
 
+# What each end of a new connection is asked of its socket.
+OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    (socket.SOL_SOCKET, socket.SO_ERROR),
+    (socket.SOL_SOCKET, socket.SO_TYPE),
+    (socket.SOL_SOCKET, socket.SO_PROTOCOL),
+    (socket.SOL_SOCKET, socket.SO_DOMAIN),
+]
+
 Event = tuple[Any, ...]
 Snapshot = tuple[Any, ...]
 
@@ -78,7 +89,16 @@ class Base(asyncio.BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.log.add("made")
+        sock = transport.get_extra_info("socket")
+        self.log.add(
+            "made",
+            transport.get_extra_info("sockname") == sock.getsockname(),
+            transport.get_extra_info("peername") == sock.getpeername(),
+            *(int(sock.getsockopt(*option)) for option in OPTIONS if sock.family != socket.AF_UNIX),
+            transport.get_extra_info("nothing", "default"),
+            transport.get_write_buffer_limits(),
+            transport.can_write_eof(),
+        )
         self.made.set()
 
     def eof_received(self) -> bool:
@@ -119,6 +139,12 @@ def act(protocol: Base, action: str, size: int) -> None:
     match action:
         case "write":
             transport.write(bytes(index % 251 for index in range(size)))
+        case "writelines":
+            transport.writelines([b"a" * size, bytearray(b"b" * size), memoryview(b"c" * size)])
+        case "write_wrong":
+            transport.write("text")  # type: ignore[arg-type]  # the point of it
+        case "limits":
+            transport.set_write_buffer_limits(high=size)
         case "write_eof":
             transport.write_eof()
         case "pause":
@@ -147,7 +173,7 @@ class Failure(Exception):
 def attempt(protocol: Base, action: str, size: int) -> None:
     try:
         act(protocol, action, size)
-    except (OSError, RuntimeError) as exc:
+    except (OSError, RuntimeError, TypeError, ValueError) as exc:
         protocol.log.add("raised", action, *outcome(exc))
 
 
@@ -247,7 +273,8 @@ def check(
 sizes = st.sampled_from([0, 1, 7, 1000, 1001, 5000])
 ends = st.integers(0, 1)
 doings = st.one_of(
-    st.tuples(st.just("write"), sizes),
+    st.tuples(st.sampled_from(["write", "writelines", "limits"]), sizes),
+    st.just(("write_wrong", 0)),
     st.tuples(
         st.sampled_from(["write_eof", "pause", "resume", "close", "abort", "reset"]), st.just(0)
     ),

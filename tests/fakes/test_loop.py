@@ -48,7 +48,7 @@ def test_deadlock_names_the_tasks_the_places_and_the_causes() -> None:
     with pytest.raises(fakes.Deadlock) as caught:
         fakes.run(main())
     message = str(caught.value)
-    assert "2 tasks waiting" in message
+    assert "2 tasks are waiting:" in message
     assert "the waiting one" in message
     assert "await asyncio.Event().wait()" in message
     assert __file__ in message
