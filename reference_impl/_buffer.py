@@ -117,8 +117,8 @@ class Buffer:
             parts.append(self.head[self.start :] if self.start else self.head)
             stop -= len(self.head)
             self.advance()
-        if stop > self.start:
-            parts.append(self.head[self.start : stop])
+        if stop:
+            parts.append(self.head[:stop])
             self.start = stop
         return b"".join(parts)
 

@@ -15,9 +15,9 @@ from conformance.payload import KIB, pattern
 from conformance.trial import Trial
 
 TWO = ("memory", "tcp")  # fed by hand: the network makes no difference, but for the loop's
-SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 200 * KIB, 300 * KIB)
+SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 300 * KIB)
+COUNTS = (1, 50, 4000, 5000, 10000, 70000)  # of bytes asked for
 LIMIT = 2**30  # bytes; not in question here
-SEEDS = 4
 
 Call = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
 Plan = Callable[[Random, bytes, int], tuple[Call, int]]
@@ -28,7 +28,7 @@ def stream(random: Random, separators: tuple[bytes, ...]) -> bytes:
     """Return messages of many lengths, each with one of the separators at its end."""
     messages = []
     for length in random.choices(SIZES, k=30):
-        content = pattern(length + random.randrange(100)).translate(None, b"-\n")
+        content = pattern(length).translate(None, b"-\n")[random.randrange(50) :]
         messages.append(content + random.choice(separators))
     return b"".join(messages)
 
@@ -50,13 +50,17 @@ async def expect_program(
 
     def feed() -> None:
         nonlocal fed
-        size = random.choice(SIZES)
-        reader.feed_data(sent[fed : fed + size])
-        fed += size
+        end = fed + random.choice(SIZES)
+        if random.random() < 0.5:  # within a separator
+            end = sent.find(b"-", end) + 1 or end
+        reader.feed_data(sent[fed:end])
+        fed = end
         if fed >= len(sent):
             reader.feed_eof()
 
     while taken < len(sent):
+        if taken == fed:
+            await expect_waiting(trial, reader)
         for _ in range(random.choice((0, 0, 1, 3, 20))):
             if fed < len(sent):
                 feed()
@@ -77,6 +81,15 @@ async def expect_program(
     expect(await reader.read(), b"", "after the last byte:")
 
 
+async def expect_waiting(trial: Trial, reader: StreamReader) -> None:
+    """Expect a read to wait when everything was taken."""
+    reading = trial.start(reader.read(1))
+    await trial.turns(2)
+    expect(reading.done(), False, "read(1) done with nothing there:")
+    reading.cancel()
+    await trial.turns(2)
+
+
 def next_difference(one: bytes, other: bytes) -> int:
     """Return the index of the first byte in which the two are not the same."""
     pairs = enumerate(zip(one, other, strict=False))
@@ -88,21 +101,39 @@ async def some(reader: StreamReader) -> bytes:
     return await reader.read(100_000)
 
 
-def any_read(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
-    """Choose among all kinds of reads."""
-    kind = random.choice(("read", "readexactly", "readline", "readuntil"))
-    if kind == "read":
+def by_count(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose a number of bytes."""
+    if random.random() < 0.2:
         return some, min(100_000, len(sent) - taken)
-    if kind == "readexactly":
-        count = min(random.choice(SIZES), len(sent) - taken)
-        return lambda reader: reader.readexactly(count), count
-    separator = random.choice((b"\n", b"--", b"-\n\n")) if kind == "readuntil" else b"\n"
-    if separator not in sent[taken:]:
-        return lambda reader: reader.read(), len(sent) - taken
+    count = min(random.choice(COUNTS), len(sent) - taken)
+    return lambda reader: reader.readexactly(count), count
+
+
+def until(separator: bytes, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Read until a separator, or the end of the stream if there is none."""
     length = end_of(sent, taken, separator) - taken
-    if kind == "readline":
+    if not sent.endswith(separator, taken, taken + length):
+        return lambda reader: reader.read(), length
+    if separator == b"\n":
         return lambda reader: reader.readline(), length
     return lambda reader: reader.readuntil(separator), length
+
+
+def any_read(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose among all kinds of reads."""
+    if random.random() < 0.7:
+        return by_count(random, sent, taken)
+    return until(random.choice((b"\n", b"--", b"-\n\n")), sent, taken)
+
+
+def any_line(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose readline(), or now and then a number of bytes."""
+    return by_count(random, sent, taken) if random.random() < 0.3 else until(b"\n", sent, taken)
+
+
+def any_message(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose always the same separator, or now and then a number of bytes."""
+    return by_count(random, sent, taken) if random.random() < 0.3 else until(b"---", sent, taken)
 
 
 def any_tuple(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
@@ -116,11 +147,23 @@ def any_tuple(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
 
 @clause("reader.any-program", networks=TWO, roles=CLIENT)
 async def test_reads_of_large_pieces(trial: Trial) -> None:
-    for seed in range(SEEDS):
+    for seed in range(6):
         await expect_program(trial, seed, (b"\n", b"--", b"-\n\n"), any_read)
+
+
+@clause("readline.any-program", networks=TWO, roles=CLIENT)
+async def test_lines_in_large_pieces(trial: Trial) -> None:
+    for seed in range(4):
+        await expect_program(trial, seed, (b"\n", b"\n\n"), any_line)
+
+
+@clause("readuntil.any-program", networks=TWO, roles=CLIENT)
+async def test_messages_in_large_pieces(trial: Trial) -> None:
+    for seed in range(4):
+        await expect_program(trial, seed, (b"---", b"--", b"-"), any_message)
 
 
 @clause("readuntil.tuple.any-program", networks=TWO, roles=CLIENT)
 async def test_tuples_in_large_pieces(trial: Trial) -> None:
-    for seed in range(SEEDS):
+    for seed in range(4):
         await expect_program(trial, seed, (b"\n", b"--", b"-+-"), any_tuple)

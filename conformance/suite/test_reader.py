@@ -476,18 +476,22 @@ async def test_no_kind_of_concurrent_read_takes_anything(trial: Trial) -> None:
         "readexactly(2)": lambda reader: reader.readexactly(2),
         "readuntil(b';')": lambda reader: reader.readuntil(b";"),
         "readuntil(b'!')": lambda reader: reader.readuntil(b"!"),
+        "readexactly(1)": lambda reader: reader.readexactly(1),
     }
     for name, read in others.items():
-        reader, _, wire = await trial.connect()
-        reading = trial.start(reader.readexactly(12))
-        await wire.send(DATA)
-        await wire.settle()
-        other = trial.start(result_or_error(read(reader)))
-        await trial.turns()
-        await wire.send(b"rest")
-        expect(await reading, DATA + b"rest", f"the read that waited, beside {name}:")
-        other.cancel()
-        await trial.turns()
+        for arrived in (b"", DATA):  # before the first read
+            reader, _, wire = await trial.connect()
+            await wire.send(arrived)
+            await wire.settle()
+            reading = trial.start(reader.readexactly(12))
+            await wire.send(DATA.removeprefix(arrived))
+            await wire.settle()
+            other = trial.start(result_or_error(read(reader)))
+            await trial.turns()
+            await wire.send(b"rest")
+            expect(await reading, DATA + b"rest", f"the read that waited, beside {name}:")
+            other.cancel()
+            await trial.turns()
 
 
 @clause("reader.concurrent.no-false-eof", roles=CLIENT)

@@ -139,6 +139,17 @@ async def test_self_overlapping_separator(trial: Trial) -> None:
         await check_bytewise(trial, reader, wire, data, separator)
 
 
+@clause("readuntil.leaves-the-rest")
+async def test_separator_does_not_begin_in_what_was_read(trial: Trial) -> None:
+    # By hand, so that the cuts are where they are.
+    reader = trial.streams.StreamReader(loop=trial.loop)
+    for _ in range(2):
+        reader.feed_data(b"x" * 100 + b"-+")
+        reader.feed_data(b"-data-+-")
+        expect(await reader.readexactly(101), b"x" * 100 + b"-")
+        expect(await reader.readuntil(b"-+-"), b"+-data-+-")
+
+
 @clause("readuntil.separator.any-bytes")
 async def test_separator_of_any_bytes(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
