@@ -1,0 +1,178 @@
+"""Run the programs of docs/findings.md, and compare what they print with what it says.
+
+    python tests/conformance/findings.py [NUMBER...]
+
+Each runs on the Python that this runs on, with every event loop of `LOOPS` that is installed.
+`tox -m findings` does it on each Python. Figures may differ: of a number of four digits or more, and
+of an address, only the place counts.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
+
+LOOPS = {
+    "asyncio": "asyncio.run(main())",
+    "uvloop": "import uvloop; uvloop.run(main())",
+    "rloop": "import rloop; asyncio.Runner(loop_factory=rloop.new_event_loop).run(main())",
+}
+"""The last line of a program, by the name of the loop that it runs on."""
+
+MINORS = range(11, 16)
+"""The Pythons of the page: 3.11 to 3.15."""
+
+RUNNING = sys.version_info.minor
+
+AT_ONCE = 2  # programs; some take seconds, most of which they wait
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One line under "Seen".
+
+    Attributes:
+        on: the loops and the minor versions of Python that it speaks of.
+        output: what the program printed there; `None` if there is nothing to see there.
+        right: whether that is what the description says.
+    """
+
+    on: frozenset[tuple[str, int]]
+    output: str | None
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        number: its number.
+        title: its title.
+        program: the program that shows it.
+        seen: what the program prints, by where it runs.
+        clauses: the ids of the clauses that fail by it.
+        listed: the loops and Pythons that the overview lists it for.
+    """
+
+    number: int
+    title: str
+    program: str
+    seen: tuple[Seen, ...]
+    clauses: tuple[str, ...]
+    listed: frozenset[tuple[str, int]]
+
+
+def minors(text: str) -> set[int]:
+    """Return the minor versions in `"3.11, 3.13 to 3.15"`, `"every Python"` or `"all (…)"`."""
+    if re.match("every Python|all", text):
+        return set(MINORS)
+    spans = re.findall(r"3\.(\d+)(?: to 3\.(\d+))?", text.partition("(")[0])
+    return {each for one, other in spans for each in range(int(one), int(other or one) + 1)}
+
+
+def seen(line: str) -> Seen:
+    """Return what one line under "Seen" says."""
+    where, _, what = line.partition(": ")
+    on = {
+        (loop, minor)
+        for loop, pythons in re.findall(r"(\w+) (?:on )?((?:every|3\.)[^;]*)", where)
+        for minor in minors(pythons)
+    }
+    found = re.fullmatch(r"`(.*)`( \(right\))?", what)
+    if found is None:
+        return Seen(frozenset(on), None, True)
+    return Seen(frozenset(on), found[1], bool(found[2]))
+
+
+def findings() -> tuple[str, list[Finding]]:
+    """Return the page's `tls.py`, and its findings."""
+    page = PAGE.read_text(encoding="utf-8")
+    overview, *sections = re.split(r'^### <a id="', page, flags=re.MULTILINE)
+    (tls,) = re.findall(r"^```python\n(.*?)^```$", overview, re.DOTALL | re.MULTILINE)
+    listed = {}
+    for row in re.findall(r"^\| \[(\d+)\]\(#\1\) \|(.*)\|$", overview, re.MULTILINE):
+        _, *cells = row[1].split("|")
+        listed[int(row[0])] = frozenset(
+            (loop, minor)
+            for loop, cell in zip(LOOPS, cells, strict=True)
+            for minor in minors(cell.strip())
+        )
+    found = []
+    for section in sections:
+        head = re.match(r'(\d+)"></a>\1\. (.*)', section)
+        assert head, section
+        (program,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+        lines = re.findall(r"^- (\w+ (?:on |3\.).*)$", section.split("**Seen:**")[1], re.MULTILINE)
+        (clauses,) = re.findall(r"^Clauses?: (.*?)(?:\n\n|\n*\Z)", section, re.DOTALL | re.MULTILINE)
+        found.append(
+            Finding(
+                number=int(head[1]),
+                title=head[2],
+                program=program,
+                seen=tuple(map(seen, lines)),
+                clauses=tuple(re.findall("`([^`]+)`", clauses)),
+                listed=listed[int(head[1])],
+            )
+        )
+    return tls, found
+
+
+def without_figures(text: str) -> str:
+    """Return `text` with what differs from run to run left out."""
+    return re.sub(r"\d{4,}|0x\w+", "#", text)
+
+
+def output(program: str, tls: str, loop: str) -> str:
+    """Return what `program` prints on `loop`."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "tls.py").write_text(tls)
+        file = Path(folder, "program.py")
+        file.write_text(program.replace(LOOPS["asyncio"], LOOPS[loop]))
+        # What a loop says of itself on standard error belongs to no finding.
+        try:
+            done = subprocess.run(
+                [sys.executable, file], cwd=folder, capture_output=True, text=True, timeout=60
+            )
+        except subprocess.TimeoutExpired:
+            return "it does not end"
+    return done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
+
+
+def differences(chosen: list[Finding], tls: str, loops: list[str]) -> Iterator[str]:
+    """Run the programs; give a line for each that prints something else than the page says."""
+    jobs = [
+        (finding, each, loop)
+        for finding in chosen
+        for loop in loops
+        for each in finding.seen
+        if (loop, RUNNING) in each.on and each.output is not None
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outputs = pool.map(lambda job: output(job[0].program, tls, job[2]), jobs)
+        for (finding, each, loop), printed in zip(jobs, outputs, strict=True):
+            assert each.output is not None
+            if without_figures(printed) != without_figures(each.output):
+                yield f"{finding.number} on {loop}: the page says {each.output!r}, not {printed!r}"
+    yield f"{len(jobs)} programs were run on Python 3.{RUNNING} with {', '.join(loops)}"
+
+
+def main(numbers: list[str]) -> None:
+    """Run the programs of the findings with these numbers, or of all; exit with 1 if any differs."""
+    tls, found = findings()
+    chosen = [each for each in found if not numbers or str(each.number) in numbers]
+    loops = [loop for loop in LOOPS if find_spec(loop)]
+    *different, summary = differences(chosen, tls, loops)
+    print(*different, f"{summary}: {len(different)} differ", sep="\n")
+    sys.exit(bool(different))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
