@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -213,6 +214,34 @@ def resolving(trial: Trial, *hosts: str) -> Iterator[None]:
         mock.patch.object(socket, "getaddrinfo", from_module),
     ):
         yield
+
+
+# What is logged.
+
+
+class Log(logging.Handler):
+    """Keeps what asyncio's logger is told, from warnings up.
+
+    Attributes:
+        messages: the messages.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message."""
+        self.messages.append(record.getMessage())
+
+    def __enter__(self) -> "Log":
+        """Begin."""
+        logging.getLogger("asyncio").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        logging.getLogger("asyncio").removeHandler(self)
 
 
 # What is left open.

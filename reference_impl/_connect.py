@@ -157,7 +157,7 @@ def _client(
     limit: int, loop: asyncio.AbstractEventLoop
 ) -> tuple[StreamReader, StreamReaderProtocol]:
     reader = StreamReader(limit, loop)
-    return reader, StreamReaderProtocol(reader, loop=loop)
+    return reader, StreamReaderProtocol(reader)
 
 
 def _server(client_connected_cb: ClientConnected, limit: int, kwds: dict[str, Any]) -> Server:

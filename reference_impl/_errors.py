@@ -51,4 +51,3 @@ class Waiters:
                 else:
                     future.set_exception(fresh(error))
                     future.exception()  # its owner may be gone: nothing to complain of then
-        self._futures.clear()

@@ -160,7 +160,7 @@ class StreamReaderProtocol(FlowControlMixin):
     def _drained(self) -> bool:
         # With a high water mark of zero, TLS transports pause when a write has been sent already,
         # and may resume only when more is received or written.
-        if not self._over_ssl or self._transport is None:
+        if not self._over_ssl:
             return False
         low, _ = self._transport.get_write_buffer_limits()
         return self._transport.get_write_buffer_size() <= low

@@ -329,6 +329,20 @@ async def test_cancelled_leaves_others(trial: Trial) -> None:
     await other
 
 
+@clause("wait_closed.cancelled.leaves-others", networks=RESETTABLE)
+async def test_cancelled_leaves_nothing_to_complain_of(trial: Trial) -> None:
+    connection = await trial.connect()
+    waiting = trial.start(connection.writer.wait_closed())
+    await trial.turns()
+    waiting.cancel()
+    await trial.turns()
+    await lost(connection)
+    for _ in range(10):  # an error that nobody has looked at is reported when it is collected
+        await trial.turns()
+        gc.collect()
+    expect(trial.reported, [], "reported:")
+
+
 @clause("wait_closed.cancelled.later-calls")
 async def test_cancelled_and_later_calls(trial: Trial) -> None:
     _, writer, wire = await trial.connect()

@@ -181,6 +181,16 @@ async def test_cancelled_leaves_others(trial: Trial) -> None:
     await asyncio.gather(first, last)
 
 
+@clause("drain.cancelled.leaves-others", roles=CLIENT)
+async def test_cancelled_as_the_connection_is_lost(trial: Trial) -> None:
+    connection = await trial.connect()
+    first, cancelled, last = await waiting_drains(trial, connection, 3)
+    connection.writer.transport.abort()
+    cancelled.cancel()
+    await asyncio.wait([first, last])  # a hang where the cancelled one is woken in their place
+    expect(trial.reported, [], "reported:")
+
+
 @clause("drain.cancelled.loses-nothing", roles=CLIENT)
 async def test_cancelled_loses_nothing(trial: Trial) -> None:
     connection = await trial.connect()

@@ -481,7 +481,10 @@ async def test_plain_failure_closes(trial: Trial) -> None:
 
 @clause("handlers.plain.failure.closes", roles=SERVER)
 async def test_plain_cancelled_error_closes(trial: Trial) -> None:
-    def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
+    kept = []
+
+    def callback(*pair: object) -> NoReturn:
+        kept.append(pair)
         raise asyncio.CancelledError
 
     wire = await trial.dial((await trial.serve(callback)).server)

@@ -683,6 +683,51 @@ async def test_set_exception(trial: Trial) -> None:
             expect(error.args, ("no", "more"), "args")
 
 
+class Terse(Exception):
+    """An exception that is made of something other than its arguments."""
+
+    def __init__(self, code: int, *, text: str) -> None:
+        super().__init__(f"{code} {text}")
+
+
+class Quoting(Exception):
+    """An exception that changes what it is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"<{text}>")
+
+
+class Plain(Exception):
+    """An exception that is pickled, and copied, as another."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the other."""
+        return Exception, self.args
+
+
+@clause("reader.by-hand.set-exception", roles=CLIENT)
+async def test_set_exception_of_any_shape(trial: Trial) -> None:
+    for given in (Terse(4, text="no more"), Quoting("no more"), Plain("no", "more")):
+        reader = by_hand(trial)
+        reader.set_exception(given)
+        for _ in range(2):
+            error = await expect_error(type(given), reader.read(1))
+            expect(error.args, given.args, "args")
+
+
+@clause("reader.by-hand.set-exception", roles=CLIENT)
+async def test_set_exception_with_a_cause(trial: Trial) -> None:
+    cause, context, given = ValueError("cause"), KeyError("context"), LookupError("no more")
+    given.__context__ = context
+    for given.__cause__, given.__suppress_context__ in ((cause, True), (None, False), (None, True)):
+        reader = by_hand(trial)
+        reader.set_exception(given)
+        error = await expect_error(LookupError, reader.read(1))
+        expect_that(error.__cause__ is given.__cause__, "its cause", error.__cause__)
+        expect_that(error.__context__ is context, "its context", error.__context__)
+        expect(error.__suppress_context__, given.__suppress_context__, "__suppress_context__")
+
+
 @clause("reader.by-hand.exception", roles=CLIENT)
 async def test_exception(trial: Trial) -> None:
     reader = by_hand(trial)

@@ -1,10 +1,10 @@
 """TLS connections: what is particular to them beside the arguments that they are made with."""
 
 import asyncio
-import logging
 import ssl
 from contextlib import suppress
 
+from conformance.arrangements import Log
 from conformance.expect import expect, expect_that
 from conformance.marks import TLS, clause
 from conformance.networks.tls import TlsWire
@@ -18,31 +18,6 @@ async def connect(trial: Trial) -> tuple[Connection, TlsWire]:
     connection = await trial.connect()
     assert isinstance(connection.wire, TlsWire)
     return connection, connection.wire
-
-
-class Log(logging.Handler):
-    """Keeps what asyncio's logger is told, from warnings up.
-
-    Attributes:
-        messages: the messages.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the message."""
-        self.messages.append(record.getMessage())
-
-    def __enter__(self) -> "Log":
-        """Begin."""
-        logging.getLogger("asyncio").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        logging.getLogger("asyncio").removeHandler(self)
 
 
 @clause("tls.end.no-warning", networks=TLS)

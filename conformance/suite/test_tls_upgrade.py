@@ -5,6 +5,7 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
+from conformance.arrangements import Log
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, PLAIN, SERVER, TLS, clause
 from conformance.networks.tls import (
@@ -486,9 +487,39 @@ async def test_handler_failure_shuts_tls_down(trial: Trial) -> None:
     expect(await wire.receive_to_end(), (b"the last words", "eof"), "what arrives, and its end:")
 
 
+@clause("tls.end.no-warning", networks=PLAIN)
+async def test_end_without_a_warning(trial: Trial) -> None:
+    with Log() as log:
+        connection = await trial.connect()
+        wire = await upgrade(trial, connection)
+        await wire.send_eof()
+        expect(await connection.reader.read(), b"")
+        connection.writer.close()
+        await wire.receive_to_end()
+        await wire.close()
+        await connection.writer.wait_closed()
+    expect(log.messages, [], "asyncio's log:")
+
+
 @clause("start_tls.peer-is-held-back", networks=PLAIN)
 async def test_peer_is_held_back(trial: Trial) -> None:
-    wire = await upgrade(trial, await trial.connect(limit=KIB))
+    await expect_held_back(trial, await upgrade(trial, await trial.connect(limit=KIB)))
+
+
+@clause("start_tls.peer-is-held-back", networks=PLAIN, roles=SERVER)
+async def test_early_peer_is_held_back(trial: Trial) -> None:
+    # The beginning of the handshake, which is there before start_tls(), is more than the limit.
+    connection = await trial.connect(limit=16)
+    wire = far_end(trial, connection.wire)
+    shaking = trial.start(wire.handshake())
+    await connection.wire.settle()
+    await connection.writer.start_tls(**arguments(trial))
+    await shaking
+    await expect_held_back(trial, wire)
+
+
+async def expect_held_back(trial: Trial, wire: TlsWire) -> None:
+    """Expect the far end not to get rid of more than the network holds for a reader."""
     piece = bytes(64 * KIB)
     count = 2 * trial.network.unread_capacity // len(piece)
 
