@@ -32,6 +32,7 @@ from conformance.errors import Deviation, Hang, described
 from conformance.expect import shown
 from conformance.marks import TLS
 from conformance.networks.network import Listener
+from conformance.taking import take_rest
 from conformance.trial import Connection, Served, Trial
 
 
@@ -186,7 +187,8 @@ def readuntil(separator: bytes | tuple[bytes, ...]) -> Call:
     return Call(f"readuntil({separator!r})", start, allowed)
 
 
-READ = [read_all("read()"), read_all("read(-1)", -1), *map(read, (0, 1, 3, 100))]
+READ_SOME = [*map(read, (1, 3, 100))]
+READ = [read_all("read()"), read_all("read(-1)", -1), read(0), *READ_SOME]
 READLINE = [readline()]
 READEXACTLY = [readexactly(n) for n in (0, 1, 2, 5, 13)]
 READUNTIL = [readuntil(each) for each in (b"\n", b"b", b"ab", b"aab", b"abab")]
@@ -255,6 +257,7 @@ class Search:
 
     Args:
         trial: the trial that it takes place in.
+        asks: whether the programs ask at_eof() after each read.
 
     Attributes:
         found: the shortest that deviates, so far: its text and its deviation.
@@ -263,8 +266,9 @@ class Search:
             the trial lasts.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial, *, asks: bool) -> None:
         self.trial = trial
+        self.asks = asks
         self.found: tuple[str, Deviation] | None = None
         self.suspect: tuple[int, list[Step]] | None = None
         self.patience: float | None = 0.5
@@ -353,7 +357,8 @@ class Program(RuleBasedStateMachine):
         if self.connection is None:
             return
         self.take(Step("end"))
-        self.take(Step("read", call=READ[0]))
+        if not self.over:
+            self.run("the rest", self._rest())
         self.over = True
         self.run("close", self._close())
 
@@ -407,7 +412,8 @@ class Program(RuleBasedStateMachine):
         self.reading = self.trial.start(self._outcome(call))
         await self.trial.turns(2)
         await self._look()
-        if (self.state.rest or not self.state.ended) and self.reader.at_eof() and not self.over:
+        unfinished = self.state.rest or not self.state.ended
+        if self.search.asks and unfinished and not self.over and self.reader.at_eof():
             raise self.deviation("at_eof() False", "True")
 
     async def _outcome(self, call: Call) -> Outcome:
@@ -461,7 +467,7 @@ class Program(RuleBasedStateMachine):
             raise self.deviation(f"{self.call.text}: {' or '.join(wanted)}", str(outcome))
         if outcome.how == "ValueError":
             self.over = True  # what is left of the line is not said
-        elif isinstance(outcome.value, bytes):
+        elif isinstance(outcome.value, bytes | bytearray):
             self.state = replace(self.state, rest=self.state.rest[len(outcome.value) :])
 
     async def _cancel(self, reading: "asyncio.Task[Outcome]", turns: int) -> None:
@@ -493,6 +499,11 @@ class Program(RuleBasedStateMachine):
                 raise self.deviation(f"{call.text} to raise an error", str(outcome))
         self.over = True
 
+    async def _rest(self) -> None:
+        rest = await take_rest(self.reader)
+        if rest != self.state.rest:
+            raise self.deviation(f"{shown(self.state.rest)} to be left", shown(rest))
+
     async def _close(self) -> None:
         if self.reading is not None:
             self.reading.cancel()
@@ -515,20 +526,23 @@ def programs(calls: tuple[Call, ...], *, cancelling: bool) -> type[Program]:
     return Programs
 
 
-def run_programs(trial: Trial, *calls: Call, cancelling: bool = True) -> None:
+def run_programs(
+    trial: Trial, *calls: Call, cancelling: bool = True, asks_at_eof: bool = False
+) -> None:
     """Run programs made of `calls`, the same each time, until one deviates.
 
     Args:
         trial: the trial to run them in.
         calls: the reads to make them of.
         cancelling: whether they also cancel reads, and may see the connection reset.
+        asks_at_eof: whether they ask at_eof() after each read.
 
     Raises:
         Deviation: in a program, a read did what the model does not allow, or never ended; of such
             programs the shortest found.
     """
     kind = programs(calls, cancelling=cancelling)
-    search = Search(trial)
+    search = Search(trial, asks=asks_at_eof)
     chosen = settings(
         derandomize=True,
         database=None,

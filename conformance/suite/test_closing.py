@@ -10,6 +10,7 @@ from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, EVERY, PLAIN, TLS, clause
 from conformance.networks.wire import Wire
 from conformance.payload import KIB, fill, pattern
+from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
 
 RESETTABLE = tuple(name for name in EVERY if name != "unix")
@@ -28,7 +29,7 @@ async def expect_end(wire: Wire, data: bytes = b"") -> None:
 async def lost(connection: Connection) -> BaseException:
     """Reset the connection; return the exception of the read that noticed."""
     await connection.wire.reset()
-    error: BaseException = await expect_error(ConnectionError, connection.reader.readexactly(5))
+    error: BaseException = await expect_error(ConnectionError, take(connection.reader, 5))
     return error
 
 
@@ -94,7 +95,7 @@ async def test_after_reset(trial: Trial) -> None:
 async def test_ends_reads(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"some")
-    expect(await reader.readexactly(4), b"some")
+    expect(await take(reader, 4), b"some")
     reading = trial.start(reader.read(100))
     await trial.turns()
     writer.close()
@@ -142,7 +143,7 @@ async def test_peer_goes_on(trial: Trial) -> None:
 async def test_reports_nothing(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"hello")
-    expect(await reader.readexactly(5), b"hello")
+    expect(await take(reader, 5), b"hello")
     writer.write(b"goodbye")
     writer.close()
     await expect_end(wire, b"goodbye")
@@ -208,7 +209,7 @@ async def test_is_closing_while_open(trial: Trial) -> None:
     expect(writer.is_closing(), False, "is_closing()")
     writer.write(b"hello")
     await wire.send(b"hello")
-    expect(await reader.readexactly(5), b"hello")
+    expect(await take(reader, 5), b"hello")
     expect(writer.is_closing(), False, "is_closing()")
 
 
@@ -250,7 +251,7 @@ async def test_is_closing_after_reset(trial: Trial) -> None:
 async def test_is_closing_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     await wire.settle()
     expect(writer.is_closing(), False, "is_closing() after the peer's end of the stream:")
 
@@ -259,7 +260,7 @@ async def test_is_closing_after_peer_eof(trial: Trial) -> None:
 async def test_is_closing_after_peer_eof_over_tls(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     while not writer.is_closing():
         await trial.turns(1)
 
@@ -363,7 +364,7 @@ async def test_cancelled_and_later_calls(trial: Trial) -> None:
 async def test_wait_closed_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     writer.close()
     await expect_end(wire)
     await writer.wait_closed()

@@ -23,6 +23,7 @@ from conformance.arrangements import (
 )
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import CLIENT, INTERNET, TLS, clause
+from conformance.taking import take
 from conformance.trial import Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
@@ -67,7 +68,7 @@ async def test_each_call_connects_anew(trial: Trial) -> None:
         writer.write(b"up %d" % number)
         await wire.send(b"down %d" % number)
     for number, (reader, _, wire) in enumerate(connections):
-        expect(await reader.readexactly(6), b"down %d" % number)
+        expect(await take(reader, 6), b"down %d" % number)
         expect(await wire.receive(4), b"up %d" % number)
 
 
@@ -223,7 +224,7 @@ async def test_sock_is_used(trial: Trial) -> None:
     with closing(writer):
         wire = await listener.accept()
         await wire.send(b"to the socket")
-        expect(await reader.readexactly(13), b"to the socket")
+        expect(await take(reader, 13), b"to the socket")
         writer.write(b"from the socket")
         expect(await wire.receive(15), b"from the socket")
         await wire.close()
@@ -236,7 +237,7 @@ async def test_sock_of_a_pair(trial: Trial) -> None:
         reader, writer = await trial.streams.open_connection(sock=ours)
         with closing(writer):
             theirs.send(b"abc")
-            expect(await reader.readexactly(3), b"abc")
+            expect(await take(reader, 3), b"abc")
 
 
 @clause("connecting.sock.closed-with-the-writer", networks=INTERNET, roles=CLIENT)

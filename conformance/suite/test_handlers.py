@@ -15,6 +15,7 @@ from conformance.expect import expect, expect_raises, expect_that
 from conformance.marks import PLAIN, SERVER, TLS, clause
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
 from conformance.networks.wire import Wire
+from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
 # How it is called.
@@ -65,7 +66,7 @@ async def test_writer_is_a_stream_writer(trial: Trial) -> None:
 @clause("handlers.pair-is-the-connection", roles=SERVER)
 async def test_pair_is_the_connection(trial: Trial) -> None:
     async def echo(reader: StreamReader, writer: StreamWriter) -> None:
-        writer.write(await reader.readexactly(1))
+        writer.write(await take(reader, 1))
         writer.close()
 
     served = await trial.serve(echo)
@@ -116,7 +117,7 @@ async def test_connection_outlives_the_call(trial: Trial) -> None:
     await wire.settle()
     gc.collect()
     await wire.send(b"?")
-    expect(await reader.readexactly(1), b"?")
+    expect(await take(reader, 1), b"?")
     writer.write(b"!")
     expect(await wire.receive(1), b"!")
 
@@ -193,7 +194,7 @@ class Answerer:
 
     async def method(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Answer a byte."""
-        await reader.readexactly(1)
+        await take(reader, 1)
         writer.write(b"!")
         writer.close()
 
@@ -244,7 +245,7 @@ async def test_coroutine_kept_alive(trial: Trial) -> None:
     # The handler waits for its reader, and nobody but the handler refers to that.
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(b"ready")
-        await reader.readexactly(1)
+        await take(reader, 1)
         writer.write(b"!")
         writer.close()
 
@@ -341,7 +342,7 @@ async def test_data_of_a_client_that_left(trial: Trial) -> None:
     read: asyncio.Future[bytes] = trial.loop.create_future()
 
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
-        read.set_result(await reader.read())
+        read.set_result(await take_rest(reader))
         writer.close()
 
     wire = await trial.dial((await trial.serve(handler)).server)
@@ -516,7 +517,7 @@ async def cancelled_handler(trial: Trial) -> Wire:
 
     async def handler(reader: StreamReader, _: StreamWriter) -> None:
         running.set_result(asyncio.current_task())
-        await reader.read()
+        await take_rest(reader)
 
     wire = await trial.dial((await trial.serve(handler)).server)
     task = await running

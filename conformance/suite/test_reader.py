@@ -1,5 +1,6 @@
 """`StreamReader` as a whole: its ends, its flow control, its errors, its use by several tasks."""
 
+import asyncio
 import pickle
 import traceback
 from asyncio import CancelledError, ReadTransport, StreamReader
@@ -15,6 +16,7 @@ from conformance.expect import (
     shown,
 )
 from conformance.marks import CLIENT, PLAIN, clause
+from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
 LIMIT = 64  # bytes
@@ -24,11 +26,11 @@ Read = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
 
 # A read of each kind. One that waits returns b"abc;def\n" when that comes (and the stream ends).
 READS: dict[str, Read] = {
-    "read()": lambda reader: reader.read(),
+    "read()": lambda reader: reader.read(-1),
     "read(8)": lambda reader: reader.read(8),
     "readline()": lambda reader: reader.readline(),
     "readexactly(8)": lambda reader: reader.readexactly(8),
-    "readuntil()": lambda reader: reader.readuntil(),
+    "readuntil()": lambda reader: reader.readuntil(b"\n"),
 }
 DATA = b"abc;def\n"
 
@@ -42,8 +44,8 @@ async def outcome(trial: Trial, reading: Coroutine[Any, Any, bytes]) -> bytes:
     """Return what a read that meets the end of the stream gives: its result, or the partial."""
     try:
         return await reading
-    except trial.streams.IncompleteReadError as error:
-        return error.partial
+    except (trial.streams.IncompleteReadError, EOFError) as error:
+        return getattr(error, "partial", b"")
 
 
 async def result_or_error(reading: Coroutine[Any, Any, bytes]) -> str:
@@ -62,7 +64,7 @@ async def test_at_eof_is_false_at_first(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     expect(reader.at_eof(), False, "at_eof() of a new connection:")
     await wire.send(b"abc")
-    await reader.readexactly(3)
+    await take(reader, 3)
     expect(reader.at_eof(), False, "at_eof() after all that came was read:")
 
 
@@ -74,7 +76,7 @@ async def test_at_eof_is_false_while_bytes_remain(trial: Trial) -> None:
     for _ in range(3):
         await wire.settle()
         expect(reader.at_eof(), False, "at_eof() with bytes unread:")
-        await reader.readexactly(1)
+        await take(reader, 1)
 
 
 @clause("reader.at-eof.true-at-the-end")
@@ -92,7 +94,7 @@ async def test_at_eof_is_true_at_the_end(trial: Trial) -> None:
 async def test_feed_eof_makes_at_eof_true(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"abc")
-    await reader.readexactly(3)
+    await take(reader, 3)
     reader.feed_eof()
     expect(reader.at_eof(), True, "at_eof() after feed_eof():")
 
@@ -124,9 +126,9 @@ async def test_feed_eof_twice(trial: Trial) -> None:
     reader.feed_data(b"abc")
     reader.feed_eof()
     reader.feed_eof()
-    expect(await reader.read(), b"abc")
+    expect(await take_rest(reader), b"abc")
     reader.feed_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
 
 
 @clause("reader.feed-eof.late-bytes")
@@ -196,7 +198,7 @@ async def test_iteration_left_and_resumed(trial: Trial) -> None:
     async for line in reader:
         if line == b"\n":
             break
-    expect(await reader.readexactly(5), b"body\n")
+    expect(await take(reader, 5), b"body\n")
     expect([line async for line in reader], [b"two\n", b"three\n"])
 
 
@@ -295,7 +297,7 @@ async def test_closed_in_order_keeps_data(trial: Trial) -> None:
     expect(await reader.readline(), b"one\n")
     expect(await reader.readuntil(b";"), b"two;")
     expect(await reader.readexactly(2), b"th")
-    expect(await reader.read(), b"ree")
+    expect(await reader.read(-1), b"ree")
 
 
 @clause("reader.own-close.ends-reads", networks=PLAIN)
@@ -312,11 +314,11 @@ async def test_own_close_ends_reads(trial: Trial) -> None:
 async def test_own_close_keeps_data(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"abc")
-    expect(await reader.readexactly(1), b"a")
+    expect(await take(reader, 1), b"a")
     await wire.settle()
     writer.close()
     await writer.wait_closed()
-    expect(await reader.read(), b"bc")
+    expect(await take_rest(reader), b"bc")
 
 
 @clause("reader.own-abort.ends-reads")
@@ -393,13 +395,13 @@ async def test_received_bytes_before_the_error(trial: Trial) -> None:
 @clause("reader.reset.read-all-keeps-bytes", roles=CLIENT)
 async def test_read_all_keeps_bytes_at_an_error(trial: Trial) -> None:
     reader = by_hand(trial)
-    reading = trial.start(reader.read())
+    reading = trial.start(reader.read(-1))
     for piece in (b"abc", b"def"):
         reader.feed_data(piece)
         await trial.turns()
     reader.set_exception(ConnectionResetError("reset"))
     await expect_error(ConnectionResetError, reading)
-    expect(await reader.readexactly(6), b"abcdef")
+    expect(await take(reader, 6), b"abcdef")
 
 
 @clause("reader.reset.own-exception", networks=WITH_RESET)
@@ -525,7 +527,7 @@ async def test_read_right_after_cancelling_another(trial: Trial) -> None:
     sending = trial.start(wire.send(b"abc"))
     reading.cancel()
     try:
-        expect(await reader.readexactly(3), b"abc")
+        expect(await take(reader, 3), b"abc")
     except RuntimeError as error:
         raise Deviation("another read to be possible at once", described(error)) from None
     await sending
@@ -545,7 +547,18 @@ async def test_cancelled_as_bytes_arrive(trial: Trial) -> None:
             got = b""
             with suppress(CancelledError):
                 got = await reading
-            expect(got + await reader.read(), DATA, f"{name} cancelled, and read():")
+            expect(got + await take_rest(reader), DATA, f"{name} cancelled, and read():")
+
+
+@clause("reader.cancelled.raises")
+async def test_cancelled_read_raises(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader, _, _ = await trial.connect()
+        reading = trial.start(read(reader))
+        await trial.turns()
+        reading.cancel()
+        await asyncio.wait([reading])
+        expect(reading.cancelled(), True, f"{name} cancelled:")
 
 
 # Its errors.
@@ -556,13 +569,13 @@ async def test_incomplete_read_error_is_eof_error(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send_eof()
     await expect_error(EOFError, reader.readexactly(1))
-    await expect_error(EOFError, reader.readuntil())
+    await expect_error(EOFError, reader.readuntil(b"\n"))
 
 
 @clause("reader.errors.pickle", roles=CLIENT)
 async def test_errors_can_be_pickled(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
-    reading = trial.start(reader.readuntil())
+    reading = trial.start(reader.readuntil(b"\n"))
     await wire.send(b"x" * 2 * LIMIT)
     overrun = await expect_error(trial.streams.LimitOverrunError, reading)
     expect(pickle.loads(pickle.dumps(overrun)).consumed, overrun.consumed, "consumed")
@@ -583,7 +596,7 @@ def test_by_hand(trial: Trial) -> None:
     reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
     reader.feed_data(b"one\n" + b"x" * (LIMIT + 1) + b"\n")
     expect(trial.run(reader.readline()), b"one\n")
-    trial.run(expect_error(trial.streams.LimitOverrunError, reader.readuntil()))
+    trial.run(expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n")))
 
 
 @clause("reader.by-hand.running-loop", roles=CLIENT)
@@ -595,7 +608,7 @@ async def test_by_hand_in_a_coroutine(trial: Trial) -> None:
     reader.feed_data(line)
     expect(await reading, line)
     reader.feed_data(b"x" * 65537 + b"\n")
-    await expect_error(trial.streams.LimitOverrunError, reader.readuntil())
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n"))
 
 
 @clause("reader.by-hand.limit-is-positive", roles=CLIENT)
@@ -632,7 +645,7 @@ async def test_feed_data_of_bytes_like(trial: Trial) -> None:
     reader.feed_data(buffer)
     reader.feed_data(memoryview(buffer)[2:])
     buffer[:] = b"wxyz"
-    got = await reader.readexactly(6)
+    got = await reader.read(6)
     expect(got, b"abcdcd")
     expect(type(got), bytes)
 
@@ -647,6 +660,7 @@ async def test_feed_data_of_nothing(trial: Trial) -> None:
     expect(reading.done(), False, "read(8) done after feed_data(b''):")
     expect(reader.at_eof(), False, "at_eof():")
     reader.feed_data(b"a")
+    reader.feed_eof()
     expect(await reading, b"a")
 
 
@@ -771,7 +785,7 @@ async def test_transport_by_hand(trial: Trial) -> None:
         expect(transport.paused, False, f"paused with {LIMIT} bytes unread, the limit:")
         reader.feed_data(b"x" * 9 * LIMIT)
         expect(transport.paused, True, f"paused with {10 * LIMIT} bytes unread:")
-        await reader.readexactly(10 * LIMIT)
+        await take(reader, 10 * LIMIT)
         expect(transport.paused, False, "paused with nothing unread:")
 
 
@@ -808,4 +822,4 @@ async def test_transport_that_cannot_pause(trial: Trial) -> None:
     reader.set_transport(Unpausable())
     for _ in range(2):
         reader.feed_data(b"x" * 10 * LIMIT)
-    expect(len(await reader.readexactly(20 * LIMIT)), 20 * LIMIT, "bytes read")
+    expect(len(await take(reader, 20 * LIMIT)), 20 * LIMIT, "bytes read")

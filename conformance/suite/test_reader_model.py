@@ -4,6 +4,7 @@ from conformance.marks import CLIENT, clause
 from conformance.suite.reader_model import (
     EVERY_READ,
     READ,
+    READ_SOME,
     READEXACTLY,
     READLINE,
     READUNTIL,
@@ -48,3 +49,8 @@ def test_programs_of_every_read(trial: Trial) -> None:
 @clause("reader.any-program.with-cancellation", roles=CLIENT)
 def test_programs_of_every_read_with_cancellation(trial: Trial) -> None:
     run_programs(trial, *EVERY_READ)
+
+
+@clause("reader.at-eof.any-program", networks=TWO, roles=CLIENT)
+def test_programs_that_ask_at_eof(trial: Trial) -> None:
+    run_programs(trial, *READ_SOME, cancelling=False, asks_at_eof=True)

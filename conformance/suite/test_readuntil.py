@@ -9,6 +9,7 @@ from typing import Any
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, clause
 from conformance.networks.wire import Wire
+from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
 LIMIT = 16  # bytes
@@ -33,7 +34,7 @@ async def check_splits(
         await wire.send(data[cut:])
         what = f"{data[:cut]!r} and {data[cut:]!r} until {separator!r}:"
         expect(await reading, data[:end], what)
-        expect(await reader.readexactly(len(data) - end), data[end:], f"after {what}")
+        expect(await take(reader, len(data) - end), data[end:], f"after {what}")
 
 
 async def check_bytewise(
@@ -81,7 +82,7 @@ async def test_leaves_the_rest(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"header\r\n\r\nbody")
     expect(await reader.readuntil(b"\r\n\r\n"), b"header\r\n\r\n")
-    expect(await reader.readexactly(4), b"body")
+    expect(await take(reader, 4), b"body")
 
 
 @clause("readuntil.removes-separator")
@@ -89,7 +90,7 @@ async def test_removes_separator(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"one--twoX")
     await reader.readuntil(b"--")
-    expect(await reader.readexactly(4), b"twoX")
+    expect(await take(reader, 4), b"twoX")
 
 
 @clause("readuntil.nothing-before-separator")
@@ -117,7 +118,7 @@ async def test_separator_of_any_length(trial: Trial) -> None:
         separator = boundary[-length:]
         await wire.send(b"data" + separator + b"next")
         expect(await reader.readuntil(separator), b"data" + separator)
-        expect(await reader.readexactly(4), b"next")
+        expect(await take(reader, 4), b"next")
 
 
 @clause("readuntil.separator.any-split")
@@ -196,7 +197,7 @@ async def test_empty_separator(trial: Trial) -> None:
     await wire.send(b"abc")
     await wire.settle()
     await expect_error(ValueError, reader.readuntil(b""))
-    expect(await reader.readexactly(3), b"abc")
+    expect(await take(reader, 3), b"abc")
 
 
 @clause("readuntil.separator.bytes-like")
@@ -277,7 +278,7 @@ async def test_buffer_is_reset(trial: Trial) -> None:
     await wire.send_eof()
     await expect_error(trial.streams.IncompleteReadError, reader.readuntil(b";"))
     expect(reader.at_eof(), True, "at_eof():")
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     error = await expect_error(trial.streams.IncompleteReadError, reader.readuntil(b";"))
     expect(error.partial, b"", "partial of the next")
 
@@ -344,7 +345,7 @@ async def test_data_is_kept(trial: Trial) -> None:
         await wire.send(data)
         await expect_error(trial.streams.LimitOverrunError, reading)
         await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
-        expect(await reader.readexactly(len(data)), data)
+        expect(await take(reader, len(data)), data)
 
 
 @clause("readuntil.limit.other-separator")
@@ -461,7 +462,7 @@ async def test_tuple_of_overlapping(trial: Trial) -> None:
     ):
         await wire.send(data)
         expect(await read_until(reader, separators), data[:end])
-        expect(await reader.readexactly(len(data) - end), data[end:])
+        expect(await take(reader, len(data) - end), data[end:])
 
 
 @clause("readuntil.tuple.suffixes-of-each-other")
@@ -501,7 +502,7 @@ async def test_empty_tuple(trial: Trial) -> None:
     await wire.send(b"abc")
     await wire.settle()
     await expect_error(ValueError, read_until(reader, ()))
-    expect(await reader.readexactly(3), b"abc")
+    expect(await take(reader, 3), b"abc")
 
 
 @clause("readuntil.tuple.with-empty-separator")
@@ -511,7 +512,7 @@ async def test_tuple_with_empty_separator(trial: Trial) -> None:
     await wire.settle()
     for separators in ((b"", b"c"), (b"c", b"")):
         await expect_error(ValueError, read_until(reader, separators))
-    expect(await reader.readexactly(3), b"abc")
+    expect(await take(reader, 3), b"abc")
 
 
 @clause("readuntil.tuple.eof")
@@ -531,7 +532,7 @@ async def test_tuple_and_limit(trial: Trial) -> None:
         reading = trial.start(read_until(reader, (b"--", b";")))
         await wire.send(data)
         await expect_error(trial.streams.LimitOverrunError, reading)
-        expect(await reader.readexactly(len(data)), data)
+        expect(await take(reader, len(data)), data)
 
 
 @clause("readuntil.tuple.limit.shortest-matched")

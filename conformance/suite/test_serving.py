@@ -21,6 +21,7 @@ from conformance.arrangements import (
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.taking import take
 from conformance.trial import Served, Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation serves on host and port
@@ -37,7 +38,7 @@ async def test_several_servers(trial: Trial) -> None:
     connections = [await trial.accept(each) for each in (second, first, second)]
     for number, (reader, _, wire) in enumerate(connections):
         await wire.send(b"%d" % number)
-        expect(await reader.readexactly(1), b"%d" % number)
+        expect(await take(reader, 1), b"%d" % number)
 
 
 @clause("serving.arguments.positional-or-keyword", networks=INTERNET, roles=SERVER)

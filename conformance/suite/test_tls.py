@@ -8,6 +8,7 @@ from conformance.arrangements import Log
 from conformance.expect import expect, expect_that
 from conformance.marks import TLS, clause
 from conformance.networks.tls import TlsWire
+from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
 
 SECRET = b"nobody may read this"
@@ -56,8 +57,8 @@ async def test_close_notify(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"the last words")
     await wire.send_eof()
-    expect(await reader.read(), b"the last words")
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"the last words")
+    expect(await take_rest(reader), b"")
     expect(reader.at_eof(), True, "at_eof()")
 
 
@@ -74,16 +75,16 @@ async def test_says_close_notify(trial: Trial) -> None:
 async def expect_end(reader: asyncio.StreamReader) -> None:
     """Expect reading to end: at the end of the stream, or with an error of the connection."""
     with suppress(ssl.SSLError, ConnectionError):
-        expect(await reader.read(), b"")
+        expect(await take_rest(reader), b"")
 
 
 @clause("tls.cut-off", networks=TLS)
 async def test_cut_off(trial: Trial) -> None:
     (reader, _, _), wire = await connect(trial)
     await wire.send(b"hello")
-    expect(await reader.readexactly(3), b"hel")
+    expect(await take(reader, 3), b"hel")
     await wire.cut_off()
-    expect(await reader.readexactly(2), b"lo")
+    expect(await take(reader, 2), b"lo")
     await expect_end(reader)
 
 

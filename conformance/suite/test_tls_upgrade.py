@@ -18,6 +18,7 @@ from conformance.networks.tls import (
 )
 from conformance.networks.wire import Wire
 from conformance.payload import KIB, fill, pattern
+from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
 
 SECRET = b"nobody may read this"
@@ -72,12 +73,12 @@ async def expect_plain(connection: Connection) -> None:
     writer.write(b"plain")
     expect(await wire.receive(5), b"plain")
     await wire.send(b"too")
-    expect(await reader.readexactly(3), b"too")
+    expect(await take(reader, 3), b"too")
 
 
 async def expect_ends(trial: Trial, connection: Connection) -> None:
     """Expect reading and wait_closed() to end after the writer is closed, in whatever way."""
-    reading = trial.start(connection.reader.read())
+    reading = trial.start(take_rest(connection.reader))
     connection.writer.close()
     closing = trial.start(connection.writer.wait_closed())
     await asyncio.wait([closing])
@@ -117,10 +118,10 @@ async def test_encrypts(trial: Trial) -> None:
 async def test_reads(trial: Trial) -> None:
     reader, writer, plain = connection = await trial.connect()
     await plain.send(b"ready\n")
-    expect(await reader.readline(), b"ready\n")
+    expect(await take(reader, 6), b"ready\n")
     wire = await upgrade(trial, connection)
     await wire.send(b"over TLS\n")
-    expect(await reader.readline(), b"over TLS\n")
+    expect(await take(reader, 9), b"over TLS\n")
     writer.write(b"and back")
     expect(await wire.receive(8), b"and back")
 
@@ -136,7 +137,7 @@ async def test_both_directions(trial: Trial) -> None:
             await writer.drain()
 
     writing = trial.start(write())
-    reading = trial.start(reader.readexactly(len(back)))
+    reading = trial.start(take(reader, len(back)))
     receiving = trial.start(wire.receive(len(out)))
     await wire.send(back)
     expect(await reading, back, "bytes received:")
@@ -209,13 +210,13 @@ async def test_close_notify(trial: Trial) -> None:
     reader, _, wire = await upgraded(trial)
     await wire.send(b"the last words")
     await wire.send_eof()
-    expect(await reader.read(), b"the last words")
+    expect(await take_rest(reader), b"the last words")
 
 
 @clause("start_tls.waiting-read", networks=PLAIN)
 async def test_waiting_read(trial: Trial) -> None:
     connection = await trial.connect()
-    reading = trial.start(connection.reader.readexactly(5))
+    reading = trial.start(take(connection.reader, 5))
     await trial.turns()
     wire = await upgrade(trial, connection)
     await wire.send(b"hello")
@@ -228,7 +229,7 @@ async def test_over_tls(trial: Trial) -> None:
     writer.write(b"through both")
     expect(await wire.receive(12), b"through both")
     await wire.send(b"and back")
-    expect(await reader.readexactly(8), b"and back")
+    expect(await take(reader, 8), b"and back")
 
 
 # Who is trusted.
@@ -278,7 +279,7 @@ async def test_refused_by_peer(trial: Trial) -> None:
 async def test_no_injection(trial: Trial) -> None:
     reader, writer, plain = await trial.connect()
     await plain.send(b"ready\nfrom an attacker\n")
-    expect(await reader.readline(), b"ready\n")
+    expect(await take(reader, 6), b"ready\n")
     await plain.settle()
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
@@ -288,7 +289,7 @@ async def test_no_injection(trial: Trial) -> None:
         await starting
     except FAILED:
         return  # they were taken for a handshake, which they are not
-    expect(await reader.readline(), b"from the peer\n")
+    expect(await take(reader, 14), b"from the peer\n")
 
 
 # Handshakes that cannot succeed.
@@ -407,7 +408,7 @@ async def expect_greeting(trial: Trial, connection: Connection, wire: TlsWire) -
     await connection.writer.start_tls(**arguments(trial))
     await shaking
     await wire.send(b"hello\n")
-    expect(await connection.reader.readline(), b"hello\n")
+    expect(await take(connection.reader, 6), b"hello\n")
 
 
 def first_message(wire: TlsWire) -> bytes:
@@ -422,7 +423,7 @@ async def test_early_handshake(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire)
     await wire.carrier.send(b"starttls\n")
-    expect(await connection.reader.readline(), b"starttls\n")
+    expect(await take(connection.reader, 9), b"starttls\n")
     await wire.carrier.send(first_message(wire))
     await wire.settle()
     await expect_greeting(trial, connection, wire)
@@ -433,7 +434,7 @@ async def test_early_handshake_with_the_request(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire)
     await wire.carrier.send(b"starttls\n" + first_message(wire))
-    expect(await connection.reader.readline(), b"starttls\n")
+    expect(await take(connection.reader, 9), b"starttls\n")
     await expect_greeting(trial, connection, wire)
 
 
@@ -444,21 +445,21 @@ async def test_early_handshake_in_part(trial: Trial) -> None:
         wire = far_end(trial, connection.wire)
         message = first_message(wire)
         await wire.carrier.send(b"starttls\n" + message[:length])
-        expect(await connection.reader.readline(), b"starttls\n")
+        expect(await take(connection.reader, 9), b"starttls\n")
         starting = trial.start(connection.writer.start_tls(**arguments(trial)))
         await wire.settle()
         await wire.carrier.send(message[length:])
         await wire.handshake()
         await starting
         await wire.send(b"hello\n")
-        expect(await connection.reader.readline(), b"hello\n")
+        expect(await take(connection.reader, 6), b"hello\n")
 
 
 @clause("start_tls.early-data", networks=PLAIN)
 async def test_early_data(trial: Trial) -> None:
     connection = await trial.connect()
     await upgrade(trial, connection, first=b"hello\n")
-    expect(await connection.reader.readline(), b"hello\n")
+    expect(await take(connection.reader, 6), b"hello\n")
 
 
 @clause("start_tls.reader-flow-control", networks=PLAIN)
@@ -468,7 +469,7 @@ async def test_reader_flow_control(trial: Trial) -> None:
     wire = await upgrade(trial, connection, first=first)
     sending = trial.start(wire.send(more))
     await trial.turns()  # the reader, which nobody asks, has received more than it wants
-    received = await connection.reader.readexactly(len(first) + len(more))
+    received = await take(connection.reader, len(first) + len(more))
     expect(received, first + more, "bytes:")
     await sending
 

@@ -8,6 +8,7 @@ from conformance.expect import expect, expect_raises, expect_that
 from conformance.marks import CLIENT, EVERY, PLAIN, TLS, clause
 from conformance.networks.wire import Wire
 from conformance.payload import KIB, overfill, pattern
+from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
 RESETTABLE = tuple(name for name in EVERY if name != "unix")
@@ -174,7 +175,7 @@ async def test_both_directions(trial: Trial) -> None:
             await writer.drain()
 
     writing = trial.start(write())
-    reading = trial.start(reader.readexactly(len(back)))
+    reading = trial.start(take(reader, len(back)))
     receiving = trial.start(wire.receive(len(out)))
     await wire.send(back)
     expect(await reading, back, "bytes received:")
@@ -215,7 +216,7 @@ async def test_after_reset(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.reset()
     with suppress(ConnectionError):
-        await reader.read()  # until the implementation has noticed
+        await take_rest(reader)  # until the implementation has noticed
     for _ in range(10):
         writer.write(b"anybody there?")
         await trial.turns(1)
@@ -226,7 +227,7 @@ async def test_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"request")
     await wire.send_eof()
-    expect(await reader.read(), b"request")
+    expect(await take_rest(reader), b"request")
     await wire.settle()
     writer.write(b"answer")
     await writer.drain()
@@ -411,9 +412,9 @@ async def test_reading_goes_on(trial: Trial) -> None:
     writer.write_eof()
     expect(await wire.receive_rest(), b"request", "bytes:")
     await wire.send(b"answer")
-    expect(await reader.readexactly(6), b"answer")
+    expect(await take(reader, 6), b"answer")
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
 
 
 @clause("write_eof.twice", networks=PLAIN)
@@ -425,7 +426,7 @@ async def test_write_eof_twice(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"request", "bytes:")
     writer.write_eof()
     await wire.send(b"answer")
-    expect(await reader.readexactly(6), b"answer")
+    expect(await take(reader, 6), b"answer")
 
 
 @clause("write_eof.does-not-close", networks=PLAIN)
@@ -436,7 +437,7 @@ async def test_does_not_close(trial: Trial) -> None:
     await trial.turns()
     expect(writer.is_closing(), False, "is_closing() after write_eof():")
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     await trial.turns()
     expect(writer.is_closing(), False, "is_closing() when both directions have ended:")
 

@@ -1,0 +1,25 @@
+"""Bytes off a reader, by the one read that tests of everything else trust: `read(n)`.
+
+So a read of another kind that is broken fails the clauses about it, and not those for which
+somebody has to read.
+"""
+
+import asyncio
+
+PIECE = 64 * 1024  # bytes
+
+
+async def take(reader: asyncio.StreamReader, count: int) -> bytes:
+    """Return the next `count` bytes of the stream; fewer if it ends before."""
+    taken = bytearray()
+    while len(taken) < count and (piece := await reader.read(count - len(taken))):
+        taken += piece
+    return bytes(taken)
+
+
+async def take_rest(reader: asyncio.StreamReader) -> bytes:
+    """Return all until the end of the stream."""
+    taken = bytearray()
+    while piece := await reader.read(PIECE):
+        taken += piece
+    return bytes(taken)
