@@ -93,7 +93,7 @@ class StreamReaderProtocol(FlowControlMixin):
         self._stream_reader = stream_reader
         self._client_connected_cb = client_connected_cb
         self._transport: asyncio.Transport
-        self._over_ssl: bool
+        self._over_ssl = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start reading, and serving."""

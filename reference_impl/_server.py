@@ -98,6 +98,8 @@ class Server(asyncio.AbstractServer):
 
     def close(self) -> None:
         """Stop accepting connections; those that there are stay open."""
+        if self._closed:
+            return  # whatever is at the path of a Unix socket by now is not this server's
         self._closed = True
         _listening.discard(self)
         if self._cleanup is not None:

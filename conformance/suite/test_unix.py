@@ -485,6 +485,19 @@ async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
         await expect_served(trial, served, path)
 
 
+@clause("unix.cleanup-socket.once", networks=UNIX, roles=SERVER)
+async def test_cleanup_once(trial: Trial) -> None:
+    path, kept = free_path(trial), free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path)
+    os.link(path, kept)  # file systems give a new file the number of the one just removed
+    server.close()
+    await server.wait_closed()
+    os.rename(kept, path)
+    server.close()
+    await server.wait_closed()
+    expect_socket_there(path, True)
+
+
 @clause("unix.cleanup-socket.gone", networks=UNIX, roles=SERVER)
 async def test_cleanup_gone(trial: Trial) -> None:
     path = free_path(trial)

@@ -394,6 +394,16 @@ async def test_made_by_hand_with_create_connection():
         await closed(writer)
 
 
+async def test_a_protocol_that_is_fed_by_hand():
+    reader = reference_impl.StreamReader()
+    protocol = reference_impl.StreamReaderProtocol(reader)
+    protocol.data_received(b"abc")
+    assert protocol.eof_received()
+    assert await reader.read() == b"abc"
+    protocol.connection_lost(None)
+    assert reader.at_eof()
+
+
 async def test_a_subclass_of_the_protocol():
     class Protocol(StreamReaderProtocol):
         def __init__(self):
