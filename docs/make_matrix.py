@@ -25,7 +25,7 @@ LOOPS = {
     "uvloop": ["--loop=uvloop"],
     "rloop": ["--loop=rloop:new_event_loop", "--network=tcp"],  # it has nothing else
 }
-"""The names of the loops' distributions (asyncio's needs none), and the options that choose them."""
+"""The loops' distributions (asyncio's needs none), and the options that choose each."""
 
 HOUR = 3600  # seconds, after which a certification counts as one that does not end
 
