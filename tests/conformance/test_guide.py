@@ -1,0 +1,111 @@
+"""docs/certify.md: its files and commands do what it says.
+
+`tox -e readme` follows it literally, from an empty folder; here its commands run in memory only.
+"""
+
+import configparser
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import guide
+import pytest
+
+ONCE = pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="asked on Python 3.14 only")
+
+
+def streamcert(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_page_has_what_is_tested_here() -> None:
+    assert guide.FILES.keys() == {
+        *("mystreams.py", "known.toml", "tox.ini", ".github/workflows/certify.yml"),
+        *("myobject.py", "myreader.py", "mypair.py"),
+    }
+    assert len(guide.COMMANDS) == 11
+    assert len(guide.OUTPUT) == 2
+
+
+@ONCE
+def test_the_project(tmp_path: Path) -> None:
+    guide.write(tmp_path, "mystreams.py")
+    (command,) = (each for each in guide.COMMANDS if "--write-known-deviations" in each)
+    _, *arguments = shlex.split(command)
+    process = streamcert(tmp_path, *arguments, "--network=memory")
+    assert process.returncode == 1, process.stdout + process.stderr
+    said = re.sub(r" +\n", "\n", process.stdout)
+    for text in guide.OUTPUT:
+        assert text in said
+    known = tomllib.loads((tmp_path / "known.toml").read_text(encoding="utf-8"))
+    assert known == {"connecting.limit.default": {"reason": "not looked into yet"}}
+    guide.write(tmp_path, "known.toml")
+    assert tomllib.loads(guide.FILES["known.toml"]).keys() == known.keys()
+
+    (tmp_path / "public").mkdir()
+    configuration = configparser.ConfigParser()
+    configuration.read_string(guide.FILES["tox.ini"])
+    command = configuration["testenv:certify"]["commands"].replace("\\\n", "")
+    _, *arguments = shlex.split(command.replace("{posargs}", "--network=memory"))
+    process = streamcert(tmp_path, *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "the lines of our protocol have up to a megabyte" in process.stdout
+    assert {file.name for file in (tmp_path / "public").iterdir()} == {
+        *("badge.svg", "certificate.html", "certificate.json", "certificate.xml")
+    }
+
+    (command,) = (each for each in guide.COMMANDS if "streamcert matrix" in each)
+    _, *arguments = shlex.split(command)
+    assert streamcert(tmp_path, *arguments).returncode == 0
+
+
+@ONCE
+def test_the_deviation_is_explained(tmp_path: Path) -> None:
+    guide.write(tmp_path, "mystreams.py")
+    (command,) = (each for each in guide.COMMANDS if "explain" in each)
+    _, *arguments = shlex.split(command)
+    process = streamcert(tmp_path, *arguments)
+    assert process.returncode == 0, process.stderr
+    assert "What crossed the wire (as client on memory):" in process.stdout
+
+
+@ONCE
+@pytest.mark.parametrize(
+    ("name", "section", "other"),
+    [
+        ("myobject:streams", "Connecting: open_connection", "Serving: start_server"),
+        ("myreader:Reader", "StreamReader.readexactly", "StreamReader.readuntil"),
+        ("mypair:Pair", "StreamWriter: drain", "Client handlers"),
+    ],
+)
+def test_an_example(name: str, section: str, other: str, tmp_path: Path) -> None:
+    guide.write(tmp_path, f"{name.partition(':')[0]}.py")
+    options = ["--network=memory", "-n0", "--json=certificate.json"]
+    process = streamcert(tmp_path, "certify", name, *options)
+    assert process.returncode == 0, process.stdout + process.stderr
+    certificate: dict[str, Any] = json.loads((tmp_path / "certificate.json").read_text())
+    verdicts = {section: set(), other: set()}
+    for each in certificate["clauses"]:
+        verdicts.setdefault(each["section"], set()).add(each["verdict"])
+    assert "passed" in verdicts[section]
+    assert verdicts[other] == {"not_applicable"}
+
+
+def test_the_workflow_runs_what_the_page_has_run() -> None:
+    workflow = guide.FILES[".github/workflows/certify.yml"]
+    runs = re.findall("- run: (.*)", workflow)
+    commands = [each.replace(".venv/bin/", "").replace(" --quiet", "") for each in guide.COMMANDS]
+    assert runs == ["pip install tox", "mkdir public", "tox -e certify"]
+    assert set(runs) <= set(commands)
+    assert workflow.count("path: public") == 3
