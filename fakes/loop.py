@@ -28,6 +28,14 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+class Timer(asyncio.TimerHandle):
+    """A timer, with what asyncio's loops use of it beyond its documented interface."""
+
+    __slots__ = ()
+
+    _scheduled: bool  # while it is, cancel() tells the loop
+
+
 class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Networking
     """A virtual-time event loop for `asyncio.Runner(loop_factory=fakes.Loop)` and the like.
 
@@ -39,6 +47,10 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # From asyncio.BaseEventLoop, beyond its documented interface: the queue of ready handles, and
     # `_run_once()`, which run_forever() calls for each turn.
     _ready: deque[asyncio.Handle]
+    _stopping: bool
+    _default_executor: concurrent.futures.Executor | None
+    _check_closed: Callable[[], None]
+    _check_callback: Callable[[object, str], None]
 
     takes_real_sockets = False
 
@@ -48,7 +60,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self.network = Network() if network is None else network
         self._now = 0.0
         self._arrivals: list[asyncio.Handle] = []
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._timer_order = itertools.count()
         self._cancelled_timers = 0
         self._threads = Threads()
@@ -87,15 +99,15 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Call back at a virtual time. Timers for the same time run in the order of their calls."""
         if when is None:
             raise TypeError("when cannot be None")
-        self._check_closed()  # type: ignore[attr-defined]  # of BaseEventLoop
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True  # type: ignore[attr-defined]  # so that cancel() tells the loop
+        self._check_closed()
+        timer = Timer(when, callback, args, self, context)
+        timer._scheduled = True
         heapq.heappush(self._timers, (when, next(self._timer_order), timer))
         return timer
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Timer) -> None:
         # TimerHandle.cancel() calls this.
-        if handle._scheduled:  # type: ignore[attr-defined]
+        if handle._scheduled:
             self._cancelled_timers += 1
             if self._cancelled_timers > 100 and 2 * self._cancelled_timers > len(self._timers):
                 self._timers = [timer for timer in self._timers if not timer[2].cancelled()]
@@ -107,7 +119,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def _run_once(self) -> None:
         ready = self._ready
         self._threads.take_calls(ready)
-        if not ready and not self._arrivals and not self._stopping:  # type: ignore[attr-defined]
+        if not ready and not self._arrivals and not self._stopping:
             self._wait()
         if self._arrivals:
             ready.extend(self._arrivals)
@@ -115,7 +127,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         timers = self._timers
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
-            timer._scheduled = False  # type: ignore[attr-defined]
+            timer._scheduled = False
             if timer.cancelled():
                 self._cancelled_timers -= 1
             else:
@@ -130,7 +142,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self._threads.wait_for_job():
             return
         while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)[2]._scheduled = False  # type: ignore[attr-defined]
+            heapq.heappop(self._timers)[2]._scheduled = False
             self._cancelled_timers -= 1
         if self._timers:
             self._now = max(self._now, self._timers[0][0])
@@ -147,7 +159,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """As `call_soon()`, from any thread. Raises `RuntimeError` if the loop is closed."""
-        self._check_closed()  # type: ignore[attr-defined]
+        self._check_closed()
         handle = asyncio.Handle(callback, args, self, context)
         self._threads.call(handle)
         return handle
@@ -164,9 +176,9 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         does not depend on the speed of threads.
         """
         if self.get_debug():
-            self._check_callback(func, "run_in_executor")  # type: ignore[attr-defined]
+            self._check_callback(func, "run_in_executor")
         if executor is None:
-            executor = self._default_executor  # type: ignore[has-type]
+            executor = self._default_executor
             if executor is None:
                 executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
                 self._default_executor = executor
@@ -177,7 +189,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
         """Wait for the default executor's threads, without regard to `timeout`: no time passes."""
         self._executor_shutdown_called = True
-        pool: concurrent.futures.Executor | None = self._default_executor
+        pool = self._default_executor
         if pool is not None:
             pool.shutdown(wait=True)
 
