@@ -1,6 +1,7 @@
 """`StreamReader` as a whole: its ends, its flow control, its errors, its use by several tasks."""
 
 import asyncio
+import gc
 import pickle
 import traceback
 from asyncio import CancelledError, ReadTransport, StreamReader
@@ -559,6 +560,29 @@ async def test_cancelled_read_raises(trial: Trial) -> None:
         reading.cancel()
         await asyncio.wait([reading])
         expect(reading.cancelled(), True, f"{name} cancelled:")
+
+
+@clause("reader.waiting.kept-alive", roles=CLIENT)
+async def test_waiting_kept_alive(trial: Trial) -> None:
+    listener = await trial.listen()
+
+    async def talk() -> None:
+        reader, writer = await trial.network.open(trial.streams, listener)
+        writer.write(b"ready")
+        await reader.readexactly(1)
+        writer.write(b"!")
+        writer.close()
+
+    trial.start(talk())
+    wire = await listener.accept()
+    await wire.receive(5)
+    await wire.settle()
+    gc.collect()
+    await trial.turns()
+    gc.collect()
+    await wire.send(b"?")
+    expect(await wire.receive_rest(), b"!")
+    await wire.close()
 
 
 # Its errors.
