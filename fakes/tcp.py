@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 Piece = bytes | memoryview
 
+# A deque takes 760 bytes, empty or not. Buffers that most connections never need are this one
+# until something is put in.
+NOTHING: deque[Any] = deque()
+
 
 def os_error(number: int) -> OSError:
     """The exception that a system call raises for an error number, e.g. `ConnectionResetError`."""
@@ -94,7 +98,7 @@ class Endpoint:
         self.received: deque[Piece] = deque()
         self.received_size = 0
         self.merge = 0  # how many of the first received pieces one recv() may join
-        self.unsent: deque[Piece] = deque()
+        self.unsent: deque[Piece] = NOTHING
         self.unsent_size = 0
         self.reader: Watch | None = None
         self.writer: Watch | None = None
@@ -139,6 +143,8 @@ class Endpoint:
         while taken < size and (room := self._room()) > 0:
             whole = not taken and size <= room
             piece = data if whole else memoryview(data)[taken : taken + room]
+            if self.unsent is NOTHING:
+                self.unsent = deque()
             self.unsent.append(piece)
             self.unsent_size += len(piece)
             taken += len(piece)

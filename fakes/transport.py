@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fakes.sockets import TransportSocket
-from fakes.tcp import Endpoint
+from fakes.tcp import NOTHING, Endpoint
 from fakes.watch import Watch
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         self._sock: Socket | None = sock
         self._end: Endpoint = end
         self._context = context
-        self._buffer: deque[bytes | bytearray | memoryview[Any]] = deque()
+        self._buffer: deque[bytes | bytearray | memoryview[Any]] = NOTHING
         self._buffer_size = 0
         self._eof = False
         self._closing = False
@@ -336,6 +336,8 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             copied = bytearray()
             copied.extend(data)
             data = copied
+        if self._buffer is NOTHING:
+            self._buffer = deque()
         self._buffer.append(data)
         self._buffer_size += len(data)
         self._maybe_pause_protocol()
@@ -349,6 +351,8 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if not list_of_data or self._ignores_write():
             return
+        if self._buffer is NOTHING:
+            self._buffer = deque()
         if BUFFERS_CHUNK_BY_CHUNK:
             # If one is no data, those before it stay, and wait for the next call.
             for data in list_of_data:
