@@ -316,6 +316,16 @@ async def test_again(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("wait_closed.cancelled.raises")
+async def test_cancelled_raises(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    waiting = trial.start(writer.wait_closed())
+    await trial.turns()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    expect(waiting.cancelled(), True, "wait_closed() cancelled:")
+
+
 @clause("wait_closed.cancelled.leaves-others")
 async def test_cancelled_leaves_others(trial: Trial) -> None:
     _, writer, wire = await trial.connect()

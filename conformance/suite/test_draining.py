@@ -170,6 +170,14 @@ async def test_concurrent(trial: Trial) -> None:
     await asyncio.gather(*drains)
 
 
+@clause("drain.cancelled.raises", roles=CLIENT)
+async def test_cancelled_raises(trial: Trial) -> None:
+    (draining,) = await waiting_drains(trial, await trial.connect(), 1)
+    draining.cancel()
+    await asyncio.wait([draining])
+    expect(draining.cancelled(), True, "drain() cancelled:")
+
+
 @clause("drain.cancelled.leaves-others", roles=CLIENT)
 async def test_cancelled_leaves_others(trial: Trial) -> None:
     connection = await trial.connect()

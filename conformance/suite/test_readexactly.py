@@ -53,7 +53,8 @@ async def test_zero(trial: Trial) -> None:
     expect(await reader.readexactly(0), b"")
     await wire.send_eof()
     expect(await reader.readexactly(3), b"abc")
-    expect(await reader.readexactly(0), b"")
+    await wire.settle()
+    expect(await reader.readexactly(0), b"", "after the end:")
 
 
 @clause("readexactly.negative")
