@@ -111,6 +111,14 @@ class WriteFlowControl:
             )
 
 
+def peer_of(sock: Socket) -> Any:
+    """Return the address of the other end, or None if the connection was reset meanwhile."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
+
+
 class SocketTransport(WriteFlowControl, asyncio.Transport):
     """A transport over one end of a simulated connection, with asyncio's public interface.
 
@@ -136,7 +144,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             {
                 "socket": TransportSocket(sock),
                 "sockname": sock.getsockname(),
-                "peername": sock.getpeername() if peername is None else peername,
+                "peername": peer_of(sock) if peername is None else peername,
             }
         )
         self._loop = loop

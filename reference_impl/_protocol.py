@@ -114,14 +114,14 @@ class StreamReaderProtocol(FlowControlMixin):
                 _handlers.add(task)
                 task.add_done_callback(self._served)
         except asyncio.CancelledError:
-            self._transport.close()
+            self._close()
         except Exception as error:
             self._failed(error)
 
     def _served(self, task: asyncio.Task[Any]) -> None:
         _handlers.discard(task)
         if task.cancelled():
-            self._transport.close()
+            self._close()
         elif (error := task.exception()) is not None:
             self._failed(error)
 
@@ -133,6 +133,10 @@ class StreamReaderProtocol(FlowControlMixin):
                 "transport": self._transport,
             }
         )
+        self._close()
+
+    def _close(self) -> None:
+        self._stream_reader._let_close()
         self._transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -365,6 +365,15 @@ class StreamReader:
         self._buffer.reserve(0)
         self._transport.resume_reading()
 
+    def _let_close(self) -> None:
+        """Resume reading, because the transport is being closed.
+
+        A TLS transport that was paused when its peer ended the connection first delivers what it
+        holds; until then it does not close.
+        """
+        if self._paused:
+            self._resume()
+
     def _release(self) -> tuple[bytes, bool]:
         """Give up the transport and all that came from it: the bytes held, and whether EOF."""
         held = self._buffer.take(self._buffer.size), self._eof

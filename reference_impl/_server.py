@@ -112,7 +112,7 @@ class Server(asyncio.AbstractServer):
     def close_clients(self) -> None:
         """Close every connection, as its writer's `close()` would."""
         for client in tuple(self._clients):
-            client._transport.close()
+            client._close()
 
     def abort_clients(self) -> None:
         """Close every connection now, without sending what was written."""

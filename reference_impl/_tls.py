@@ -53,6 +53,7 @@ async def upgrade(
         raise ConnectionResetError("Connection lost")
 
     def hand_over() -> None:
+        protocol._over_ssl = True  # EOF may come along with the last bytes of the handshake
         if isinstance(reader, StreamReader) and not transport.is_closing():
             _receive(transport.get_protocol(), *reader._release())
 

@@ -129,6 +129,8 @@ class StreamWriter:
 
     def close(self) -> None:
         """Close the connection after what was written is sent."""
+        if isinstance(self._reader, StreamReader):
+            self._reader._let_close()
         self._transport.close()
 
     def is_closing(self) -> bool:

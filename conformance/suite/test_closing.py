@@ -139,6 +139,19 @@ async def test_peer_goes_on(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("close.unread.tls", networks=("tls-memory",), roles=CLIENT)
+async def test_peer_ended_with_much_unread(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect(limit=10)
+    await wire.send(pattern(1000))
+    await reader.readexactly(1)
+    await wire.send(pattern(1000))
+    await wire.close()
+    await wire.settle()
+    writer.close()
+    with suppress(ConnectionError):  # the far end may be gone before it hears of the end
+        await writer.wait_closed()
+
+
 @clause("close.reports-nothing")
 async def test_reports_nothing(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()

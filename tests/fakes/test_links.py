@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import socket
 from collections import Counter
 
 import pytest
@@ -272,3 +273,19 @@ def test_nothing_overtakes_the_segments_that_are_being_sent() -> None:
         return read
 
     assert fakes.run(main(), network=network) == data
+
+
+def test_a_connection_may_be_reset_before_it_has_a_transport() -> None:
+    network = fakes.Network()
+
+    async def main() -> None:
+        ours, theirs = network.socketpair(socket.AF_INET)
+        network.link("localhost", "localhost").reset()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        assert writer.get_extra_info("peername") is None
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        theirs.close()
+
+    fakes.run(main(), network=network)

@@ -149,6 +149,10 @@ class StreamReader:
                 self._transport.pause_reading()
                 self._holding_back = True
 
+    def let_close(self) -> None:
+        """Receive what is left: TLS does not close before."""
+        self._let_go_on()
+
     def _let_go_on(self) -> None:
         if self._holding_back:
             self._holding_back = False
@@ -297,6 +301,7 @@ class Connection(asyncio.BaseProtocol):
         return not self.is_tls
 
     def close(self) -> None:
+        self.reader.let_close()
         self.transport.close()
 
     def abort(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 import traceback
@@ -16,7 +17,7 @@ from typing import Any
 
 from content import Direction, content
 from program import Plan, Program
-from side import LOST, HandlerFailure, Over, Side
+from side import LOST, HandlerFailure, Side
 from worlds import Contexts, World
 
 LOOP_BOUND = 60  # seconds in which the loop does not come round: it spins
@@ -96,24 +97,28 @@ class Play:
     def run(self) -> Result:
         """Run the program; return what came of it."""
         with noticing() as noticed:
-            loop = self.world.new_loop(self.program)
-            loop.set_exception_handler(lambda _, context: self.reported.append(context))
             before = self.world.open_things()
             try:
-                with asyncio.Runner(loop_factory=lambda: loop) as runner, watchdog():
+                with asyncio.Runner(loop_factory=self.new_loop) as runner, watchdog():
                     runner.run(self.main())
             except Spinning as spinning:
                 self.failures.append(f"hang: the loop does not come round: {spinning}")
             except Exception as error:
                 self.failures.append("".join(traceback.format_exception(error)))
-            del loop, runner
+            del runner
             gc.collect()
-        self.failures += [f"left to the garbage collector: {each}" for each in noticed]
+        self.failures += [f"noticed: {each}" for each in noticed]
         self.failures += [f"left open: {each}" for each in self.world.left(before)]
         self.check_reports()
         return Result(
             self.failures, self.trace, self.connections, self.steps, self.bytes, self.cancels
         )
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, watched."""
+        loop = self.world.new_loop(self.program)
+        loop.set_exception_handler(lambda _, context: self.reported.append(context))
+        return loop
 
     async def main(self) -> None:
         """Play every plan, within the bound, and see that nothing goes on after it."""
@@ -138,6 +143,9 @@ class Play:
         await self.world.settle()
         for task in asyncio.all_tasks() - {current}:
             self.failures.append(f"task left: {task!r}")
+        for task in self.tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                self.failures.append("".join(traceback.format_exception(error)))
         if not self.failures:
             for name, direction in self.orderly:
                 if wrong := direction.incomplete():
@@ -190,7 +198,6 @@ class Play:
         finally:
             server.close()
             await server.wait_closed()
-            self.world.served(address)
 
     def check_reports(self) -> None:
         """What the loop's exception handler may be told: each failed handler, once."""
@@ -217,10 +224,29 @@ def waiting(task: asyncio.Task[Any]) -> str:
     return f"{name} at {' > '.join(places)}"
 
 
+WRITTEN_IN_VAIN = {"SSL connection is closed", "socket.send() raised exception."}
+"""What asyncio logs when a program goes on writing to a lost connection, as these do."""
+
+
+class Handler(logging.Handler):
+    """Collects what asyncio warns of in its log."""
+
+    def __init__(self, noticed: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.noticed = noticed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in WRITTEN_IN_VAIN:
+            self.noticed.append(f"logged: {message}")
+
+
 @contextmanager
 def noticing() -> Iterator[list[str]]:
     """Collect resource warnings, and what goes wrong in destructors."""
     noticed: list[str] = []
+    handler = Handler(noticed)
+    logging.getLogger("asyncio").addHandler(handler)
     before = sys.unraisablehook
     sys.unraisablehook = lambda args: noticed.append(f"{args.exc_value!r} in {args.object!r}")
     with warnings.catch_warnings(record=True) as caught:
@@ -229,6 +255,7 @@ def noticing() -> Iterator[list[str]]:
             yield noticed
         finally:
             sys.unraisablehook = before
+            logging.getLogger("asyncio").removeHandler(handler)
             noticed += [str(each.message) for each in caught]
 
 

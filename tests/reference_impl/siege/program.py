@@ -7,7 +7,7 @@ see `Plan.faults`.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SEPARATORS = (b"\n", b"\r\n", b";", b"--end--")
 
@@ -167,7 +167,12 @@ class Draw:
         weather = self.weather(tls)
         family = "unix" if self.maybe(0.2) else "tcp"
         count = self.chance.choice((1, 1, 1, 2, 3))
-        return Program(self.seed, family, weather, tuple(self.plan(tls) for _ in range(count)))
+        plans = tuple(self.plan(tls) for _ in range(count))
+        if weather.reset_at is not None or any(plan.faults for plan in plans):
+            # A partition swallows resets, and kernels do not repeat them: who waits, waits on.
+            spells = tuple(("stall", begin, length) for _, begin, length in weather.spells)
+            weather = replace(weather, spells=spells)
+        return Program(self.seed, family, weather, plans)
 
     def weather(self, tls: bool) -> Weather:
         chance = self.chance
@@ -200,8 +205,12 @@ class Draw:
         handlers = ["coroutine"]
         if server.ending not in ("raise", "cancelled"):
             handlers += ["coroutine", "plain"] if orderly else ["plain", "raises"]
+        client = self.end(orderly, clear, ENDINGS[:4])
+        if client.ending == "close" and server.ending in ("close", "raise", "cancelled"):
+            # Both would wait for ever for the other one to read what they wrote.
+            client = replace(client, ending="abort")
         return Plan(
-            client=self.end(orderly, clear, ENDINGS[:4]),
+            client=client,
             server=server,
             tls=kind,
             half_close=kind is None and self.maybe(0.6),

@@ -9,8 +9,9 @@ reset in the weather):
   (reset, broken pipe, aborted) at both ends, and `ssl.SSLError` over TLS;
 * a refused or cancelled upgrade: the same, and a cancelled upgrade's `CancelledError`;
 * the end of the stream before all was read: at the end that broke it off itself, or if the peer
-  aborted, reset, or failed to upgrade. A peer that closes has sent what it wrote, but over TLS only
-  if it does so in order: the loops' TLS drops what is not yet sent if the peer goes on sending.
+  aborted or failed to upgrade; after a reset there must be an error. A peer that closes has sent
+  what it wrote, but over TLS only if it does so in order: the loops' TLS drops what is not yet sent
+  if the peer goes on sending.
 
 Stalls and partitions that heal, small buffers, slow links allow nothing.
 """
@@ -18,6 +19,7 @@ Stalls and partitions that heal, small buffers, slow links allow nothing.
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import socket
 import ssl
@@ -28,7 +30,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from content import Direction, shown
-from program import ORDERLY, Cancel, End, Plan, Read, Write
+from program import ORDERLY, UPGRADES, Cancel, End, Plan, Read, Write
 from worlds import TIMEOUTS
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ RAISED_BY_READS = (
     asyncio.IncompleteReadError,
     asyncio.LimitOverrunError,
 )
-TRUNCATING = {"abort", "reset", "upgrade-refused", "upgrade-cancelled"}
+TRUNCATING = {"abort", "upgrade-refused", "upgrade-cancelled"}  # and over TLS, every fault
 ENOUGH = 65_536
 
 
@@ -106,7 +108,7 @@ class Side:
     # --- the whole life ---------------------------------------------------------------------
 
     async def live(self) -> None:
-        """Do all that the plan says. Raises `HandlerFailure` if it says so, and `CancelledError`."""
+        """Do all that the plan says. Raises `HandlerFailure` or `CancelledError` if it says so."""
         try:
             if self.plan.tls not in (None, "from-start"):
                 await self.all_of(
@@ -308,6 +310,8 @@ class Side:
         if not self.reader.at_eof():
             self.fail("EOF was read, but at_eof() is false")
         breaks = self.faults if self.plan.tls else self.faults & TRUNCATING
+        if self.play.program.family == "unix":
+            breaks |= self.faults & {"reset"}  # Unix sockets have none
         if self.closed or breaks or self.end.ending != ORDERLY:
             return
         wrong = self.incoming.ended()
@@ -316,6 +320,8 @@ class Side:
 
     async def read_the_rest(self) -> None:
         """After an error: what is still there must be right as well."""
+        if self.plan.tls in UPGRADES and not self.tls:
+            return  # it may be of the handshake
         for _ in range(1000):
             try:
                 data = await self.reader.read(ENOUGH)
@@ -339,7 +345,13 @@ class Side:
         """Write all, and close the sending half."""
         await self.all_of(*self.writing())
         self.note("write_eof()")
-        self.writer.write_eof()
+        try:
+            self.writer.write_eof()
+        except OSError as error:
+            # A kernel shuts nothing down that was reset, unknown to the loop, after the peer's EOF.
+            if error.errno != errno.ENOTCONN or not self.faults:
+                raise
+            raise Over from error
 
     async def write_all(self, writes: tuple[Write, ...]) -> None:
         """Write one after the other."""

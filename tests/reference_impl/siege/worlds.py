@@ -8,7 +8,6 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,11 +48,13 @@ class World(Protocol):
     """What a program runs on.
 
     Attributes:
+        name: what the command line calls it.
         contexts: TLS settings.
         scale: seconds of the loop's time for one of the program's.
         bound: seconds without progress that are a hang.
     """
 
+    name: str
     contexts: Contexts
     scale: float
     bound: float
@@ -77,9 +78,6 @@ class World(Protocol):
     ) -> tuple[Any, Any]:
         """Return a reader and a writer."""
 
-    def served(self, address: Address) -> None:
-        """The server at the address is closed."""
-
     async def settle(self) -> None:
         """Let everything come to its end that does so by itself."""
 
@@ -93,12 +91,12 @@ class World(Protocol):
 class Simulated:
     """The fakes: virtual time, and any weather."""
 
+    name = "fakes"
     scale = 1.0
     bound = 5000.0
 
-    @cached_property
-    def contexts(self) -> Contexts:
-        return Contexts()
+    def __init__(self) -> None:
+        self.contexts = Contexts()
 
     def new_loop(self, program: Program) -> asyncio.AbstractEventLoop:
         weather = program.weather
@@ -147,9 +145,6 @@ class Simulated:
             return await streams.open_unix_connection(address, limit=limit, **options)
         return await streams.open_connection(*address, limit=limit, **options)
 
-    def served(self, address: Address) -> None:
-        pass
-
     async def settle(self) -> None:
         await asyncio.sleep(self.bound)
 
@@ -157,34 +152,27 @@ class Simulated:
         return set()
 
     def left(self, before: set[str]) -> list[str]:
-        local = self.network.local
-        return [
-            *(
-                f"{end.local} {vars(end) if hasattr(end, '__dict__') else ''}"
-                for end in self.network.connections.values()
-            ),
-            *(f"port {port}" for port in local._bound if local._bound[port]),
-        ]
+        return [repr(end.local) for end in self.network.connections.values()]
 
 
 class Kernel:
     """A kernel's sockets, in real time, of which programs here take little.
 
     Arguments:
-        new_loop: makes the event loop.
+        name: the loop's name.
+        loop_factory: makes the event loop.
     """
 
     scale = 0.01
     bound = 10.0
 
-    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(self, name: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.name = name
         self.loop_factory = loop_factory
+        self.contexts = Contexts()
         self.folder = tempfile.TemporaryDirectory()
         self.paths = count()
-
-    @cached_property
-    def contexts(self) -> Contexts:
-        return Contexts()
+        loop_factory().close()  # uvloop opens a pipe with its first loop, for all of them
 
     def new_loop(self, program: Program) -> asyncio.AbstractEventLoop:
         return self.loop_factory()
@@ -227,9 +215,6 @@ class Kernel:
         ):
             if size is not None:
                 sock.setsockopt(socket.SOL_SOCKET, option, size)
-
-    def served(self, address: Address) -> None:
-        pass
 
     async def settle(self) -> None:
         for _ in range(10):

@@ -1,0 +1,61 @@
+"""The siege, for a short while; and that it finds what is wrong with others."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SIEGE = Path(__file__).parent / "siege"
+
+BROKEN = [
+    "forgets_at_cancel",
+    "loses_a_byte",
+    "doubles",
+    "forgets_the_error",
+    "wakes_one_drainer",
+    "leaves_waiters",
+    "reports_twice",
+    "keeps_the_buffer",
+    "never_closes",
+]
+
+SEEDS = 2500 if sys.version_info[:2] == (3, 14) else 250
+
+
+def besiege(*options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(SIEGE), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
+
+
+def test_the_reference_holds_out() -> None:
+    process = besiege(f"--seeds={SEEDS}", "--keep-going")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert f"{SEEDS:,} seeds, 0 of them wrong" in process.stdout
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_reference_holds_out_on_the_kernels_sockets(loop: str) -> None:
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    process = besiege(f"--on={loop}", "--seeds=60", "--keep-going")
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+@pytest.mark.parametrize("name", ["asyncio", *(f"broken:{name}" for name in BROKEN)])
+def test_it_finds_what_is_wrong(name: str) -> None:
+    process = besiege(f"--streams={name}", "--seeds=300")
+    assert process.returncode == 1, process.stdout + process.stderr
+
+
+def test_what_is_found_can_be_replayed_and_shrunk() -> None:
+    found = besiege("--streams=broken:keeps_the_buffer", "--seeds=300", "--shrink").stdout
+    match = re.search(r"^replay: python tests/reference_impl/siege (.*)$", found, re.MULTILINE)
+    assert match, found
+    replayed = besiege(*match[1].split()).stdout
+    failure = found.splitlines()[1]
+    assert failure in replayed.splitlines()
+    assert "WRONG" in replayed
+    shrunk = found[found.index("shrunk to: ") :]
+    assert shrunk.count("End(") == 2, "one connection is left"
