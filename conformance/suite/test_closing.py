@@ -204,6 +204,22 @@ async def test_forgotten_warns(trial: Trial) -> None:
     expect_that("ResourceWarning" in kinds, "a ResourceWarning", f"warnings: {kinds}")
 
 
+@clause("close.collected", roles=CLIENT)
+async def test_collected_when_closed(trial: Trial) -> None:
+    gc.collect()  # what other tests left behind gives its warnings before
+    reader, writer, wire = await unkept(trial)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        writer.close()
+        await wire.receive_rest()
+        await wire.close()
+        await writer.wait_closed()
+        del reader, writer
+        await collect(trial)
+    seen = [str(each.message) for each in caught if "unclosed" in str(each.message)]
+    expect(seen, [], "warnings:")
+
+
 @clause("close.forgotten.ends", roles=CLIENT)
 async def test_forgotten_ends(trial: Trial) -> None:
     reader, writer, wire = await unkept(trial)

@@ -228,6 +228,35 @@ async def test_reset(trial: Trial) -> None:
     await expect_error(LOST, write_and_drain())
 
 
+@clause("drain.reset", networks=RESETTABLE)
+async def test_reset_in_a_loop_of_nothing_else(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.reset()
+    await asyncio.wait([trial.start(reader.read())])  # the reset has come
+
+    async def write_and_drain() -> None:
+        while True:  # no turn of the loop but those that drain() gives
+            with suppress(RuntimeError):
+                writer.write(b"anybody there?")
+            await writer.drain()
+
+    await expect_error(LOST, write_and_drain())
+
+
+@clause("drain.abort.loop", roles=CLIENT)
+async def test_loop_after_abort(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.transport.abort()
+
+    async def write_and_drain() -> None:
+        while True:  # no turn of the loop but those that drain() gives
+            with suppress(RuntimeError):
+                writer.write(b"anybody there?")
+            await writer.drain()
+
+    await expect_error(ConnectionError, write_and_drain())
+
+
 @clause("drain.reset.waiting", networks=RESETTABLE, roles=CLIENT)
 async def test_reset_while_waiting(trial: Trial) -> None:
     connection = await trial.connect()
