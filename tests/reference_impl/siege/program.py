@@ -251,7 +251,11 @@ class Draw:
         chance = self.chance
         largest = 60 if self.narrow else chance.choice((20, 20, 300, 300, 5000, 60_000))
         return Write(
-            sizes=tuple(int(largest * chance.random()) for _ in range(chance.randint(1, 4))),
+            # Not nothing at all: who drains after that may meet a peer that has it all, and is gone.
+            sizes=(
+                *(int(largest * chance.random()) for _ in range(chance.randint(0, 3))),
+                1 + int(largest * chance.random()),
+            ),
             lines=self.maybe(0.3),
             drains=chance.choice((0, 1, 1, 1, 2, 5)),
             cancel=self.cancel() if self.maybe(0.3) else None,
