@@ -193,8 +193,10 @@ class Play:
             side = Side(self, f"client{number}", plan, plan.client, reader, writer, down, up)
             await side.live()
             del side, reader, writer
-            if not (self.resets or plan.faults):
-                await called.wait()  # else it might be closed with the connection in its backlog
+            if not self.resets and not (tls and plan.faults):
+                # Else it might be closed with the connection in its backlog, where it is lost, or
+                # between accepting it and noting that: then asyncio's server never lets go of it.
+                await called.wait()
         finally:
             server.close()
             await server.wait_closed()

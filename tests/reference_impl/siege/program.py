@@ -251,7 +251,7 @@ class Draw:
         chance = self.chance
         largest = 60 if self.narrow else chance.choice((20, 20, 300, 300, 5000, 60_000))
         return Write(
-            # Not nothing at all: who drains after that may meet a peer that has it all, and is gone.
+            # Not nothing at all: who drains after that may find the peer, that has it all, gone.
             sizes=(
                 *(int(largest * chance.random()) for _ in range(chance.randint(0, 3))),
                 1 + int(largest * chance.random()),

@@ -6,7 +6,7 @@ shows. Errors of the connection are accepted only where the plan has a fault (`P
 reset in the weather):
 
 * a reset, an abort, a close with bytes unread, a failed handler: OSErrors of a lost connection
-  (reset, broken pipe, aborted) at both ends, and `ssl.SSLError` over TLS;
+  (reset, broken pipe, aborted, not connected) at both ends, and `ssl.SSLError` over TLS;
 * a refused or cancelled upgrade: the same, and a cancelled upgrade's `CancelledError`;
 * the end of the stream before all was read: at the end that broke it off itself, or if the peer
   aborted or failed to upgrade; after a reset there must be an error. A peer that closes has sent
@@ -349,7 +349,7 @@ class Side:
             self.writer.write_eof()
         except OSError as error:
             # A kernel shuts nothing down that was reset, unknown to the loop, after the peer's EOF.
-            if error.errno != errno.ENOTCONN or not self.faults:
+            if not self.allowed(error):
                 raise
             raise Over from error
 
@@ -532,8 +532,10 @@ class Side:
         """Whether the plan's faults allow an operation to end so."""
         if not self.faults:
             return False
-        over_tls = self.plan.tls is not None
-        return isinstance(error, LOST) or (over_tls and isinstance(error, ssl.SSLError))
+        if isinstance(error, ssl.SSLError):
+            return self.plan.tls is not None
+        not_connected = isinstance(error, OSError) and error.errno == errno.ENOTCONN
+        return isinstance(error, LOST) or not_connected
 
     def lost(self, error: Exception) -> None:
         """The stream ended too early for what was to be read."""
