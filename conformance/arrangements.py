@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from conformance.errors import Deviation, NotApplicable
-from conformance.expect import expect, expect_error, shown
+from conformance.errors import NotApplicable
+from conformance.expect import expect, expect_error, expect_that, shown
 from conformance.networks.network import Listener
 from conformance.networks.sockets import SocketListener, SocketNetwork
 from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
@@ -254,12 +254,22 @@ def open_sockets(trial: Trial) -> set[str]:
 
 
 async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
-    """Expect that no socket is open, some turns from now, that was not open `before`."""
-    for _ in range(10):
-        await trial.turns()
-        if open_sockets(trial) <= before:
-            return
-    expect(len(open_sockets(trial) - before), 0, "sockets left open:")
+    """Expect that soon no socket is open that was not open `before`."""
+
+    async def closed() -> bool:
+        return open_sockets(trial) <= before
+
+    if not await trial.soon(closed):
+        expect(len(open_sockets(trial) - before), 0, "sockets left open:")
+
+
+async def expect_given_socket_closed(trial: Trial, sock: socket.socket) -> None:
+    """Expect that soon `sock` is closed, which the test gave away."""
+
+    async def closed() -> bool:
+        return sock.fileno() == -1
+
+    expect_that(await trial.soon(closed), "the socket given to be closed", "it is open")
 
 
 # What both sides have in common.
@@ -294,10 +304,17 @@ async def expect_served(trial: Trial, served: Served, address: Any) -> None:
 
 
 async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
-    """Expect nobody to listen at `address`."""
-    try:
-        wire = await carrier(trial).connected(family, address)
-    except (ConnectionRefusedError, FileNotFoundError):
-        return
-    await wire.close()
-    raise Deviation(f"a connection to {shown(address)} to be refused", "a connection")
+    """Expect that soon nobody listens at `address`: a server is closed asynchronously."""
+
+    async def refused() -> bool:
+        try:
+            wire = await carrier(trial).connected(family, address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except ConnectionResetError:
+            return False  # the server closed in the midst of it
+        await wire.close()
+        return False
+
+    what = f"a connection to {shown(address)} to be refused"
+    expect_that(await trial.soon(refused), what, "a connection")

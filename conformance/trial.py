@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
@@ -27,6 +27,9 @@ milliseconds."""
 TICKS = 20
 """The loop has to come round this many times, evenly spread, before the bound is used up: a machine
 that stalls for seconds, and the tests on it with it, makes no hang."""
+
+LOOKS = 100
+"""The times that a test looks whether something has happened, before it says that it has not."""
 
 LONGEST = 20
 """Bounds after which a test is a hang whatever the progress, as is code that never gives control
@@ -76,7 +79,7 @@ class Trial:
         adapter = streams.adapter
         real = isinstance(adapter, PairAdapter) and not adapter.virtual_time
         self.loop = loop.factory() if real else network.new_loop(loop)
-        self.loop.set_exception_handler(lambda _, context: self.reported.append(context))
+        self.loop.set_exception_handler(lambda _, context: self._report(context))
         self._wires: list[Wire] = []
         self._listeners: list[Listener] = []
         self._servers: list[asyncio.Server] = []
@@ -179,6 +182,19 @@ class Trial:
         """Let the event loop run `count` turns, so that what is due has happened."""
         await turns(count)
 
+    async def soon(self, condition: Callable[[], Awaitable[bool]]) -> bool:
+        """Return whether `condition` comes true, for what need not be so at once.
+
+        It is for what can only be seen by looking. Between two looks is some time, in which
+        implementations with threads of their own get the processor.
+        """
+        for _ in range(LOOKS):
+            if await condition():
+                return True
+            await turns()
+            await asyncio.sleep(0.005)
+        return await condition()
+
     def start(self, awaitable: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start `awaitable` as a task, for what is expected to wait.
 
@@ -190,7 +206,14 @@ class Trial:
         return task
 
     def _started_task_ended(self, task: "asyncio.Task[Any]") -> None:
-        reason = None if task.cancelled() else task.exception()
+        self._see(None if task.cancelled() else task.exception())
+
+    def _report(self, context: dict[str, Any]) -> None:
+        self.reported.append(context)
+        self._see(context.get("exception"))  # that of a handler that needs what is lacking
+
+    def _see(self, reason: BaseException | None) -> None:
+        """End the test if `reason` is that it is not applicable."""
         if isinstance(reason, NotApplicable) and self._test is not None:
             self._inapplicable = reason
             self._test.cancel()

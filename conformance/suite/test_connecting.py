@@ -12,6 +12,7 @@ from conformance.arrangements import (
     bound,
     carrier,
     connected_socket,
+    expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
     expect_talk,
@@ -245,7 +246,6 @@ async def test_sock_closed_with_the_writer(trial: Trial) -> None:
     listener = await trial.listen()
     sock = await connected_socket(trial, listener)
     before = open_sockets(trial)
-    name = sock.fileno()
     _, writer = await trial.streams.open_connection(sock=sock)
     wire = await listener.accept()
     writer.close()
@@ -253,7 +253,7 @@ async def test_sock_closed_with_the_writer(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"", "before the end:")
     await wire.close()
     await writer.wait_closed()
-    expect_that(sock.fileno() == -1, "the socket given to be closed", f"descriptor {name} open")
+    await expect_given_socket_closed(trial, sock)
     await expect_no_new_socket(trial, before)
 
 

@@ -262,15 +262,18 @@ async def test_coroutine_kept_alive(trial: Trial) -> None:
 @clause("handlers.coroutine.kept-alive", roles=SERVER)
 async def test_forgotten_coroutine_kept_alive(trial: Trial) -> None:
     tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+    started = asyncio.Event()
 
     async def handler(_: StreamReader, __: StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.append(weakref.ref(task))
         del task
+        started.set()
         await trial.loop.create_future()  # until it is cancelled: nothing refers to the future
 
     wire = await trial.dial((await trial.serve(handler)).server)
+    await started.wait()
     await wire.settle()
     gc.collect()
     expect([task() is None for task in tasks], [False], "collected while it waits:")
@@ -498,9 +501,8 @@ def test_plain_exit(trial: Trial) -> None:
         raise SystemExit("enough")
 
     async def serve_one() -> None:
-        wire = await trial.dial((await trial.serve(callback)).server)
-        await wire.settle()
-        await trial.turns()
+        await trial.dial((await trial.serve(callback)).server)
+        await trial.loop.create_future()  # a hang where the loop runs on
 
     with expect_raises(SystemExit):
         trial.run(serve_one())

@@ -10,6 +10,7 @@ from conformance.arrangements import (
     address_of,
     bound,
     carrier,
+    expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
     expect_not_served,
@@ -304,9 +305,8 @@ async def test_sock_closed_with_the_server(trial: Trial) -> None:
     address = sock.getsockname()
     server = await trial.streams.start_server(Served().accepted, sock=sock)
     server.close()
-    await trial.turns()
     await expect_not_served(trial, socket.AF_INET, address)
-    expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+    await expect_given_socket_closed(trial, sock)
     await expect_no_new_socket(trial, before)
 
 

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from conformance.arrangements import (
     address_of,
     connected_socket,
+    expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
     expect_not_served,
@@ -241,7 +242,7 @@ async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
         # The end arrives only when nobody holds the connection any more.
         expect(await wire.receive_rest(), b"", "before the end:")
         await writer.wait_closed()
-        expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+        await expect_given_socket_closed(trial, sock)
 
 
 @clause("unix.open.sock.excludes-a-path", networks=UNIX, roles=CLIENT)
@@ -365,9 +366,8 @@ async def test_serve_sock_closed_with_the_server(trial: Trial) -> None:
     sock = bound_socket(path)
     server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
     server.close()
-    await trial.turns()
     await expect_not_served(trial, socket.AF_UNIX, path)
-    expect_that(sock.fileno() == -1, "the socket given to be closed", "it is open")
+    await expect_given_socket_closed(trial, sock)
     await expect_no_new_socket(trial, before)
 
 

@@ -477,6 +477,9 @@ class Server(asyncio.AbstractServer):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
             handling = self._callback(connection.reader, writer)
+        except asyncio.CancelledError:
+            connection.close()
+            return
         except Exception as error:
             self._failed(connection, error)
             return
@@ -535,7 +538,9 @@ class Server(asyncio.AbstractServer):
             await self._forever
         finally:
             self._forever = None
-            self.close()
+            if not self._is_closed:
+                self.close()
+                self.close_clients()
 
     def close(self) -> None:
         if self._is_closed:
@@ -551,6 +556,7 @@ class Server(asyncio.AbstractServer):
     async def wait_closed(self) -> None:
         while not self._is_closed or self._connections:
             await self._over.wait()
+        await self._accepting.wait_closed()
 
 
 def check_times(*seconds: float | None) -> None:

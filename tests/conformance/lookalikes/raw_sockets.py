@@ -46,6 +46,11 @@ class Connection:
         self.receiving = loop.create_task(self.receive())
         self.sending = loop.create_task(self.send())
 
+    @property
+    def to_send(self) -> int:
+        """The number of bytes still to be sent."""
+        return len(self.unsent)
+
     # What a reader asks of its transport.
 
     def pause_reading(self) -> None:
@@ -75,7 +80,7 @@ class Connection:
                     piece = bytes(self.unsent[:PIECE])
                     await self.loop.sock_sendall(self.sock, piece)
                     del self.unsent[:PIECE]
-                    if len(self.unsent) <= LOW:
+                    if self.to_send <= LOW:
                         self.room.wake()
                 if self.is_closing:
                     break
@@ -126,9 +131,9 @@ class Connection:
 
 
 class StreamWriter:
-    """What is to be sent."""
+    """What is to be sent: a writer without a transport."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = connection
 
@@ -160,8 +165,8 @@ class StreamWriter:
             raise twin(error)
         if connection.is_closing:
             await asyncio.sleep(0)
-        if len(connection.unsent) > HIGH and not connection.is_lost:
-            while len(connection.unsent) > LOW and not connection.is_lost:
+        if connection.to_send > HIGH and not connection.is_lost:
+            while connection.to_send > LOW and not connection.is_lost:
                 await connection.room.wait()
         if connection.is_lost:
             if connection.error is not None:
@@ -217,6 +222,9 @@ class Accepting:
             task.cancel()
         for sock in self.sockets:  # once the tasks have let go of them
             self.server.get_loop().call_soon(sock.close)
+
+    async def wait_closed(self) -> None:
+        await asyncio.sleep(0)  # in which the sockets are closed
 
 
 class Streams:
