@@ -82,7 +82,12 @@ class Waiters:
 
 def twin(error: BaseException) -> BaseException:
     """Return an exception like `error`, so that each who sees it has one of his own."""
-    return copy.copy(error).with_traceback(None)
+    try:
+        like = copy.copy(error)
+    except Exception:
+        return error  # it cannot be copied
+    like.__cause__ = error.__cause__
+    return like.with_traceback(None)
 
 
 class StreamReader:
