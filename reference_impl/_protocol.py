@@ -137,7 +137,8 @@ class StreamReaderProtocol(FlowControlMixin):
 
     def _close(self) -> None:
         self._stream_reader._let_close()
-        self._transport.close()
+        if not self._transport.is_closing():  # a second close() breaks asyncio's TLS transports
+            self._transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the reader, then everyone who waits."""

@@ -131,7 +131,8 @@ class StreamWriter:
         """Close the connection after what was written is sent."""
         if isinstance(self._reader, StreamReader):
             self._reader._let_close()
-        self._transport.close()
+        if not self._transport.is_closing():  # a second close() breaks asyncio's TLS transports
+            self._transport.close()
 
     def is_closing(self) -> bool:
         """Return whether the connection is closed, or is being closed."""

@@ -13,6 +13,8 @@ BROKEN = [
     "forgets_at_cancel",
     "loses_a_byte",
     "doubles",
+    "forgets_to_wake",
+    "counts_the_separator",
     "forgets_the_error",
     "wakes_one_drainer",
     "leaves_waiters",
@@ -33,6 +35,11 @@ def test_the_reference_holds_out() -> None:
     process = besiege(f"--seeds={SEEDS}", "--keep-going")
     assert process.returncode == 0, process.stdout + process.stderr
     assert f"{SEEDS:,} seeds, 0 of them wrong" in process.stdout
+
+
+def test_closing_twice_over_tls_while_the_peer_sends() -> None:
+    process = besiege("--first=4002855", "--seeds=1")
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -10,7 +10,6 @@ from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
-import reference_impl
 from reference_impl import StreamReader, StreamReaderProtocol, StreamWriter
 
 
@@ -49,6 +48,7 @@ def with_classes(
         return await loop.create_unix_server(factory(callback, limit), *where, **options)
 
     return SimpleNamespace(
+        StreamReader=reader_class,
         open_connection=open_connection,
         open_unix_connection=open_unix_connection,
         start_server=start_server,
@@ -83,6 +83,25 @@ class Doubles(StreamReader):
             self.feed_data(error.partial)
             self.feed_eof()
             raise
+
+
+class ForgetsToWake(StreamReader):
+    """A read that waits for several bytes is not woken by the last of them."""
+
+    def feed_data(self, data: Any) -> None:
+        self._wanted += self._wanted > 3
+        super().feed_data(data)
+
+
+class CountsTheSeparator(StreamReader):
+    """The limit counts the separator, too."""
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        self._limit -= 1
+        try:
+            return await super().readuntil(separator)
+        finally:
+            self._limit += 1
 
 
 class ForgetsTheError(StreamReader):
@@ -148,17 +167,10 @@ class NeverCloses(StreamWriter):
             super().close()
 
 
-class PausesForEver(StreamReader):
-    """A reader that has paused its transport does not resume it when it is read."""
-
-    def _resume(self) -> None:
-        if self._waiter is None and self._buffer.size:
-            return
-        super()._resume()
-
-
 forgets_at_cancel = with_classes(ForgetsAtCancel)
 loses_a_byte = with_classes(LosesAByte)
+forgets_to_wake = with_classes(ForgetsToWake)
+counts_the_separator = with_classes(CountsTheSeparator)
 doubles = with_classes(Doubles)
 forgets_the_error = with_classes(ForgetsTheError)
 wakes_one_drainer = with_classes(protocol_class=WakesOneDrainer)
@@ -167,4 +179,3 @@ reports_twice = with_classes(protocol_class=ReportsTwice)
 keeps_the_buffer = with_classes(writer_class=KeepsTheBuffer)
 never_closes = with_classes(writer_class=NeverCloses)
 sound = with_classes()
-reference = reference_impl
