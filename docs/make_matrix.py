@@ -23,7 +23,8 @@ IMPLEMENTATIONS = ["asyncio", "reference_impl"]
 LOOPS = {
     "asyncio": ["--loop=asyncio"],
     "uvloop": ["--loop=uvloop"],
-    "rloop": ["--loop=rloop:new_event_loop", "--network=tcp"],  # it has nothing else
+    # It has no other network, and hangs most of the time.
+    "rloop": ["--loop=rloop:new_event_loop", "--network=tcp", "-n4"],
 }
 """The loops' distributions (asyncio's needs none), and the options that choose each."""
 
