@@ -1,6 +1,7 @@
 """Broken `StreamReader.readuntil()`s."""
 
 import asyncio
+import re
 from typing import Any
 
 from reference_impl import StreamReader
@@ -76,7 +77,9 @@ class PlainReader(StreamReader):
         return self.result(*found)
 
 
-@specimen("None: it shows that `PlainReader` breaks nothing by itself.")
+@specimen(
+    "None: it shows that `PlainReader` breaks nothing by itself.",
+)
 class Plain(PlainReader):
     pass
 
@@ -87,7 +90,10 @@ class Plain(PlainReader):
 # The separator.
 
 
-@specimen("readuntil() calls its argument `sep`.", "readuntil.separator-by-keyword")
+@specimen(
+    "readuntil() calls its argument `sep`.",
+    "readuntil.separator-by-keyword",
+)
 class NamesItSep(PlainReader):
     async def readuntil(self, sep: Any = b"\n") -> bytes:
         return await super().readuntil(sep)
@@ -96,6 +102,7 @@ class NamesItSep(PlainReader):
 @specimen(
     "readuntil() takes bytes only for a separator, and no bytearray.",
     "readuntil.separator.bytes-like",
+    "readuntil.separator.changes",
 )
 class BytesOnly(PlainReader):
     def separators(self, separator: Any) -> Separators:
@@ -105,10 +112,375 @@ class BytesOnly(PlainReader):
         return super().separators(separator)
 
 
+@specimen(
+    "readuntil() looks through what is new only, and misses a separator that was cut in two.",
+    "readuntil.separator.any-split",
+    "readuntil.waits-for-separator",
+    "readuntil.separator.self-overlapping",
+    "readuntil.separator.changes",
+    "readuntil.limit.separator-not-counted",
+    "readuntil.limit.consume-and-go-on",
+    "readuntil.tuple.any-split",
+    "readuntil.tuple.limit.consume-and-go-on",
+)
+class MissesASplitSeparator(PlainReader):
+    seen = 0
+
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        found = super().find(held[self.seen :], separators)
+        if found is None:
+            self.seen = len(held)
+            return None
+        begin, end = found[0] + self.seen, found[1] + self.seen
+        self.seen = 0
+        return begin, end
+
+
+@specimen(
+    "readuntil() looks from where the last one ended, although that looked for another separator.",
+    "readuntil.separator.changes",
+)
+class KeepsItsPlace(PlainReader):
+    searched = 0
+
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        start = min(self.searched, len(held))
+        found = super().find(held[start:], separators)
+        self.searched = 0 if found else max(0, self.clear(held, separators))
+        return (found[0] + start, found[1] + start) if found else None
+
+
+@specimen(
+    "readuntil() follows the separator byte by byte, and after a false start goes on behind it.",
+    "readuntil.separator.self-overlapping",
+)
+class ForgetsFalseStarts(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        found = []
+        for each in separators:
+            matched = 0
+            for at, byte in enumerate(held):
+                if byte == each[matched]:
+                    matched += 1
+                    if matched == len(each):
+                        found.append((at + 1, matched))
+                        break
+                else:
+                    matched = 0
+        if not found:
+            return None
+        end, length = min(found)
+        return end - length, end
+
+
+@specimen(
+    "readuntil() takes the separator for a regular expression.",
+    "readuntil.separator.any-bytes",
+    "readuntil.leaves-the-rest",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+)
+class TakesItForAPattern(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        try:
+            match = re.search(b"|".join(separators), held)
+        except re.error:
+            return super().find(held, separators)
+        return match.span() if match else None
+
+
 # The limit.
+
+
+@specimen(
+    "readuntil() counts the separator towards the limit.",
+    "readuntil.limit.separator-not-counted",
+)
+class CountsTheSeparator(PlainReader):
+    def result(self, begin: int, end: int) -> bytes:
+        if end > self._limit:
+            raise self.overrun(begin)
+        return super().result(begin, end)
+
+
+@specimen(
+    "readuntil() refuses data that is exactly as long as the limit: `>=`.",
+    "readuntil.limit.separator-not-counted",
+    "readuntil.limit.reached-without-separator",
+)
+class LimitIsOneLess(PlainReader):
+    def is_too_long(self, length: int) -> bool:
+        return length >= self._limit
+
+
+@specimen(
+    "readuntil() ignores the limit.",
+    "readuntil.limit.exceeded-before-separator",
+    "connecting.limit.default",
+    "connecting.limit.given",
+    "serving.limit.default",
+    "serving.limit.given",
+    "readuntil.limit.exceeded-without-separator",
+    "readuntil.limit.data-is-kept",
+    "readuntil.limit.other-separator",
+    "readuntil.limit.consumed-is-a-count",
+    "readuntil.limit.consumed-up-to-separator",
+    "readuntil.limit.consumed-without-separator",
+    "readuntil.tuple.limit.exceeded",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+    "reader.errors.pickle",
+    "reader.by-hand.limit-and-loop",
+    "reader.by-hand.running-loop",
+)
+class IgnoresTheLimit(PlainReader):
+    def is_too_long(self, length: int) -> bool:
+        return False
+
+
+@specimen(
+    "readuntil() looks at the limit when the separator has come, and not before.",
+    "readuntil.limit.exceeded-without-separator",
+    "readuntil.limit.data-is-kept",
+    "readuntil.limit.consumed-is-a-count",
+    "readuntil.limit.consumed-without-separator",
+    "readuntil.tuple.limit.exceeded",
+    "reader.errors.pickle",
+)
+class LooksAtTheLimitLate(PlainReader):
+    def clear(self, held: bytes, separators: Separators) -> int:
+        return 0
+
+
+@specimen(
+    "readuntil() throws away what it has read when that is too long.",
+    "readuntil.limit.data-is-kept",
+    "readuntil.limit.other-separator",
+    "readuntil.limit.consume-and-go-on",
+    "readuntil.tuple.limit.exceeded",
+    "readuntil.tuple.limit.consume-and-go-on",
+    "reader.errors.pickle",
+)
+class ForgetsAfterAnOverrun(PlainReader):
+    def overrun(self, consumed: int) -> Exception:
+        self._take(self._buffer.size)
+        return super().overrun(consumed)
+
+
+@specimen(
+    "LimitOverrunError.consumed is always 0.",
+    "readuntil.limit.consumed-is-a-count",
+    "readuntil.limit.consumed-up-to-separator",
+    "readuntil.limit.consumed-without-separator",
+    "readuntil.limit.consume-and-go-on",
+    "readuntil.tuple.limit.consumed",
+    "readuntil.tuple.limit.consume-and-go-on",
+)
+class ConsumedIsZero(PlainReader):
+    def overrun(self, consumed: int) -> Exception:
+        return super().overrun(0)
+
+
+@specimen(
+    "LimitOverrunError.consumed is the limit.",
+    "readuntil.limit.consumed-up-to-separator",
+    "readuntil.limit.consumed-without-separator",
+    "readuntil.tuple.limit.consumed",
+)
+class ConsumedIsTheLimit(PlainReader):
+    def overrun(self, consumed: int) -> Exception:
+        return super().overrun(self._limit)
+
+
+@specimen(
+    "Where no separator was found LimitOverrunError.consumed is all that is held, although a "
+    "separator may begin there.",
+    "readuntil.limit.consumed-without-separator",
+    "readuntil.limit.consume-and-go-on",
+    "readuntil.tuple.limit.consume-and-go-on",
+)
+class ConsumedIsAllThatIsHeld(PlainReader):
+    def overrun(self, consumed: int) -> Exception:
+        return super().overrun(consumed)
+
+    def clear(self, held: bytes, separators: Separators) -> int:
+        clear = super().clear(held, separators)
+        return len(held) if self.is_too_long(clear) else clear
 
 
 # The end of the stream.
 
 
+@specimen(
+    "readuntil() returns what is left when the stream ends, as readline() does.",
+    "readuntil.eof.raises",
+    "readuntil.eof.partial",
+    "readuntil.eof.partial-is-empty",
+    "readuntil.eof.partial-has-piece-of-separator",
+    "readuntil.eof.buffer-is-reset",
+    "readuntil.tuple.eof",
+    "reader.errors.incomplete-is-eof-error",
+)
+class ReturnsWhatIsLeft(PlainReader):
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+
+
+@specimen(
+    "IncompleteReadError.partial of readuntil() is empty: the bytes are lost.",
+    "readuntil.eof.partial",
+    "readuntil.eof.partial-has-piece-of-separator",
+    "readuntil.tuple.eof",
+    "reader.feed-eof.keeps-what-was-fed",
+)
+class UntilDropsThePartial(PlainReader):
+    def incomplete(self) -> Exception:
+        self._take(self._buffer.size)
+        return asyncio.IncompleteReadError(b"", None)
+
+
+@specimen(
+    "What readuntil() gives as IncompleteReadError.partial stays in the buffer.",
+    "readuntil.eof.buffer-is-reset",
+    "reader.at-eof.true-at-the-end",
+)
+class UntilPartialStays(PlainReader):
+    def incomplete(self) -> Exception:
+        return asyncio.IncompleteReadError(self.held(), None)
+
+
+@specimen(
+    "IncompleteReadError.partial of readuntil() stops before what may begin a separator.",
+    "readuntil.eof.partial-has-piece-of-separator",
+    "readuntil.tuple.eof",
+)
+class CutsThePieceOfSeparatorOff(PlainReader):
+    tried: Separators = ()
+
+    def separators(self, separator: Any) -> Separators:
+        self.tried = super().separators(separator)
+        return self.tried
+
+    def incomplete(self) -> Exception:
+        partial = self._take(self._buffer.size)
+        for each in self.tried:
+            for length in range(len(each) - 1, 0, -1):
+                if partial.endswith(each[:length]):
+                    return asyncio.IncompleteReadError(partial[:-length], None)
+        return asyncio.IncompleteReadError(partial, None)
+
+
 # Several separators.
+
+
+@specimen(
+    "Of a tuple readuntil() looks for the first separator, and for the others if there is none.",
+    "readuntil.tuple.any-of-them",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.suffixes-of-each-other",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+)
+class FirstMatchWins(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        for each in separators:
+            if (at := held.find(each)) >= 0:
+                return at, at + len(each)
+        return None
+
+
+@specimen(
+    "Of a tuple readuntil() takes the separator that begins first.",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+)
+class FirstToBegin(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        found = [(at, len(each)) for each in separators if (at := held.find(each)) >= 0]
+        if not found:
+            return None
+        begin, length = min(found)
+        return begin, begin + length
+
+
+@specimen(
+    "Of separators that begin at the same place readuntil() takes the longest.",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+)
+class LongestOfAll(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        found = super().find(held, separators)
+        if found:
+            for each in sorted(separators, key=len, reverse=True):
+                if held.startswith(each, found[0]):
+                    return found[0], found[0] + len(each)
+        return found
+
+
+@specimen(
+    "Of separators that end at the same place readuntil() measures the limit by the longest.",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+)
+class MeasuresByTheLongest(PlainReader):
+    def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
+        found = super().find(held, separators)
+        if found:
+            longest = max(len(each) for each in separators if held[: found[1]].endswith(each))
+            return found[1] - longest, found[1]
+        return found
+
+
+@specimen(
+    "How many bytes can be no part of a separator is told by the shortest of a tuple.",
+    "readuntil.tuple.limit.consume-and-go-on",
+)
+class ClearByTheShortest(PlainReader):
+    def clear(self, held: bytes, separators: Separators) -> int:
+        return len(held) + 1 - min(map(len, separators))
+
+
+@specimen(
+    "readuntil() leaves an empty separator out of a tuple.",
+    "readuntil.tuple.with-empty-separator",
+)
+class SkipsEmptySeparators(PlainReader):
+    def separators(self, separator: Any) -> Separators:
+        if isinstance(separator, tuple) and any(separator):
+            separator = tuple(filter(None, separator))
+        return super().separators(separator)
+
+
+@specimen(
+    "readuntil() takes no tuple: it is that of Python 3.12.",
+    "readuntil.tuple.any-of-them",
+    "readuntil.tuple.one",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.suffixes-of-each-other",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.any-split",
+    "readuntil.tuple.empty",
+    "readuntil.tuple.with-empty-separator",
+    "readuntil.tuple.eof",
+    "readuntil.tuple.limit.exceeded",
+    "readuntil.tuple.limit.shortest-matched",
+    "readuntil.tuple.limit.consumed",
+    "readuntil.tuple.limit.consume-and-go-on",
+)
+class TakesNoTuple(PlainReader):
+    def separators(self, separator: Any) -> Separators:
+        if isinstance(separator, tuple):
+            raise TypeError("a separator is bytes")
+        return super().separators(separator)

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import reference_impl
+from conformance.clauses import clauses
 from conformance.marks import EVERY
+
+from .forked import checked, failures, is_search
 
 Part = TypeVar("Part", bound=Callable[..., Any])
 
@@ -21,7 +24,8 @@ class Specimen:
         broken: what replaces it.
         fault: what is wrong, in one sentence.
         fails: the ids of the clauses that it must fail: those that name the fault, and those that
-            cannot hold because of it. It must keep all others.
+            cannot hold because of it. It must keep all others; only the searches of programs, which
+            are not stated, may find a fault in reading besides.
         networks: the networks on which it shows, the cheapest first. On the others it must conform.
     """
 
@@ -40,6 +44,27 @@ class Specimen:
         self.fails = fails
         self.networks = networks
         self.is_loose = False
+
+    @property
+    def is_about_reading(self) -> bool:
+        """Whether a clause on reading names the fault."""
+        return any(clauses()[each].section.startswith("StreamReader") for each in self.fails)
+
+    def differences(self, certificate: dict[str, Any], network: str) -> list[str]:
+        """Return in words where a certificate is not as stated, on one network."""
+        stated = self.fails & checked(certificate, network)
+        if network not in self.networks:
+            stated = set()
+        found = failures(certificate, network)
+        more = [
+            each
+            for each in found
+            if each not in stated and not (is_search(each) and self.is_about_reading)
+        ]
+        return [
+            *(f"{network}: keeps {each}" for each in sorted(stated - found.keys())),
+            *(f"{network}: fails {each}: {found[each].splitlines()[0]}" for each in more),
+        ]
 
     def __getattr__(self, name: str) -> Any:
         """Return what the broken reference has under a name of the streams page."""

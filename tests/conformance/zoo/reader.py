@@ -1,0 +1,294 @@
+"""Broken readers as a whole: their ends, iteration, flow control, errors, several tasks at once."""
+
+import asyncio
+from typing import Any
+
+from reference_impl import StreamReader
+from reference_impl._errors import fresh
+
+from .specimen import specimen
+
+# at_eof(), feed_eof(), async for.
+
+
+@specimen(
+    "at_eof() is True as soon as the stream has ended, whatever is left to read.",
+    "reader.at-eof.false-while-bytes-remain",
+    "reader.feed-eof.keeps-what-was-fed",
+)
+class AtEofTooEarly(StreamReader):
+    def at_eof(self) -> bool:
+        return self._eof
+
+
+@specimen(
+    "at_eof() is True whenever nothing is there to be read.",
+    "reader.at-eof.false-at-first",
+    "reader.by-hand.feed-data.nothing",
+)
+class AtEofWhenEmpty(StreamReader):
+    def at_eof(self) -> bool:
+        return not self._buffer.size
+
+
+@specimen(
+    "at_eof() is True only after a read has met the end of the stream.",
+    "reader.feed-eof.at-eof",
+)
+class AtEofTooLate(StreamReader):
+    met = False
+
+    async def _wait(self, wanted: int) -> None:
+        await super()._wait(wanted)
+        self.met = self._eof
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.met = self.met or (self._eof and n != 0 and (n < 0 or not data))
+        return data
+
+    async def readline(self) -> bytes:
+        data = await super().readline()
+        self.met = self.met or (self._eof and not data.endswith(b"\n"))
+        return data
+
+    async def readexactly(self, n: int) -> bytes:
+        try:
+            return await super().readexactly(n)
+        except asyncio.IncompleteReadError:
+            self.met = True
+            raise
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError:
+            self.met = True
+            raise
+
+    def at_eof(self) -> bool:
+        return self.met and super().at_eof()
+
+
+@specimen(
+    "A second feed_eof() raises.",
+    "reader.feed-eof.twice",
+)
+class EofOnlyOnce(StreamReader):
+    fed = False
+
+    def feed_eof(self) -> None:
+        if self._eof and not self._transport:
+            raise RuntimeError("feed_eof() was called before")
+        super().feed_eof()
+
+
+# Flow control.
+
+
+@specimen(
+    "A reader that has paused its transport does not resume it until it is all read.",
+    "reader.flow.goes-on",
+    "read.all.more-than-limit",
+    "readexactly.held-back-peer",
+)
+class ResumesWhenEmpty(StreamReader):
+    def _resume(self) -> None:
+        if not self._buffer.size:
+            super()._resume()
+
+
+@specimen(
+    "A reader that has paused its transport never resumes it.",
+    "reader.flow.goes-on",
+    "read.all.more-than-limit",
+    "readexactly.held-back-peer",
+    "readuntil.limit.fits",
+    "readuntil.limit.separator-not-counted",
+    "reader.by-hand.transport",
+    "start_tls.reader-flow-control",
+)
+class NeverResumes(StreamReader):
+    def _resume(self) -> None:
+        pass
+
+
+# Errors.
+
+
+@specimen(
+    "A reset is told to the reader as the end of the stream.",
+    "reader.reset.waiting-read",
+    "reader.reset.later-reads",
+    "reader.reset.is-not-eof",
+    "reader.reset.exception",
+    "reader.reset.own-exception",
+    "close.after-reset",
+    "close.without-wait_closed",
+    "is_closing.after-reset",
+    "wait_closed.cancelled.leaves-others",
+    "wait_closed.after-reset.ends",
+    "wait_closed.after-reset.raises",
+    "wait_closed.after-reset.own-exception",
+    "wait_closed.after-reset.leaves-traceback",
+)
+class ResetIsEof(StreamReader):
+    def set_exception(self, exc: BaseException) -> None:
+        if isinstance(exc, ConnectionResetError) and self._transport is not None:
+            self.feed_eof()
+        else:
+            super().set_exception(exc)
+
+
+@specimen(
+    "Once an error came every read raises it, although bytes are there.",
+    "reader.reset.received-bytes-first",
+    "reader.reset.read-all-keeps-bytes",
+)
+class ErrorComesFirst(StreamReader):
+    async def read(self, n: int = -1) -> bytes:
+        self.check()
+        return await super().read(n)
+
+    async def readline(self) -> bytes:
+        self.check()
+        return await super().readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        self.check()
+        return await super().readexactly(n)
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        self.check()
+        return await super().readuntil(separator)
+
+    def check(self) -> None:
+        if self._exception is not None:
+            raise fresh(self._exception)
+
+
+@specimen(
+    "exception() of a reader returns None.",
+    "reader.by-hand.exception",
+    "reader.reset.exception",
+    "drain.reader-exception",
+)
+class NeverTellsTheError(StreamReader):
+    def exception(self) -> BaseException | None:
+        return None
+
+
+@specimen(
+    "Every read raises the same exception object.",
+    "reader.reset.own-exception",
+    "drain.reset.own-exception",
+    "wait_closed.after-reset.own-exception",
+    "wait_closed.after-reset.leaves-traceback",
+    replaces=fresh,
+)
+def the_same_exception(error: Any) -> Any:
+    return error
+
+
+@specimen(
+    "set_exception() does not wake the read that waits.",
+    "reader.by-hand.set-exception",
+    "reader.reset.waiting-read",
+    "reader.reset.later-reads",
+    "reader.reset.is-not-eof",
+    "reader.reset.exception",
+    "reader.reset.read-all-keeps-bytes",
+    "reader.reset.own-exception",
+    "write.after-reset",
+    "close.after-reset",
+    "close.without-wait_closed",
+    "is_closing.after-reset",
+    "wait_closed.cancelled.leaves-others",
+    "wait_closed.after-reset.ends",
+    "wait_closed.after-reset.raises",
+    "wait_closed.after-reset.own-exception",
+    "wait_closed.after-reset.leaves-traceback",
+)
+class ErrorWakesNobody(StreamReader):
+    def set_exception(self, exc: BaseException) -> None:
+        self._exception = exc
+
+
+# Several tasks.
+
+
+@specimen(
+    "A second read takes the place of the first, which is never woken.",
+    "reader.concurrent.refused",
+    "reader.concurrent.first-unharmed",
+    "reader.concurrent.takes-nothing",
+)
+class SecondReadTakesOver(StreamReader):
+    def _refuse(self, name: str) -> None:
+        pass
+
+
+@specimen(
+    "A read that was cancelled is in the way of the next until the loop has run.",
+    "reader.concurrent.after-cancelling",
+)
+class CancelledReadIsInTheWay(StreamReader):
+    def _refuse(self, name: str) -> None:
+        if self._waiter is not None:
+            raise RuntimeError(f"{name}() called while another coroutine is waiting")
+
+
+@specimen(
+    "A read cancelled in the turn in which its bytes arrive has taken them already.",
+    "reader.cancelled.as-bytes-arrive",
+)
+class TakesThenYields(StreamReader):
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        if n > 0:
+            await asyncio.sleep(0)
+        return data
+
+
+# By hand.
+
+
+@specimen(
+    "StreamReader takes a limit of zero.",
+    "reader.by-hand.limit-is-positive",
+    "connecting.limit.not-positive",
+    "serving.limit.not-positive",
+)
+class TakesNoLimit(StreamReader):
+    def __init__(self, limit: int = 65536, loop: Any = None) -> None:
+        super().__init__(max(limit, 1), loop)
+
+
+@specimen(
+    "StreamReader() has a limit of 4 KiB.",
+    "reader.by-hand.running-loop",
+)
+class SmallByDefault(StreamReader):
+    def __init__(self, limit: int = 4096, loop: Any = None) -> None:
+        super().__init__(limit, loop)
+
+
+@specimen(
+    "feed_data(b'') is the end of the stream.",
+    "reader.by-hand.feed-data.nothing",
+)
+class NothingIsEof(StreamReader):
+    def feed_data(self, data: Any) -> None:
+        if not data:
+            self.feed_eof()
+        else:
+            super().feed_data(data)
+
+
+@specimen(
+    "The repr of a reader is that of an object.",
+    "repr.names-the-class",
+)
+class HasNoName(StreamReader):
+    def __repr__(self) -> str:
+        return f"<stream at {id(self):#x}>"
