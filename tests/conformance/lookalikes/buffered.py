@@ -14,8 +14,9 @@ class Buffered(Connection, asyncio.BufferedProtocol):
         super().__init__(reader, server)
         self.buffer = bytearray(SIZE)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self.buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # Not the bytearray itself: of that, asyncio's TLS fills a copy when records come together.
+        return memoryview(self.buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.receive(self.buffer[:nbytes])

@@ -10,9 +10,8 @@ from plain import Streams
 class OneByte(buffered.Buffered):
     """Lends the transport a buffer of one byte."""
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        del self.buffer[1:]
-        return self.buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return super().get_buffer(sizehint)[:1]
 
 
 streams = Streams(protocol=OneByte)

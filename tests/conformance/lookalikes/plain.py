@@ -86,7 +86,10 @@ def twin(error: BaseException) -> BaseException:
         like = copy.copy(error)
     except Exception:
         return error  # it cannot be copied
-    like.__cause__ = error.__cause__
+    if type(like) is not type(error) or like.args != error.args:
+        return error
+    like.__context__ = error.__context__
+    like.__cause__, like.__suppress_context__ = error.__cause__, error.__suppress_context__
     return like.with_traceback(None)
 
 
