@@ -17,6 +17,8 @@ from program import Program, Weather
 
 import fakes
 
+SMALLEST = 16_384  # bytes, of a kernel's buffer
+
 Address = tuple[str, int] | str
 
 
@@ -164,7 +166,7 @@ class Kernel:
     """
 
     scale = 0.01
-    bound = 10.0
+    bound = 30.0
 
     def __init__(self, name: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self.name = name
@@ -208,13 +210,16 @@ class Kernel:
         return await streams.open_connection(sock=sock, limit=limit, **options)
 
     def narrow(self, sock: socket.socket, weather: Weather) -> None:
-        """Give a socket small buffers, if the weather has them; a kernel has its own minimum."""
+        """Give a socket small buffers, if the weather has them.
+
+        Not too small: with a kernel's smallest, TCP waits for timers of its own for many seconds.
+        """
         for option, size in (
             (socket.SO_SNDBUF, weather.send_buffer),
             (socket.SO_RCVBUF, weather.receive_buffer),
         ):
             if size is not None:
-                sock.setsockopt(socket.SOL_SOCKET, option, size)
+                sock.setsockopt(socket.SOL_SOCKET, option, max(size, SMALLEST))
 
     async def settle(self) -> None:
         for _ in range(10):
