@@ -18,6 +18,7 @@ import asyncio
 import gc
 import importlib
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -44,10 +45,13 @@ def main(arguments: list[str]) -> int:
     tried = wrong = 0
     gc.collect()
     gc.freeze()  # so that looking for garbage after each program takes little
+    told_to_stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: told_to_stop.append(number))
     processor, clock = time.process_time(), time.monotonic()
     for seed in seeds:
-        if end is not None and time.monotonic() > end:
-            break
+        if told_to_stop or (end is not None and time.monotonic() > end):
+            break  # after a whole program: the totals count
         on = worlds[seed % len(worlds)]
         result = play(program(seed), streams, on, options.trace)
         tried += 1

@@ -130,7 +130,7 @@ class Play:
     async def finish(self) -> None:
         """Wait for all tasks, and then for the loop to be alone."""
         current = asyncio.current_task()
-        # Progress is what counts: on a kernel's network the time depends on what else there is to do.
+        # Progress is what counts: how long it takes depends on what else the machine has to do.
         while everybody := asyncio.all_tasks() - {current}:
             before = self.steps, self.bytes
             _, waiting_still = await asyncio.wait(everybody, timeout=self.world.bound)
