@@ -37,6 +37,16 @@ def test_every_deviation_in_the_matrix_is_explained_by_a_finding() -> None:
     ] == []
 
 
+def test_the_matrix_has_every_python_and_loop() -> None:
+    names = {file.stem for file in MATRIX.glob("*.json")}
+    assert names == {
+        f"{implementation}-3.{minor}-{loop}"
+        for implementation in ("asyncio", "reference_impl")
+        for minor in findings.MINORS
+        for loop in findings.LOOPS
+    }
+
+
 def test_the_reference_deviates_on_no_loop_that_works() -> None:
     assert [
         (clause, loop, minor)
