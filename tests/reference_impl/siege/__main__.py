@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 from play import Play, Result
-from program import ORDERLY, Plan, Program, Weather, program
+from program import ORDERLY, End, Plan, Program, Weather, program
 from worlds import Kernel, Simulated, World
 
 TOTALS = ("connections", "steps", "bytes", "cancels")
@@ -164,8 +164,8 @@ def simpler_plans(plan: Plan) -> Iterator[Plan]:
     for name in ("client", "server"):
         end = getattr(plan, name)
         for field in ("high_water", "cancels_wait", "waits_closed"):
-            if getattr(end, field):
-                yield replace(plan, **{name: replace(end, **{field: type(end).__dict__[field]})})
+            if getattr(end, field) != (plain := getattr(End(), field)):
+                yield replace(plan, **{name: replace(end, **{field: plain})})
         if end.ending != ORDERLY:
             yield replace(plan, **{name: replace(end, ending=ORDERLY)})
         for number in range(len(end.writers)):
