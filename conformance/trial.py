@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from conformance.adapters import PairAdapter, ReaderAdapter
 from conformance.capabilities import Missing, offered
-from conformance.errors import Hang, NotApplicable
+from conformance.errors import Deviation, Hang, NotApplicable, described
 from conformance.implementation import Implementation
 from conformance.loops import Loop
 from conformance.networks.adapted import FeedingWire, PeerWire
@@ -248,14 +248,22 @@ class Trial:
         return task.result()
 
     def close(self) -> None:
-        """Close everything that the trial opened, whatever state the test left it in."""
-        with watchdog(LONGEST * self.bound):
-            self.loop.run_until_complete(self._close())
-            tasks = asyncio.all_tasks(self.loop)
-            for task in tasks:
-                task.cancel()
-            self.loop.run_until_complete(turns())
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        """Close everything that the trial opened, whatever state the test left it in.
+
+        Raises:
+            Deviation: the implementation ended the program.
+        """
+        try:
+            with watchdog(LONGEST * self.bound):
+                self.loop.run_until_complete(self._close())
+                tasks = asyncio.all_tasks(self.loop)
+                for task in tasks:
+                    task.cancel()
+                self.loop.run_until_complete(turns())
+                self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        except SystemExit as exit_:
+            # pytest would leave the rest undone, and blame the next test for it.
+            raise Deviation("the program to go on", described(exit_)) from exit_
         self.network.close()
         self.loop.close()
 

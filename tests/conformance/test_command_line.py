@@ -293,3 +293,30 @@ def test_a_hang_is_a_verdict(name: str, seen: str, tmp_path: Path) -> None:
     clause = clauses["readexactly.returns-n-bytes"]
     assert clause["verdict"] == "failed"
     assert seen in clause["detail"]
+
+
+@pytest.mark.parametrize("network", ["memory", "tcp"])
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("loop_stopper", "Event loop stopped"),
+        ("loop_closer", "Event loop stopped"),
+        ("quitter", "SystemExit: enough"),
+        ("leaking", None),
+    ],
+)
+def test_the_others_are_judged_whatever_one_does(
+    name: str, seen: str | None, network: str, tmp_path: Path
+) -> None:
+    _, clauses = certify_by_pytest(
+        name,
+        tmp_path,
+        f"--streams-network={network}",
+        "-ktest_returns_n_bytes or test_returns_a_line",
+        "-n0",
+        "-pno:randomly",
+    )
+    assert clauses["readline.returns-a-line"]["verdict"] == "passed"
+    clause = clauses["readexactly.returns-n-bytes"]
+    assert clause["verdict"] == ("failed" if seen else "passed")
+    assert (seen or "") in clause["detail"]

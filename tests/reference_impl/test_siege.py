@@ -19,9 +19,10 @@ BROKEN = [
     "wakes_one_drainer",
     "leaves_waiters",
     "reports_twice",
-    "keeps_the_buffer",
     "never_closes",
 ]
+if sys.version_info >= (3, 12):  # before, transports copied what they were given
+    BROKEN.append("keeps_the_buffer")
 
 SEEDS = 2500 if sys.version_info[:2] == (3, 14) else 250
 
@@ -56,6 +57,7 @@ def test_it_finds_what_is_wrong(name: str) -> None:
     assert process.returncode == 1, process.stdout + process.stderr
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="what is shrunk shows from Python 3.12 on")
 def test_what_is_found_can_be_replayed_and_shrunk() -> None:
     found = besiege("--streams=broken:keeps_the_buffer", "--seeds=300", "--shrink").stdout
     match = re.search(r"^replay: python tests/reference_impl/siege (.*)$", found, re.MULTILINE)

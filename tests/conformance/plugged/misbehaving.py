@@ -5,9 +5,11 @@ They are plugged in as `misbehaving:name`.
 
 import asyncio
 import os
+import socket
+import sys
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import reference_impl
 
@@ -91,6 +93,42 @@ class Unstoppable(reference_impl.StreamReader):
                 await asyncio.get_running_loop().create_future()
 
 
+class LoopStopper(reference_impl.StreamReader):
+    """Stops the event loop under everybody."""
+
+    async def readexactly(self, n: int) -> bytes:
+        asyncio.get_running_loop().stop()
+        return await super().readexactly(n)
+
+
+class LoopCloser(reference_impl.StreamReader):
+    """Closes the event loop as soon as it is done."""
+
+    async def readexactly(self, n: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.stop)
+        loop.call_soon(loop.close)
+        return await super().readexactly(n)
+
+
+class Quitter(reference_impl.StreamReader):
+    """Ends the program."""
+
+    async def readexactly(self, n: int) -> bytes:
+        sys.exit("enough")
+
+
+class Leaking(reference_impl.StreamReader):
+    """Leaves a task that never ends, and two sockets, behind each read."""
+
+    left: ClassVar[list[object]] = []
+
+    async def readexactly(self, n: int) -> bytes:
+        self.left.append(asyncio.ensure_future(asyncio.Event().wait()))
+        self.left.extend(socket.socketpair())
+        return await super().readexactly(n)
+
+
 class Chatty(reference_impl.StreamReader):
     """Prints."""
 
@@ -106,5 +144,9 @@ crashing = with_reader(Crashing)
 hanging = with_reader(Hanging)
 spinning = with_reader(Spinning)
 unstoppable = with_reader(Unstoppable)
+loop_stopper = with_reader(LoopStopper)
+loop_closer = with_reader(LoopCloser)
+quitter = with_reader(Quitter)
+leaking = with_reader(Leaking)
 chatty = with_reader(Chatty)
 nameless = SimpleNamespace(open_connection=None, StreamReader=None)
