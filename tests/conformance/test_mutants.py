@@ -158,7 +158,7 @@ def mistake(name: str, old: bytes, new: str) -> Mutant:
 @pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="one Python is enough")
 @pytest.mark.skipif(
     not Path(reference_impl.__file__).is_relative_to(ROOT),
-    reason="lines are counted in the checkout: needs an editable installation, as tox -e mutants has",
+    reason="lines are counted in the checkout: needs an editable installation",
 )
 def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     """A sample of real ones, which are killed, and some by hand for each way that it can end."""
