@@ -139,7 +139,7 @@ async def test_peer_goes_on(trial: Trial) -> None:
     await writer.wait_closed()
 
 
-@clause("close.unread.tls", networks=("tls-memory",), roles=CLIENT)
+@clause("close.unread.tls", networks=TLS, roles=CLIENT)
 async def test_peer_ended_with_much_unread(trial: Trial) -> None:
     reader, writer, wire = await trial.connect(limit=10)
     await wire.send(pattern(1000))
