@@ -4,13 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutants.campaign import CONFIGURATIONS, ROOT, Campaign, all_mutants
+from mutants.campaign import CONFIGURATIONS, Campaign, CannotTry, all_mutants
 from mutants.equivalents import Equivalents, as_entries
 from mutants.operators import OPERATORS, Mutant, mutants
 from mutants.table import page
 from mutants.worker import KILLED, SURVIVED, UNREACHED
-
-import reference_impl
 
 READER = Path(__file__).parents[2] / "reference_impl" / "_reader.py"
 
@@ -156,10 +154,6 @@ def mistake(name: str, old: bytes, new: str) -> Mutant:
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="one Python is enough")
-@pytest.mark.skipif(
-    not Path(reference_impl.__file__).is_relative_to(ROOT),
-    reason="lines are counted in the checkout: needs an editable installation",
-)
 def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     """A sample of real ones, which are killed, and some by hand for each way that it can end."""
     by_hand = {
@@ -207,3 +201,10 @@ def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     again._work = pytest.fail  # type: ignore[method-assign]  # nothing is left to do
     again.run(chosen, CONFIGURATIONS[:1], listed)
     assert again.results == campaign.results
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="one Python is enough")
+def test_nothing_is_judged_by_a_suite_that_cannot_be_collected(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, ["-kno_such_test"])
+    with pytest.raises(CannotTry, match="no test applies"):
+        campaign.run([mistake("wrong", b"head", "tail")], CONFIGURATIONS[:1], Equivalents({}))

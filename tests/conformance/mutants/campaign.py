@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from .equivalents import Equivalents
@@ -161,7 +160,7 @@ class Campaign:
 
     def _work(self, configuration: Configuration, jobs: list[Job], file: Path) -> None:
         python = self._interpreter(configuration.python)
-        suite = resources.files("conformance.suite")
+        suite = ROOT / "conformance" / "suite"  # not an installed copy: ROOT is imported from
         with tempfile.TemporaryDirectory() as scratch:
             plan = Path(scratch, "plan")
             plan.write_text("".join(f"{job.to_json()}\n" for job in jobs), encoding="utf-8")

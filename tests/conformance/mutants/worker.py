@@ -150,10 +150,12 @@ class Bench:
         session: pytest's session, after the collection.
 
     Raises:
-        pytest.UsageError: a test fails without any mistake.
+        pytest.UsageError: tests cannot be collected, or one fails without any mistake.
     """
 
     def __init__(self, session: pytest.Session) -> None:
+        if session.testsfailed or not session.items:
+            raise pytest.UsageError("the suite cannot be collected, or no test applies")
         self.config = session.config
         self.items = session.items
         self.package: str = self.config.getoption("--streams")
