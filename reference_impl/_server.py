@@ -29,7 +29,7 @@ class Server(asyncio.AbstractServer):
         self._loop = loop
         self._clients: set[_ClientProtocol] = set()
         self._closed = False
-        self._waiting = Waiters(loop)  # for the server to be closed and the clients gone
+        self._waiting = Waiters(loop)  # for the clients of a closed server to be gone
         self._serving: asyncio.Future[None] | None = None
         self._listener: Any
         self._cleanup: Callable[[], None] | None
@@ -107,7 +107,6 @@ class Server(asyncio.AbstractServer):
         self._listener.close()
         if self._serving is not None:
             self._serving.cancel()
-        self._wake_if_over()
 
     def close_clients(self) -> None:
         """Close every connection, as its writer's `close()` would."""
@@ -121,13 +120,9 @@ class Server(asyncio.AbstractServer):
 
     async def wait_closed(self) -> None:
         """Wait until `close()` was called and every connection is closed."""
-        if not self._closed or self._clients:
-            await self._waiting.add()
         await self._listener.wait_closed()
-
-    def _wake_if_over(self) -> None:
-        if self._closed and not self._clients:
-            self._waiting.wake()
+        if self._clients:  # once closed, Python 3.11's and uvloop's wait for none
+            await self._waiting.add()
 
 
 class _ClientProtocol(StreamReaderProtocol):
@@ -145,4 +140,5 @@ class _ClientProtocol(StreamReaderProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._server._clients.discard(self)
-        self._server._wake_if_over()
+        if not self._server._clients:
+            self._server._waiting.wake()

@@ -1,11 +1,12 @@
-"""`StreamReader` fed with megabytes, in pieces of a byte and of hundreds of kilobytes.
+"""`StreamReader` fed by hand: megabytes in pieces of all sizes, and many more small pieces.
 
 What arrives in large pieces is often kept, searched and cut in other ways than what comes in small
-ones. The programs that Hypothesis finds (`test_reader_model.py`) are too short to get there.
+ones, and how a read is done may depend on what several before it did. The programs that Hypothesis
+finds (`test_reader_model.py`) are too short, and too few, to get there.
 """
 
 from asyncio import StreamReader
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from conformance.trial import Trial
 TWO = ("memory", "tcp")  # fed by hand: the network makes no difference, but for the loop's
 SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 300 * KIB)
 COUNTS = (1, 50, 4000, 5000, 10000, 70000)  # of bytes asked for
+FEW = (1, 2, 3)  # of both, for programs in which each byte comes to matter
 LIMIT = 2**30  # bytes; not in question here
 
 Call = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
@@ -25,11 +27,11 @@ Plan = Callable[[Random, bytes, int], tuple[Call, int]]
 """Chooses a read, given the stream and where it begins, and says how many bytes it returns."""
 
 
-def stream(random: Random, separators: tuple[bytes, ...]) -> bytes:
+def stream(random: Random, separators: tuple[bytes, ...], sizes: Sequence[int]) -> bytes:
     """Return messages of many lengths, each with one of the separators at its end."""
     messages = []
-    for length in random.choices(SIZES, k=30):
-        content = pattern(length).translate(None, b"-\n")[random.randrange(50) :]
+    for length in random.choices(sizes, k=30):
+        content = pattern(length).translate(None, b"-\n")[random.randrange(min(50, length)) :]
         messages.append(content + random.choice(separators))
     return b"".join(messages)
 
@@ -41,17 +43,21 @@ def end_of(stream: bytes, begin: int, *separators: bytes) -> int:
 
 
 async def expect_program(
-    trial: Trial, seed: int, separators: tuple[bytes, ...], plan: Plan
+    trial: Trial,
+    seed: int,
+    separators: tuple[bytes, ...],
+    plan: Plan,
+    sizes: Sequence[int] = SIZES,
 ) -> None:
     """Expect a reader to return a stream, cut anywhere, in reads of the plan's choice."""
     random = Random(seed)
-    sent = stream(random, separators)
+    sent = stream(random, separators, sizes)
     reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
     fed = taken = 0
 
     def feed() -> None:
         nonlocal fed
-        end = fed + random.choice(SIZES)
+        end = fed + random.choice(sizes)
         if random.random() < 0.5:  # within a separator
             end = sent.find(b"-", end) + 1 or end
         reader.feed_data(sent[fed:end])
@@ -103,11 +109,13 @@ async def some(reader: StreamReader) -> bytes:
     return await reader.read(100_000)
 
 
-def by_count(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+def by_count(
+    random: Random, sent: bytes, taken: int, counts: Sequence[int] = COUNTS
+) -> tuple[Call, int]:
     """Choose a number of bytes."""
     if random.random() < 0.2:
         return some, min(100_000, len(sent) - taken)
-    count = min(random.choice(COUNTS), len(sent) - taken)
+    count = min(random.choice(counts), len(sent) - taken)
     return lambda reader: reader.readexactly(count), count
 
 
@@ -131,6 +139,13 @@ def any_read(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
 def any_line(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
     """Choose readline(), or now and then a number of bytes."""
     return by_count(random, sent, taken) if random.random() < 0.3 else until(b"\n", sent, taken)
+
+
+def few_bytes(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
+    """Choose readline() or a few bytes, as often."""
+    return (
+        by_count(random, sent, taken, FEW) if random.random() < 0.5 else until(b"\n", sent, taken)
+    )
 
 
 def any_message(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
@@ -157,6 +172,12 @@ def test_reads_of_large_pieces(trial: Trial) -> None:
 def test_lines_in_large_pieces(trial: Trial) -> None:
     for seed in range(4):
         trial.run(expect_program(trial, seed, (b"\n", b"\n\n"), any_line))
+
+
+@clause("readline.any-program", networks=TWO, roles=CLIENT)
+def test_lines_and_single_bytes_in_small_pieces(trial: Trial) -> None:
+    for seed in range(60):
+        trial.run(expect_program(trial, seed, (b"\n",), few_bytes, FEW))
 
 
 @clause("readuntil.any-program", networks=TWO, roles=CLIENT)

@@ -280,6 +280,25 @@ async def test_wait_closed_waits_for_connections(trial: Trial) -> None:
     await waiting
 
 
+@clause("server.wait-closed.waits-for-connections", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_begun_before_close(trial: Trial) -> None:
+    served = await trial.serve()
+    waiting = trial.start(served.server.wait_closed())
+    for stays in (False, True):
+        connection = await trial.accept(served)
+        if stays:
+            served.server.close()
+        await trial.turns()
+        expect(waiting.done(), False, "wait_closed() done while a client is connected:")
+        connection.writer.close()
+        await connection.wire.receive_to_end()
+        await connection.wire.close()
+        await trial.turns()
+        if not stays:
+            expect(waiting.done(), False, "wait_closed() done before close():")
+    await waiting
+
+
 @clause("server.wait-closed.several-waiters", networks=PLAIN, roles=SERVER)
 async def test_wait_closed_several_waiters(trial: Trial) -> None:
     served = await trial.serve()
