@@ -54,7 +54,7 @@ async def upgrade(
 
     def hand_over() -> None:
         protocol._over_ssl = True  # EOF may come along with the last bytes of the handshake
-        if isinstance(reader, StreamReader) and not transport.is_closing():
+        if isinstance(reader, StreamReader):
             _receive(transport.get_protocol(), *reader._release())
 
     try:

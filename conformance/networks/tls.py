@@ -105,11 +105,12 @@ class TlsWire(Wire):
         if self.outgoing.pending:
             await self.carrier.send(self.outgoing.read())
 
-    async def handshake(self, first: bytes = b"") -> None:
+    async def handshake(self, first: bytes = b"", *, leave: bool = False) -> None:
         """Do the TLS handshake.
 
         Args:
             first: the first data to send, in one piece with the end of the handshake.
+            leave: whether to send `close_notify`, in the same piece.
 
         Raises:
             ssl.SSLError: it failed.
@@ -120,6 +121,9 @@ class TlsWire(Wire):
             self.tls.do_handshake()
             if first:
                 self.tls.write(first)
+            if leave:
+                with suppress(ssl.SSLWantReadError):
+                    self.tls.unwrap()
 
         await self._drive(shake)
 

@@ -17,7 +17,7 @@ from conformance.networks.tls import (
     stranger,
 )
 from conformance.networks.wire import Wire
-from conformance.payload import KIB, fill, pattern
+from conformance.payload import KIB, fill, overfill, pattern
 from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
 
@@ -360,6 +360,18 @@ async def test_closed(trial: Trial) -> None:
     await expect_error(Exception, writer.start_tls(**arguments(trial)))
 
 
+@clause("start_tls.closed", networks=PLAIN)
+async def test_closed_with_bytes_to_send(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns at once
+    writer.write(overfill(trial))
+    writer.close()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await soon(starting)  # the peer may never take the bytes
+    await expect_error(Exception, starting)
+    await wire.receive_to_end()
+
+
 # What was on its way when the upgrade began.
 
 
@@ -499,6 +511,23 @@ async def test_end_without_a_warning(trial: Trial) -> None:
         await wire.receive_to_end()
         await wire.close()
         await connection.writer.wait_closed()
+    expect(log.messages, [], "asyncio's log:")
+
+
+@clause("tls.end.no-warning", networks=PLAIN)
+async def test_end_with_the_handshake_without_a_warning(trial: Trial) -> None:
+    with Log() as log:
+        reader, writer, plain = await trial.connect()
+        starting = trial.start(writer.start_tls(**arguments(trial)))
+        await trial.turns()
+        wire = far_end(trial, plain)
+        await wire.handshake(leave=True)
+        await starting
+        expect(await reader.read(), b"")
+        writer.close()
+        await wire.receive_to_end()
+        await wire.close()
+        await writer.wait_closed()
     expect(log.messages, [], "asyncio's log:")
 
 
