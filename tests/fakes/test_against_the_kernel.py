@@ -45,6 +45,11 @@ OPTIONS = [
     (socket.SOL_SOCKET, socket.SO_DOMAIN),
 ]
 
+# writelines() of Python 3.12 on a transport that is closing: after close() it calls None and keeps
+# the chunks, after abort() it has the selector watch a descriptor that is about to be closed, and
+# later calls a method of None (finding 16). That call, and nothing else, is left out there.
+LATE_WRITELINES_SPOILS = sys.version_info[:2] == (3, 12)
+
 Event = tuple[Any, ...]
 Snapshot = tuple[Any, ...]
 
@@ -145,6 +150,8 @@ def act(protocol: Base, action: str, size: int) -> None:
         case "write":
             transport.write(bytes(index % 251 for index in range(size)))
         case "writelines":
+            if LATE_WRITELINES_SPOILS and transport.is_closing():
+                return
             # Of empty chunks asyncio's transport of Python 3.12 and 3.13 never gets rid.
             size = max(size, 1)
             transport.writelines([b"a" * size, bytearray(b"b" * size), memoryview(b"c" * size)])
@@ -277,13 +284,10 @@ def check(
 
 # What the kernel's buffers take at once, so that the moment at which a write is taken up does
 # not depend on their sizes.
-WRITES = ["write", "writelines", "limits"]
-if sys.version_info[:2] == (3, 12):
-    WRITES = ["write"]  # 3.12.1 on the kernel does not come to rest with the others
 sizes = st.sampled_from([0, 1, 7, 1000, 1001, 5000])
 ends = st.integers(0, 1)
 doings = st.one_of(
-    st.tuples(st.sampled_from(WRITES), sizes),
+    st.tuples(st.sampled_from(["write", "writelines", "limits"]), sizes),
     st.just(("write_wrong", 0)),
     st.tuples(
         st.sampled_from(["write_eof", "pause", "resume", "close", "abort", "reset"]), st.just(0)
