@@ -1,5 +1,6 @@
 """What tests on connecting and serving arrange: addresses of every kind, resolvers, raw sockets."""
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -15,6 +16,7 @@ from conformance.networks.network import Listener
 from conformance.networks.sockets import SocketListener, SocketNetwork
 from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
 from conformance.networks.wire import Wire
+from conformance.payload import overfill
 from conformance.taking import take
 from conformance.trial import Connection, Served, Trial
 
@@ -272,6 +274,17 @@ async def expect_given_socket_closed(trial: Trial, sock: socket.socket) -> None:
     expect_that(await trial.soon(closed), "the socket given to be closed", "it is open")
 
 
+# What takes its time.
+
+
+async def expect_done_after(trial: Trial, seconds: int, task: "asyncio.Task[Any]") -> None:
+    """Expect `task` to end when simulated `seconds` have passed, and not a second before."""
+    await trial.pass_time(seconds - 1)
+    expect(task.done(), False, f"ended before {seconds} s:")
+    await trial.pass_time(2)
+    expect(task.done(), True, f"ended after {seconds} s:")
+
+
 # What both sides have in common.
 
 
@@ -293,6 +306,25 @@ async def expect_talk(connection: Connection) -> None:
     expect(await wire.receive(23), b"from the implementation")
     await wire.send(b"from the far end")
     expect(await take(reader, 16), b"from the far end")
+
+
+def let_block(sock: socket.socket) -> None:
+    """Put `sock` into blocking mode, as the socket module makes them; simulated ones have none."""
+    with contextlib.suppress(ValueError):
+        sock.setblocking(True)
+
+
+async def expect_not_blocking(trial: Trial, connection: Connection) -> None:
+    """Expect neither a read of nothing nor a write of too much to stop the event loop."""
+    reader, writer, wire = connection
+    reading = trial.start(take(reader, 4))
+    await trial.turns()
+    data = overfill(trial)
+    writer.write(data)
+    received = await wire.receive(len(data))
+    expect(received == data, True, "the bytes that were written:")
+    await wire.send(b"read")
+    expect(await reading, b"read")
 
 
 async def expect_served(trial: Trial, served: Served, address: Any) -> None:

@@ -195,6 +195,18 @@ class Trial:
             await asyncio.sleep(0.005)
         return await condition()
 
+    async def pass_time(self, seconds: int) -> None:
+        """Let simulated `seconds` pass, more than would make a hang.
+
+        Raises:
+            NotApplicable: time on this network's loop is real, and nobody waits for it.
+        """
+        if not self.network.virtual_time:
+            raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
+        for _ in range(seconds):
+            await asyncio.sleep(1.0)
+            Progress.steps += 1
+
     def start(self, awaitable: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start `awaitable` as a task, for what is expected to wait.
 

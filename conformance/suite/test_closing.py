@@ -126,6 +126,24 @@ async def test_unread_data_paused(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("close.receives-no-more", roles=CLIENT)
+async def test_receives_no_more(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await fill(trial, writer)  # closing takes until the far end reads
+    reading = trial.start(reader.read(100))
+    await trial.turns()
+    writer.close()
+    with suppress(ConnectionError):  # it may have ended the connection by then
+        await wire.send(b"too late")
+    await wire.settle()
+    with suppress(ConnectionError):
+        await wire.receive_to_end()
+    await wire.close()
+    await asyncio.wait([reading])
+    received = b"" if reading.exception() else reading.result()
+    expect(received, b"", "read(100)")
+
+
 @clause("close.peer-goes-on.tls", networks=TLS)
 async def test_peer_goes_on(trial: Trial) -> None:
     _, writer, wire = await trial.connect()

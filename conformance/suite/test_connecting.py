@@ -15,17 +15,20 @@ from conformance.arrangements import (
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
+    expect_not_blocking,
     expect_talk,
     free_port,
+    let_block,
     listening,
     open_sockets,
     resolving,
     stall,
 )
+from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import CLIENT, INTERNET, TLS, clause
 from conformance.taking import take
-from conformance.trial import Trial
+from conformance.trial import Connection, Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
 
@@ -162,6 +165,27 @@ async def test_refused_by_several_addresses(trial: Trial) -> None:
         expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
 
 
+@clause("connecting.refused.several-addresses", networks=DUAL_STACK, roles=CLIENT)
+async def test_refused_by_several_addresses_in_parallel(trial: Trial) -> None:
+    with bound(trial, "127.0.0.1", "::1") as (port, _):
+        opening = trial.streams.open_connection(None, port, happy_eyeballs_delay=0.01)
+        error = await expect_error(OSError, opening)
+        expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
+
+
+@clause("connecting.refused.several-addresses.messages", networks=INTERNET, roles=CLIENT)
+async def test_messages_of_several_addresses(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
+        alone = [
+            str(await expect_error(OSError, trial.streams.open_connection(host, port)))
+            for host in hosts
+        ]
+        error = await expect_error(OSError, trial.streams.open_connection(NAME, port))
+    for message in alone:
+        expect_that(message in str(error), f"an error that says {message}", str(error))
+
+
 @clause("connecting.refused.nothing-left-open", networks=INTERNET, roles=CLIENT)
 async def test_refused_leaves_nothing_open(trial: Trial) -> None:
     with bound(trial, "127.0.0.1") as (port, _):
@@ -239,6 +263,17 @@ async def test_sock_of_a_pair(trial: Trial) -> None:
         with closing(writer):
             theirs.send(b"abc")
             expect(await take(reader, 3), b"abc")
+
+
+@clause("connecting.sock.blocking", networks=INTERNET, roles=CLIENT)
+async def test_sock_in_blocking_mode(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = await connected_socket(trial, listener)
+    let_block(sock)
+    reader, writer = await trial.streams.open_connection(sock=sock)
+    with closing(writer):
+        async with closing_wire(await listener.accept()) as wire:
+            await expect_not_blocking(trial, Connection(reader, writer, wire))
 
 
 @clause("connecting.sock.closed-with-the-writer", networks=INTERNET, roles=CLIENT)
@@ -401,6 +436,32 @@ async def test_happy_eyeballs(trial: Trial) -> None:
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
 
+@clause("connecting.happy-eyeballs.waits", networks=INTERNET, roles=CLIENT)
+async def test_happy_eyeballs_waits(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
+        await stall(trial, silent, stack)
+        answering.listen()
+        answering.setblocking(False)
+        stack.enter_context(resolving(trial, *hosts))
+        connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=1000.0))
+        await trial.turns()
+        expect(accepted([answering]), None, "connection to the next address, before its time:")
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+
+@clause("connecting.happy-eyeballs.after-a-failure", networks=INTERNET, roles=CLIENT)
+async def test_happy_eyeballs_after_a_failure(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with bound(trial, *hosts) as (port, (_, answering)), resolving(trial, *hosts):
+        answering.listen()
+        # A hang where the time is waited for.
+        await _open(trial, port, NAME, happy_eyeballs_delay=1000.0)
+        expect(accepted([answering]), 0, "index of the listener connected to:")
+
+
 @clause("connecting.happy-eyeballs.loser-is-closed", networks=INTERNET, roles=CLIENT)
 async def test_loser_is_closed(trial: Trial) -> None:
     hosts = ("127.0.0.2", "127.0.0.3")
@@ -420,13 +481,25 @@ async def test_loser_is_closed(trial: Trial) -> None:
 # The connection itself.
 
 
-@clause("connecting.nodelay", networks=INTERNET, roles=CLIENT)
+def expect_nodelay(writer: asyncio.StreamWriter) -> None:
+    """Expect the writer's connection not to hold small pieces back."""
+    seen = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    expect(bool(seen), True, "TCP_NODELAY set:")
+
+
+@clause("connecting.nodelay", networks=HOSTS, roles=CLIENT)
 async def test_nodelay(trial: Trial) -> None:
     _, writer, _ = await trial.open(await trial.listen())
-    sock = writer.get_extra_info("socket")
-    expect_that(
-        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0, "TCP_NODELAY set", "unset"
-    )
+    expect_nodelay(writer)
+
+
+@clause("connecting.nodelay", networks=INTERNET, roles=CLIENT)
+async def test_nodelay_of_a_given_socket(trial: Trial) -> None:
+    listener = await trial.listen()
+    _, writer = await trial.streams.open_connection(sock=await connected_socket(trial, listener))
+    with closing(writer):
+        expect_nodelay(writer)
+        await (await listener.accept()).close()
 
 
 @clause("connecting.in-the-background", networks=INTERNET, roles=CLIENT)
@@ -470,5 +543,6 @@ async def test_cancelled_at_any_moment(trial: Trial) -> None:
         await expect_no_new_socket(trial, before)
 
 
-async def _open(trial: Trial, port: int) -> None:
-    await trial.streams.open_connection("127.0.0.1", port)
+async def _open(trial: Trial, port: int, host: str = "127.0.0.1", **options: float) -> None:
+    _, writer = await trial.streams.open_connection(host, port, **options)
+    writer.close()

@@ -13,13 +13,14 @@ from conformance.arrangements import (
     address_of,
     carrier_of,
     connected_socket,
+    expect_done_after,
     expect_no_new_socket,
     expect_talk,
     open_sockets,
 )
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, INTERNET, TLS, clause
+from conformance.marks import CLIENT, INTERNET, TLS, VIRTUAL, clause
 from conformance.networks.network import Listener
 from conformance.networks.tls import (
     HOST_NAME,
@@ -198,6 +199,23 @@ async def test_shutdown_timeout(trial: Trial) -> None:
     assert isinstance(wire, TlsWire)
     writer.close()
     await wire.carrier.receive_to_end()  # not answered; a hang where the time-out has no effect
+
+
+@clause("connecting.ssl.handshake-timeout.default", networks=VIRTUAL, roles=CLIENT)
+async def test_handshake_timeout_default(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(_open(trial, listener))
+    async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
+        await expect_done_after(trial, 60, connecting)
+        await expect_error(OSError, connecting)
+
+
+@clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
+async def test_shutdown_timeout_default(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    assert isinstance(wire, TlsWire)
+    writer.close()
+    await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
 
 
 @clause("connecting.ssl.timeouts.without-ssl", networks=INTERNET, roles=CLIENT)

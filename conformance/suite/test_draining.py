@@ -137,8 +137,18 @@ async def test_a_higher_mark(trial: Trial) -> None:
 
 @clause("drain.marks.zero", networks=PLAIN, roles=CLIENT)
 async def test_a_mark_of_zero(trial: Trial) -> None:
+    await expect_drained(trial, high=0)
+
+
+@clause("drain.marks.low-zero", networks=PLAIN, roles=CLIENT)
+async def test_a_low_mark_of_zero(trial: Trial) -> None:
+    await expect_drained(trial, high=MARK, low=0)
+
+
+async def expect_drained(trial: Trial, **marks: int) -> None:
+    """Expect drain() to wait, with these water marks, until nothing is left to send."""
     _, writer, wire = await trial.connect()
-    writer.transport.set_write_buffer_limits(high=0)
+    writer.transport.set_write_buffer_limits(**marks)
     writer.write(overfill(trial))
 
     async def left_after_drain() -> int:

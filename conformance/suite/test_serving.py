@@ -13,17 +13,19 @@ from conformance.arrangements import (
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
+    expect_not_blocking,
     expect_not_served,
     expect_served,
     expect_talk,
     free_port,
+    let_block,
     open_sockets,
 )
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import INTERNET, SERVER, TLS, clause
 from conformance.taking import take
-from conformance.trial import Served, Trial
+from conformance.trial import Connection, Served, Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation serves on host and port
 
@@ -297,6 +299,20 @@ async def test_listening_sock_is_used(trial: Trial) -> None:
             await expect_served(trial, served, address)
 
 
+@clause("serving.sock.blocking", networks=INTERNET, roles=SERVER)
+async def test_sock_in_blocking_mode(trial: Trial) -> None:
+    served = Served()
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    let_block(sock)
+    address = sock.getsockname()
+    with closing(await trial.streams.start_server(served.accepted, sock=sock)):
+        async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as wire:
+            reader, writer = await served.pairs.get()
+            with closing(writer):
+                await expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
 @clause("serving.sock.closed-with-the-server", networks=INTERNET, roles=SERVER)
 async def test_sock_closed_with_the_server(trial: Trial) -> None:
     before = open_sockets(trial)
@@ -354,6 +370,21 @@ async def test_reuse_address_default(trial: Trial) -> None:
     expect(bool(seen), True, "SO_REUSEADDR set:")
 
 
+@clause("serving.reuse-address.default", networks=INTERNET, roles=SERVER)
+async def test_address_of_lingering_connections(trial: Trial) -> None:
+    served = await trial.serve()
+    host, port = served.server.sockets[0].getsockname()
+    _, writer, wire = await trial.accept(served)
+    writer.close()  # first: it is this side whose end of the connection lingers
+    expect(await wire.receive_rest(), b"")
+    await wire.close()
+    await writer.wait_closed()
+    served.server.close()
+    await expect_not_served(trial, socket.AF_INET, (host, port))
+    with closing(await trial.streams.start_server(served.accepted, host, port)):
+        await expect_served(trial, served, (host, port))
+
+
 @clause("serving.reuse-address.false", networks=INTERNET, roles=SERVER)
 async def test_reuse_address_false(trial: Trial) -> None:
     (sock,) = (await trial.serve(reuse_address=False)).server.sockets
@@ -373,15 +404,44 @@ async def test_reuse_port(trial: Trial) -> None:
         await expect_served(trial, served, (host, port))
 
 
+@clause("serving.reuse-port.not-given", networks=INTERNET, roles=SERVER)
+async def test_reuse_port_not_given(trial: Trial) -> None:
+    for first, second in (({}, {}), ({}, {"reuse_port": True}), ({"reuse_port": True}, {})):
+        server = (await trial.serve(**first)).server
+        host, port = server.sockets[0].getsockname()
+        starting = trial.streams.start_server(Served().accepted, host, port, **second)
+        error = await expect_error(OSError, starting)
+        expect(error.errno, errno.EADDRINUSE, "errno")
+
+
+@clause("serving.reset-before-accept", networks=INTERNET, roles=SERVER)
+async def test_reset_before_accept(trial: Trial) -> None:
+    served = Served()
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    address = sock.getsockname()
+    await (await carrier(trial).connected(socket.AF_INET, address)).reset()
+    with closing(await trial.streams.start_server(served.accepted, sock=sock)):
+        async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as wire:
+            await wire.send(b"next")
+            received = b""
+            while received != b"next":  # a server may hand the first one over all the same
+                reader, writer = await served.pairs.get()
+                with closing(writer), suppress(ConnectionError):
+                    received = await reader.read(4)
+
+
 @clause("serving.keep-alive", networks=INTERNET, roles=SERVER)
 async def test_keep_alive(trial: Trial) -> None:
-    _, writer, _ = await trial.accept(await trial.serve(keep_alive=True))
-    sock = writer.get_extra_info("socket")
-    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    expect(bool(seen), True, "SO_KEEPALIVE set:")
+    for wanted in (True, False):
+        _, writer, _ = await trial.accept(await trial.serve(keep_alive=wanted))
+        sock = writer.get_extra_info("socket")
+        seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        expect(bool(seen), wanted, "SO_KEEPALIVE set:")
 
 
-@clause("serving.nodelay", networks=INTERNET, roles=SERVER)
+@clause("serving.nodelay", networks=HOSTS, roles=SERVER)
 async def test_nodelay(trial: Trial) -> None:
     _, writer, _ = await trial.accept(await trial.serve())
     sock = writer.get_extra_info("socket")

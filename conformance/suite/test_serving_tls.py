@@ -2,10 +2,10 @@
 
 import ssl
 
-from conformance.arrangements import carrier, expect_talk
+from conformance.arrangements import carrier, expect_done_after, expect_talk
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises
-from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.marks import INTERNET, SERVER, TLS, VIRTUAL, clause
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.trial import Served, Trial
 
@@ -81,6 +81,21 @@ async def test_shutdown_timeout(trial: Trial) -> None:
     assert isinstance(wire, TlsWire)
     writer.close()
     await wire.carrier.receive_to_end()  # not answered; a hang where the time-out has no effect
+
+
+@clause("serving.ssl.handshake-timeout.default", networks=VIRTUAL, roles=SERVER)
+async def test_handshake_timeout_default(trial: Trial) -> None:
+    served = await trial.serve()
+    async with closing_wire(await carrier(trial).dial(served.server)) as silent:
+        await expect_done_after(trial, 60, trial.start(silent.receive_to_end()))
+
+
+@clause("serving.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=SERVER)
+async def test_shutdown_timeout_default(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    assert isinstance(wire, TlsWire)
+    writer.close()
+    await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
 
 
 @clause("serving.ssl.timeouts.without-ssl", networks=INTERNET, roles=SERVER)

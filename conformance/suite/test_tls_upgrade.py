@@ -5,7 +5,7 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from conformance.arrangements import Log
+from conformance.arrangements import Log, expect_done_after
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, PLAIN, SERVER, TLS, clause
 from conformance.networks.tls import (
@@ -20,6 +20,8 @@ from conformance.networks.wire import Wire
 from conformance.payload import KIB, fill, overfill, pattern
 from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
+
+UPGRADED_VIRTUALLY = ("memory",)  # plain at first, in a time of its own
 
 SECRET = b"nobody may read this"
 SHORT = 0.05  # seconds: a time-out whose passing a test waits for
@@ -92,6 +94,37 @@ async def soon(task: "asyncio.Task[None]") -> None:
     """
     await asyncio.wait([task], timeout=20.0)
     expect(task.done(), True, f"done when many times {SHORT} s had passed:")
+
+
+# Its arguments.
+
+
+@clause("start_tls.sslcontext.positional-or-keyword", networks=PLAIN)
+async def test_context_in_order(trial: Trial) -> None:
+    connection = await trial.connect()
+    options = arguments(trial)
+    starting = trial.start(connection.writer.start_tls(options.pop("sslcontext"), **options))
+    await far_end(trial, connection.wire).handshake()
+    await starting
+
+
+@clause("start_tls.sslcontext.positional-or-keyword", networks=PLAIN)
+async def test_context_by_name(trial: Trial) -> None:
+    await upgraded(trial)  # which names all of them
+
+
+@clause("start_tls.options.keyword-only", networks=PLAIN)
+async def test_options_keyword_only(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+
+    async def start() -> None:
+        positional: Any = writer.start_tls
+        await positional(arguments(trial)["sslcontext"], HOST_NAME)
+
+    starting = trial.start(start())
+    await trial.turns()
+    await wire.close()  # so that a handshake that has begun ends
+    await expect_error(TypeError, starting)
 
 
 # What an upgraded connection does.
@@ -331,6 +364,22 @@ async def test_shutdown_timeout(trial: Trial) -> None:
     # The peer has heard close_notify and does not answer it: the connection ends all the same.
     await soon(trial.start(writer.wait_closed()))
     await plain.receive_to_end()
+
+
+@clause("start_tls.handshake-timeout.default", networks=UPGRADED_VIRTUALLY)
+async def test_handshake_timeout_default(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await expect_done_after(trial, 60, starting)
+    await expect_error(OSError, starting)
+
+
+@clause("start_tls.shutdown-timeout.default", networks=UPGRADED_VIRTUALLY)
+async def test_shutdown_timeout_default(trial: Trial) -> None:
+    _, writer, plain = connection = await trial.connect()
+    await upgrade(trial, connection)
+    writer.close()
+    await expect_done_after(trial, 30, trial.start(plain.receive_to_end()))
 
 
 @clause("start_tls.timeouts.refused", networks=PLAIN)

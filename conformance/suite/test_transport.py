@@ -3,14 +3,26 @@
 import asyncio
 import socket
 import ssl
+from contextlib import closing
+from typing import cast
 
-from conformance.expect import expect, expect_raises, expect_that
+from conformance.arrangements import carrier
+from conformance.arrangements import closing as closing_wire
+from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import CLIENT, EVERY, PLAIN, SERVER, TLS, clause
-from conformance.networks.tls import HOST_NAME, client_context, server_context
+from conformance.networks.tls import (
+    HOST_NAME,
+    OTHER_HOST_NAME,
+    TlsWire,
+    authority,
+    client_context,
+    server_context,
+)
 from conformance.payload import KIB, fill
+from conformance.taking import take
 from conformance.trial import Trial
 
-WITH_ADDRESSES = tuple(name for name in EVERY if name != "unix")
+RESETTABLE = tuple(name for name in EVERY if name != "unix")
 
 METHODS = {
     "BaseTransport": ("close", "is_closing", "get_extra_info", "set_protocol", "get_protocol"),
@@ -97,6 +109,59 @@ async def test_abort_ends_reads(trial: Trial) -> None:
     expect(await reading, b"", "read(100)")
 
 
+@clause("transport.is-reading")
+async def test_is_reading(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    transport = reading_side(writer)
+    expect(transport.is_reading(), True, "is_reading()")
+    transport.pause_reading()
+    expect(transport.is_reading(), False, "is_reading() while paused:")
+    transport.resume_reading()
+    expect(transport.is_reading(), True, "is_reading() when resumed:")
+
+
+@clause("transport.pause-reading")
+async def test_pause_reading(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    reading = trial.start(reader.read(100))
+    await trial.turns()
+    reading_side(writer).pause_reading()
+    await wire.send(b"for later")
+    await wire.settle()
+    expect(reading.done(), False, "read(100) done while paused:")
+    reading_side(writer).resume_reading()
+    expect(await reading, b"for later", "when resumed:")
+
+
+@clause("transport.pause-reading.idempotent")
+async def test_pause_reading_again(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    transport = reading_side(writer)
+    transport.resume_reading()  # it is reading already
+    transport.pause_reading()
+    transport.pause_reading()
+    transport.resume_reading()  # once is enough
+    await wire.send(b"all is well")
+    expect(await take(reader, 11), b"all is well")
+    transport.resume_reading()
+
+
+@clause("transport.pause-reading.closed")
+async def test_pause_reading_when_closed(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    reading_side(writer).pause_reading()
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    reading_side(writer).pause_reading()
+
+
+def reading_side(writer: asyncio.StreamWriter) -> asyncio.ReadTransport:
+    """Return the writer's transport, which is of both directions."""
+    return cast(asyncio.ReadTransport, writer.transport)
+
+
 @clause("transport.buffer-size", networks=PLAIN, roles=CLIENT)
 async def test_buffer_size(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
@@ -123,6 +188,8 @@ async def test_set_limits(trial: Trial) -> None:
     expect(writer.transport.get_write_buffer_limits(), (1000, 3000))
     writer.transport.set_write_buffer_limits(high=2000, low=2000)
     expect(writer.transport.get_write_buffer_limits(), (2000, 2000))
+    writer.transport.set_write_buffer_limits(5000, 4000)  # the high one first
+    expect(writer.transport.get_write_buffer_limits(), (4000, 5000))
 
 
 @clause("transport.limits.high-alone")
@@ -136,6 +203,16 @@ async def test_high_alone(trial: Trial) -> None:
     expect(writer.transport.get_write_buffer_limits(), (0, 0))
 
 
+@clause("transport.limits.low-alone")
+async def test_low_alone(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    for mark in (1000, 0):
+        writer.transport.set_write_buffer_limits(low=mark)
+        low, high = writer.transport.get_write_buffer_limits()
+        expect(low, mark, "the low water mark")
+        expect_that(high >= mark, f"a high water mark of {mark} or more", str(high))
+
+
 @clause("transport.limits.refused")
 async def test_limits_refused(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
@@ -146,11 +223,12 @@ async def test_limits_refused(trial: Trial) -> None:
         expect(writer.transport.get_write_buffer_limits(), before, "marks afterwards:")
 
 
-@clause("get_extra_info.socket", networks=WITH_ADDRESSES)
+@clause("get_extra_info.socket")
 async def test_socket(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     sock = writer.get_extra_info("socket")
-    expect(sock.type, socket.SOCK_STREAM, "type")
+    family = socket.AF_UNIX if trial.network.name == "unix" else socket.AF_INET
+    expect((sock.family, sock.type), (family, socket.SOCK_STREAM), "family and type")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     kept = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     expect(bool(kept), True, "SO_KEEPALIVE after it was set:")
@@ -161,6 +239,33 @@ async def test_peername(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     sock = writer.get_extra_info("socket")
     expect(writer.get_extra_info("peername"), sock.getpeername())
+
+
+@clause("get_extra_info.peername.lost", networks=RESETTABLE)
+async def test_peername_after_reset(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    peername = writer.get_extra_info("peername")
+    await wire.reset()
+    await expect_error(ConnectionError, reader.read())
+    expect_address_or_none(writer, peername)
+
+
+@clause("get_extra_info.peername.lost")
+async def test_peername_when_closed(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    peername = writer.get_extra_info("peername")
+    writer.close()
+    expect_address_or_none(writer, peername)
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    expect_address_or_none(writer, peername)
+
+
+def expect_address_or_none(writer: asyncio.StreamWriter, peername: object) -> None:
+    """Expect what get_extra_info() gives for the peer to be `peername` still, or None."""
+    seen = writer.get_extra_info("peername")
+    expect_that(seen in (peername, None), f"{peername!r} or None", seen)
 
 
 @clause("get_extra_info.sockname")
@@ -185,6 +290,12 @@ async def test_default(trial: Trial) -> None:
     marker = object()
     expect(writer.get_extra_info("no such name", marker) is marker, True, "the default returned:")
     expect(writer.get_extra_info("no such name", default=7), 7)
+
+
+@clause("get_extra_info.by-keyword")
+async def test_by_keyword(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    expect(writer.get_extra_info(default=7, name="no such name"), 7)
 
 
 @clause("get_extra_info.plain-has-no-tls", networks=PLAIN)
@@ -222,6 +333,21 @@ async def test_peercert(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     certificate = writer.get_extra_info("peercert")
     expect(certificate.get("subjectAltName"), (("DNS", HOST_NAME),), "subjectAltName")
+
+
+@clause("get_extra_info.peercert", networks=TLS, roles=SERVER)
+async def test_peercert_of_a_client(trial: Trial) -> None:
+    ours, theirs = server_context(), client_context()
+    ours.verify_mode = ssl.CERT_REQUIRED
+    authority().configure_trust(ours)
+    authority().issue_cert(OTHER_HOST_NAME).configure_cert(theirs)
+    served = await trial.serve(ssl=ours)
+    async with closing_wire(await carrier(trial).dial(served.server)) as below:
+        await TlsWire(below, theirs, server_side=False, server_hostname=HOST_NAME).handshake()
+        _, writer = await served.pairs.get()
+        with closing(writer):
+            certificate = writer.get_extra_info("peercert")
+            expect(certificate.get("subjectAltName"), (("DNS", OTHER_HOST_NAME),), "subjectAltName")
 
 
 @clause("get_extra_info.compression", networks=TLS)

@@ -16,8 +16,10 @@ from conformance.arrangements import (
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
+    expect_not_blocking,
     expect_not_served,
     expect_talk,
+    let_block,
     open_sockets,
 )
 from conformance.arrangements import closing as closing_wire
@@ -232,6 +234,17 @@ async def test_open_sock(trial: Trial) -> None:
             await expect_talk(Connection(reader, writer, wire))
 
 
+@clause("unix.open.sock.blocking", networks=UNIX, roles=CLIENT)
+async def test_open_sock_in_blocking_mode(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = await connected_socket(trial, listener)
+    let_block(sock)
+    reader, writer = await trial.streams.open_unix_connection(sock=sock)
+    with closing(writer):
+        async with closing_wire(await listener.accept()) as wire:
+            await expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
 @clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
 async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
     listener = await trial.listen()
@@ -359,6 +372,18 @@ async def test_serve_sock(trial: Trial) -> None:
         await expect_served(trial, served, path)
 
 
+@clause("unix.serve.sock.blocking", networks=UNIX, roles=SERVER)
+async def test_serve_sock_in_blocking_mode(trial: Trial) -> None:
+    served, path = Served(), free_path(trial)
+    sock = bound_socket(path)
+    let_block(sock)
+    with closing(await trial.streams.start_unix_server(served.accepted, sock=sock)):
+        async with closing_wire(await network(trial).connected(socket.AF_UNIX, path)) as wire:
+            reader, writer = await served.pairs.get()
+            with closing(writer):
+                await expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
 @clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
 async def test_serve_sock_closed_with_the_server(trial: Trial) -> None:
     path = free_path(trial)
@@ -483,6 +508,18 @@ async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
         server.close()
         await server.wait_closed()
         await expect_served(trial, served, path)
+
+
+@clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)
+async def test_cleanup_replaced_by_a_file(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(Served().accepted, path)
+    successor = pathlib.Path(free_path(trial))
+    successor.write_bytes(b"no socket")
+    successor.rename(path)
+    server.close()
+    await server.wait_closed()
+    expect(os.path.exists(path), True, "the file that took the socket's place is there:")
 
 
 @clause("unix.cleanup-socket.once", networks=UNIX, roles=SERVER)

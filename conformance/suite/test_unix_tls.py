@@ -70,6 +70,12 @@ async def test_open_server_hostname_required(trial: Trial) -> None:
     await expect_error(ValueError, trial.streams.open_unix_connection(path, ssl=context))
 
 
+@clause("unix.open.ssl.server-hostname.required-to-check", networks=UNIX, roles=CLIENT)
+async def test_open_server_hostname_required_to_check(trial: Trial) -> None:
+    path = address_of(await trial.listen())
+    await expect_error(ValueError, trial.streams.open_unix_connection(path, ssl=client_context()))
+
+
 @clause("unix.open.ssl.server-hostname.without-ssl", networks=UNIX, roles=CLIENT)
 async def test_open_server_hostname_without_ssl(trial: Trial) -> None:
     path = address_of(await trial.listen())

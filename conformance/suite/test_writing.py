@@ -30,6 +30,13 @@ async def test_sends(trial: Trial) -> None:
     await expect_rest(wire, writer, b"")
 
 
+@clause("write.data-by-keyword")
+async def test_data_by_keyword(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(data=b"by name")
+    expect(await wire.receive(7), b"by name")
+
+
 @clause("write.order")
 async def test_order(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
@@ -239,6 +246,13 @@ async def test_list(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.writelines([b"one\n", b"two", b"three"])
     expect(await wire.receive(12), b"one\ntwothree")
+
+
+@clause("writelines.data-by-keyword")
+async def test_lines_by_keyword(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.writelines(data=[b"by ", b"name"])
+    expect(await wire.receive(7), b"by name")
 
 
 @clause("writelines.iterable")
