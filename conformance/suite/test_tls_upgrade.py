@@ -104,6 +104,7 @@ async def test_context_in_order(trial: Trial) -> None:
     connection = await trial.connect()
     options = arguments(trial)
     starting = trial.start(connection.writer.start_tls(options.pop("sslcontext"), **options))
+    await trial.turns()
     await far_end(trial, connection.wire).handshake()
     await starting
 

@@ -65,7 +65,7 @@ async def first_connected(
             if left:
                 trying.add(asyncio.ensure_future(connected(left.popleft(), origins)))
             if not trying:
-                raise failures[0]
+                raise together(failures)
             ended, trying = await asyncio.wait(
                 trying, timeout=delay if left else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -86,6 +86,12 @@ async def first_connected(
         for loser in await asyncio.gather(*trying, return_exceptions=True):
             if isinstance(loser, socket.socket):
                 loser.close()
+
+
+def together(failures: list[OSError]) -> OSError:
+    """Return one error that says what each of several addresses failed with."""
+    messages = dict.fromkeys(map(str, failures))
+    return failures[0] if len(messages) == 1 else OSError("; ".join(messages))
 
 
 async def connected(address: Any, origins: list[Any]) -> socket.socket:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import connecting
 import listening
 import trio
 from plain import LIMIT, Server, StreamReader, remover
@@ -104,8 +105,9 @@ class Connection:
         self.loop = loop = asyncio.get_running_loop()
         self.stream = stream
         sock = stream.socket
-        self.names = {"socket": sock, "sockname": sock.getsockname()}
-        self.names["peername"] = sock.getpeername()
+        self.names = {"socket": sock, "sockname": sock.getsockname(), "peername": None}
+        with suppress(OSError):  # the peer may have left already
+            self.names["peername"] = sock.getpeername()
         self.reader = reader
         self.server = server
         self.to_send = 0
@@ -167,7 +169,8 @@ class Connection:
         if not data:
             self.reader.feed_eof()
             return
-        self.reader.feed_data(data)
+        if not self.is_closing:
+            self.reader.feed_data(data)
         if not self.is_paused:
             trio_thread.soon(self.let_receive)
 
@@ -260,7 +263,7 @@ async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
         return await trio.open_tcp_stream(host, port, happy_eyeballs_delay=delay)
     except OSError as error:
         if isinstance(error.__cause__, ExceptionGroup):
-            raise error.__cause__.exceptions[0] from None
+            raise connecting.together(list(error.__cause__.exceptions)) from None
         raise
 
 
@@ -280,7 +283,7 @@ async def connect_here(port: Any) -> trio.SocketStream:
             raise
         else:
             return trio.SocketStream(sock)
-    raise errors[0]
+    raise connecting.together(errors)
 
 
 async def connect_unix(path: Any) -> trio.SocketStream:

@@ -4,6 +4,7 @@ each connection; no transports, no protocols, and no TLS."""
 import asyncio
 import socket
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import connecting
@@ -28,8 +29,9 @@ class Connection:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
-        self.names = {"socket": sock, "sockname": sock.getsockname()}
-        self.names["peername"] = sock.getpeername()
+        self.names = {"socket": sock, "sockname": sock.getsockname(), "peername": None}
+        with suppress(OSError):  # the peer may have left already
+            self.names["peername"] = sock.getpeername()
         self.reader = reader
         self.server = server
         self.unsent = bytearray()
@@ -68,7 +70,8 @@ class Connection:
                 data = await self.loop.sock_recv(self.sock, PIECE)
                 if not data:
                     break
-                self.reader.feed_data(data)
+                if not self.is_closing:
+                    self.reader.feed_data(data)
             self.reader.feed_eof()
         except OSError as error:
             self.lose(error)
