@@ -12,12 +12,15 @@ The freedoms that the comparison leaves to the kernel:
 * the sizes of the pieces in which bytes arrive (adjacent ones are joined);
 * how an end's events are interleaved with the other end's (each end's own order is compared).
 
-The words of a TypeError, which are other ones in Python 3.11, are not compared.
+The words of a TypeError, which are other ones in Python 3.11, are not compared. What over the
+kernel is asyncio's own is over the fakes what the same Python's asyncio does, its defects included,
+but for one that would break the comparison itself (`LATE_WRITELINES_SPOILS`).
 """
 
 import asyncio
 import os
 import socket
+import ssl
 import struct
 import sys
 import tempfile
@@ -66,6 +69,15 @@ class Scenario:
 
 
 @dataclass
+class Wire:
+    """What the ends are connected by."""
+
+    unix: bool = False
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext] | None = None  # with TLS: server's, client's
+    upgrade: bool = False  # TLS by start_tls(), not from the start
+
+
+@dataclass
 class Log:
     """What one end was told, and what its calls raised."""
 
@@ -99,7 +111,8 @@ class Base(asyncio.BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        sock = transport.get_extra_info("socket")
+        # Kept, since a TLS transport that has ended gives none.
+        sock = self.sock = transport.get_extra_info("socket")
         self.log.add(
             "made",
             transport.get_extra_info("sockname") == sock.getsockname(),
@@ -109,7 +122,16 @@ class Base(asyncio.BaseProtocol):
             transport.get_write_buffer_limits(),
             transport.can_write_eof(),
         )
+        self.note_tls()
         self.made.set()
+
+    def note_tls(self) -> None:
+        """Log what the transport says of TLS, if it has any."""
+        tls = self.transport.get_extra_info("ssl_object")
+        if tls is not None:
+            names = ("cipher", "compression", "peercert")
+            told = [self.transport.get_extra_info(name) for name in names]
+            self.log.add("tls", tls.version(), tls.server_side, self.sock.fileno() != -1, *told)
 
     def eof_received(self) -> bool:
         self.log.add("eof")
@@ -170,14 +192,15 @@ def act(protocol: Base, action: str, size: int) -> None:
         case "abort":
             transport.abort()
         case "reset":
-            sock = transport.get_extra_info("socket")
-            if sock.fileno() != -1:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if protocol.sock.fileno() != -1:
+                protocol.sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
             transport.abort()
         case "raise":
             raise Failure
         case "shutdown":
-            transport.get_extra_info("socket").shutdown(size)
+            protocol.sock.shutdown(size)
 
 
 class Failure(Exception):
@@ -187,17 +210,24 @@ class Failure(Exception):
 def attempt(protocol: Base, action: str, size: int) -> None:
     try:
         act(protocol, action, size)
-    except (OSError, RuntimeError, TypeError, ValueError) as exc:
+    except (OSError, RuntimeError, TypeError, ValueError, AttributeError) as exc:
         protocol.log.add("raised", action, *outcome(exc))
 
 
 def state(protocol: Base) -> Event:
     transport = protocol.transport
+
+    def answer(ask: Callable[[], object]) -> object:
+        try:
+            return ask()
+        except AttributeError as exc:  # after close(), by some methods of asyncio's TLS transport
+            return outcome(exc)
+
     return (
         transport.is_closing(),
-        transport.is_reading(),
-        transport.get_write_buffer_size(),
-        transport.get_extra_info("socket").fileno() == -1,
+        answer(transport.is_reading),
+        answer(transport.get_write_buffer_size),
+        protocol.sock.fileno() == -1,
     )
 
 
@@ -205,8 +235,41 @@ def known(logs: list[Log], protocols: list[Base]) -> Snapshot:
     return tuple((*log.events, state(end)) for log, end in zip(logs, protocols, strict=True))
 
 
+async def connect(protocols: list[Base], over: Wire, path: str) -> asyncio.AbstractServer:
+    """Connect two protocols; return the server, which listens no more."""
+    loop = asyncio.get_running_loop()
+    client: Callable[[], Base] = lambda: protocols[0]  # noqa: E731
+    listening: Callable[[], Base] = lambda: protocols[1]  # noqa: E731
+    server: Any
+    server_side, client_side = over.contexts if over.contexts and not over.upgrade else (None, None)
+    name = "localhost" if client_side else None
+    if over.unix:
+        server = await loop.create_unix_server(listening, path, ssl=server_side)
+        await loop.create_unix_connection(client, path, ssl=client_side, server_hostname=name)
+    else:
+        server = await loop.create_server(listening, "127.0.0.1", 0, ssl=server_side)
+        await loop.create_connection(
+            client, *server.sockets[0].getsockname(), ssl=client_side, server_hostname=name
+        )
+    await protocols[1].made.wait()
+    server.close()
+    if over.contexts and over.upgrade:
+        server_side, client_side = over.contexts
+        upgraded = await asyncio.gather(
+            loop.start_tls(protocols[1].transport, protocols[1], server_side, server_side=True),
+            loop.start_tls(
+                protocols[0].transport, protocols[0], client_side, server_hostname="localhost"
+            ),
+        )
+        for protocol, transport in zip(reversed(protocols), upgraded, strict=True):
+            assert transport is not None
+            protocol.transport = transport
+            protocol.note_tls()
+    return server
+
+
 async def play(
-    scenario: Scenario, unix: bool, path: str, expected: list[Snapshot] | None
+    scenario: Scenario, over: Wire, path: str, expected: list[Snapshot] | None
 ) -> list[Snapshot]:
     loop = asyncio.get_running_loop()
     errors: list[Event] = []
@@ -224,17 +287,7 @@ async def play(
             logs, scenario.keep_open, scenario.buffered, scenario.reactions, strict=True
         )
     ]
-    client: Callable[[], Base] = lambda: protocols[0]  # noqa: E731
-    listening: Callable[[], Base] = lambda: protocols[1]  # noqa: E731
-    server: Any
-    if unix:
-        server = await loop.create_unix_server(listening, path)
-        await loop.create_unix_connection(client, path)
-    else:
-        server = await loop.create_server(listening, "127.0.0.1", 0)
-        await loop.create_connection(client, *server.sockets[0].getsockname())
-    await protocols[1].made.wait()
-    server.close()
+    server = await connect(protocols, over, path)
 
     async def rest(wanted: Snapshot | None) -> Snapshot:
         if wanted is None:
@@ -270,15 +323,13 @@ async def play(
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 
-def check(
-    scenario: Scenario, unix: bool = False, other: Factory = asyncio.SelectorEventLoop
-) -> None:
+def check(scenario: Scenario, over: Wire, other: Factory = asyncio.SelectorEventLoop) -> None:
     """Compare the virtual loop with another: by default asyncio's, over the kernel."""
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/s"
-        ours = fakes.run(play(scenario, unix, path, None))
+        ours = fakes.run(play(scenario, over, path, None))
         with asyncio.Runner(loop_factory=other) as runner:
-            others = runner.run(play(scenario, unix, path, ours))
+            others = runner.run(play(scenario, over, path, ours))
         assert others == ours
 
 
@@ -332,14 +383,23 @@ reacting = st.builds(
     )
 )
 def test_actions(unix: bool, scenario: Scenario) -> None:
-    check(scenario, unix)
+    check(scenario, Wire(unix))
 
 
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
 @settings(max_examples=EXAMPLES, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
 @given(scenario=reacting)
 def test_reactions_from_within_callbacks(unix: bool, scenario: Scenario) -> None:
-    check(scenario, unix)
+    check(scenario, Wire(unix))
+
+
+@pytest.mark.parametrize("upgrade", [False, True], ids=["from the start", "start_tls"])
+@settings(max_examples=EXAMPLES // 3, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
+@given(scenario=scenarios | reacting)
+def test_tls(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], upgrade: bool, scenario: Scenario
+) -> None:
+    check(scenario, Wire(contexts=contexts, upgrade=upgrade))
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -353,7 +413,7 @@ def test_the_network_is_the_same_under_other_loops(
         loop_class = pytest.importorskip("uvloop").Loop
     else:
         loop_class = asyncio.SelectorEventLoop
-    check(scenario, unix, fakes.network_loop(loop_class))
+    check(scenario, Wire(unix), fakes.network_loop(loop_class))
 
 
 class Told(asyncio.Protocol):

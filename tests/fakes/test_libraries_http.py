@@ -21,9 +21,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's and a client's."""
-    authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("api.example", "localhost").configure_cert(server)
     client = ssl.create_default_context()
@@ -244,8 +243,9 @@ async def uvicorn_server(
 
 
 @pytest.fixture
-def certificate_files(tmp_path: Any) -> tuple[tuple[str, str], ssl.SSLContext]:
-    authority = trustme.CA()
+def certificate_files(
+    tmp_path: Any, authority: trustme.CA
+) -> tuple[tuple[str, str], ssl.SSLContext]:
     certificate = authority.issue_cert("api.example")
     paths = (str(tmp_path / "certificate"), str(tmp_path / "key"))
     certificate.cert_chain_pems[0].write_to_path(paths[0])

@@ -62,12 +62,11 @@ async def start(network: fakes.Network, context: ssl.SSLContext | None = None) -
 
 @pytest.fixture(params=["plain", "tls"])
 def secured(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, authority: trustme.CA
 ) -> tuple[ssl.SSLContext | None, dict[str, Any]]:
     """The server's context, and what the client is told."""
     if request.param == "plain":
         return None, {}
-    authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("cache").configure_cert(context)

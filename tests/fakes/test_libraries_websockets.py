@@ -21,11 +21,10 @@ Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
 
 
 @pytest.fixture(params=["plain", "tls"])
-def contexts(request: pytest.FixtureRequest) -> Contexts:
+def contexts(request: pytest.FixtureRequest, authority: trustme.CA) -> Contexts:
     """The server's and the client's."""
     if request.param == "plain":
         return None, None
-    authority = trustme.CA()
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("chat.example").configure_cert(server_side)
     client_side = ssl.create_default_context()

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-import trustme
 
 import fakes
 from fakes.difference import side_by_side
@@ -232,12 +231,10 @@ def test_over_a_given_socket() -> None:
 
 
 @pytest.mark.parametrize("loop", [on_virtual_time, on_the_kernel])
-def test_over_tls(loop: Callable[[Main], None]) -> None:
-    authority = trustme.CA()
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server_side)
-    client_side = ssl.create_default_context()
-    authority.configure_trust(client_side)
+def test_over_tls(
+    loop: Callable[[Main], None], contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    server_side, client_side = contexts
     script = fakes.Script().expect(b"secret").send(b"kept").close()
 
     async def main() -> None:

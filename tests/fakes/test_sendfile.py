@@ -116,9 +116,8 @@ def test_a_connection_that_is_lost_and_arguments_that_are_wrong(path: Path) -> N
     fakes.run(main())
 
 
-def test_over_tls(path: Path) -> None:
+def test_over_tls(path: Path, authority: trustme.CA) -> None:
     content = path.read_bytes()
-    authority = trustme.CA()
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("files.example").configure_cert(server_side)
     client_side = ssl.create_default_context()

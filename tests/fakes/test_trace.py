@@ -263,10 +263,10 @@ def test_tshark_knows_the_hosts_by_name(tmp_path: Path) -> None:
     assert "server" in tshark(capture, "-N", "n", "-T", "fields", "-e", "ip.dst_host")
 
 
-def test_tshark_reads_what_tls_encrypts(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server_side)
+def test_tshark_reads_what_tls_encrypts(
+    tmp_path: Path, authority: trustme.CA, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    server_side, _ = contexts
     client_side = ssl.create_default_context()
     authority.configure_trust(client_side)
     client_side.keylog_filename = str(tmp_path / "keys")
