@@ -221,16 +221,18 @@ class KeepsTheErrorToItself(StreamWriter):
 
 
 @specimen(
-    "Of several wait_closed() only one is woken.",
+    "Of several wait_closed() only the first is woken.",
     "wait_closed.several",
     "wait_closed.cancelled.leaves-others",
 )
 class WakesOneCloser(FlowControlMixin):
-    def connection_lost(self, exc: BaseException | None) -> None:
-        waiting = list(self._closing._futures)
-        for each in waiting[1:]:
-            self._closing._futures.discard(each)
-        super().connection_lost(exc)
+    first: Any = None
+
+    def _get_close_waiter(self, stream: Any) -> Any:
+        if self.first is None or self._connection_lost:
+            self.first = super()._get_close_waiter(stream)
+            return self.first
+        return self._loop.create_future()
 
 
 # The transport.
