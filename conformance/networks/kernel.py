@@ -1,7 +1,7 @@
 """The kernel's own networks: TCP on the loopback interface, and Unix sockets."""
 
 import asyncio
-import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -41,19 +41,27 @@ def open_kernel_sockets() -> set[str]:
     """
     found = set()
     for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
-            target = os.readlink(f"/proc/self/fd/{number}")
-            if target.startswith("socket:") and not _is_nameless_pair(int(number)):
+        try:
+            descriptor = os.dup(int(number))  # which no thread of the implementation can close
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            continue  # closed meanwhile, as is that of the listing itself
+        target = os.readlink(f"/proc/self/fd/{descriptor}")
+        if not target.startswith("socket:"):
+            os.close(descriptor)
+            continue
+        with socket.socket(fileno=descriptor) as sock:
+            if not _is_nameless_pair(sock):
                 found.add(target)
     return found
 
 
-def _is_nameless_pair(descriptor: int) -> bool:
-    with socket.socket(fileno=os.dup(descriptor)) as sock:
-        try:
-            return not sock.getsockname() and not sock.getpeername()
-        except OSError:  # not connected
-            return False
+def _is_nameless_pair(sock: socket.socket) -> bool:
+    try:
+        return not sock.getsockname() and not sock.getpeername()
+    except OSError:  # not connected
+        return False
 
 
 class TcpWire(SocketWire):
