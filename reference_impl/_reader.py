@@ -374,12 +374,11 @@ class StreamReader:
         if self._paused:
             self._resume()
 
-    def _release(self) -> tuple[bytes, bool]:
-        """Give up the transport and all that came from it: the bytes held, and whether EOF."""
-        held = self._buffer.take(self._buffer.size), self._eof
+    def _release(self) -> bytes:
+        """Give up the transport and all that came from it, EOF too; return the bytes held."""
         self._transport = None
         self._paused = self._eof = False
-        return held
+        return self._buffer.take(self._buffer.size)
 
     def _replace_transport(self, transport: asyncio.ReadTransport) -> None:
         """Receive from *transport* from now on."""

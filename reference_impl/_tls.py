@@ -55,7 +55,7 @@ async def upgrade(
     def hand_over() -> None:
         protocol._over_ssl = True  # EOF may come along with the last bytes of the handshake
         if isinstance(reader, StreamReader):
-            _receive(transport.get_protocol(), *reader._release())
+            _receive(transport.get_protocol(), reader._release())
 
     try:
         # The loop's first step installs the TLS protocol and schedules its connection_made() and
@@ -94,8 +94,8 @@ def _stepping(
         return stop.value
 
 
-def _receive(protocol: Any, data: bytes, eof: bool) -> None:
-    """Play the transport: let *protocol* receive *data*, and EOF."""
+def _receive(protocol: Any, data: bytes) -> None:
+    """Play the transport: let *protocol* receive *data*. (EOF will come from the transport again.)"""
     if isinstance(protocol, asyncio.BufferedProtocol) or hasattr(protocol, "get_buffer"):
         rest = memoryview(data)
         while rest:
@@ -106,8 +106,6 @@ def _receive(protocol: Any, data: bytes, eof: bool) -> None:
             rest = rest[count:]
     elif data:
         protocol.data_received(data)
-    if eof:
-        protocol.eof_received()
 
 
 class _Farewell(asyncio.Protocol):
@@ -124,9 +122,8 @@ class _Farewell(asyncio.Protocol):
 def _end(
     loop: asyncio.AbstractEventLoop, transport: Any, protocol: Any, error: BaseException
 ) -> None:
-    """Close the connection after a failed handshake, and see that *protocol* hears of it."""
+    """See that *protocol* hears of the end of the connection, which a failed handshake closed."""
     transport.set_protocol(_Farewell(transport.get_protocol(), protocol))
-    transport.close()
     if not transport.get_write_buffer_size():
         # Nothing delays the end of the connection, and it may be over already, unheard.
         loop.call_soon(protocol.connection_lost, error if isinstance(error, Exception) else None)

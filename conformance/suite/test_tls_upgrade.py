@@ -85,6 +85,8 @@ async def expect_ends(trial: Trial, connection: Connection) -> None:
     closing = trial.start(connection.writer.wait_closed())
     await asyncio.wait([closing])
     await asyncio.wait([reading])
+    cancelled = [each.cancelled() for each in (closing, reading)]
+    expect(cancelled, [False, False], "wait_closed() and read() cancelled:")
 
 
 async def soon(task: "asyncio.Task[None]") -> None:
@@ -344,6 +346,16 @@ async def test_peer_leaves(trial: Trial) -> None:
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
     await wire.send_eof()
+    await expect_error(FAILED, starting)
+
+
+@clause("start_tls.peer-leaves", networks=PLAIN)
+async def test_peer_has_left(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await reader.read(), b"")
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await soon(starting)
     await expect_error(FAILED, starting)
 
 
@@ -626,12 +638,22 @@ async def test_refused_ends(trial: Trial) -> None:
     await expect_ends(trial, connection)
 
 
+@clause("start_tls.refused.ends", networks=PLAIN, roles=CLIENT)
+async def test_refused_is_not_the_end(trial: Trial) -> None:
+    reader, writer, plain = await trial.connect()
+    wire = far_end(trial, plain, server_context(stranger()))
+    trial.start(wire.handshake())
+    await expect_error(FAILED, writer.start_tls(**arguments(trial)))
+    await expect_error(OSError, reader.read())
+
+
 @clause("start_tls.handshake-timeout.ends", networks=PLAIN)
 async def test_handshake_timeout_ends(trial: Trial) -> None:
     connection = await trial.connect()
     starting = connection.writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT)
     await expect_error(OSError, starting)
     await expect_ends(trial, connection)
+    await expect_error(OSError, connection.reader.read())
 
 
 @clause("start_tls.peer-leaves.ends", networks=PLAIN)
@@ -652,3 +674,37 @@ async def test_cancelled_ends(trial: Trial) -> None:
     starting.cancel()
     await asyncio.wait([starting])
     await expect_ends(trial, connection)
+
+
+@clause("start_tls.cancelled.ends", networks=PLAIN)
+async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
+    for turns in range(6):
+        connection = await trial.connect()
+        starting = trial.start(connection.writer.start_tls(**arguments(trial)))
+        await trial.turns()
+        await connection.wire.close()
+        await trial.turns(turns)
+        starting.cancel()
+        await asyncio.wait([starting])
+        await expect_ends(trial, connection)
+
+
+@clause("start_tls.cancelled.ends", networks=PLAIN)
+async def test_cancelled_with_bytes_to_send(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    transport = writer.transport
+    transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns at once
+    writer.write(overfill(trial))
+    reading = trial.start(reader.read())
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    starting.cancel()
+    await asyncio.wait([starting])
+    writer.close()
+    closing = trial.start(writer.wait_closed())
+    receiving = trial.start(wire.receive_to_end())
+    await asyncio.wait([closing])
+    expect(transport.get_write_buffer_size(), 0, "bytes to send when wait_closed() returned:")
+    await asyncio.wait([reading, receiving])
+    cancelled = [each.cancelled() for each in (closing, reading)]
+    expect(cancelled, [False, False], "wait_closed() and read() cancelled:")
