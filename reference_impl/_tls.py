@@ -95,7 +95,7 @@ def _stepping(
 
 
 def _receive(protocol: Any, data: bytes) -> None:
-    """Play the transport: let *protocol* receive *data*. (EOF will come from the transport again.)"""
+    """Play the transport: let *protocol* receive *data*. EOF comes from the transport again."""
     if isinstance(protocol, asyncio.BufferedProtocol) or hasattr(protocol, "get_buffer"):
         rest = memoryview(data)
         while rest:
