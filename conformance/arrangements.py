@@ -13,7 +13,7 @@ from unittest import mock
 from conformance.errors import NotApplicable
 from conformance.expect import expect, expect_error, expect_that, shown
 from conformance.networks.network import Listener
-from conformance.networks.sockets import SocketListener, SocketNetwork
+from conformance.networks.sockets import SocketListener, SocketNetwork, SocketWire
 from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
 from conformance.networks.wire import Wire
 from conformance.payload import overfill
@@ -45,6 +45,14 @@ def address_of(listener: Listener) -> Any:
     listener = carrier_of(listener) if isinstance(listener, TlsListener) else listener
     assert isinstance(listener, SocketListener)
     return listener.address
+
+
+def address_of_wire(trial: Trial, wire: Wire) -> Any:
+    """Return the address of the far end `wire`, as its own socket tells it."""
+    carrier(trial)  # an adapter's ends have none
+    below = wire.carrier if isinstance(wire, TlsWire) else wire
+    assert isinstance(below, SocketWire)
+    return below.sock.getsockname()
 
 
 def carrier_of(listener: Listener) -> Listener:

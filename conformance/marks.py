@@ -17,6 +17,7 @@ TLS = ("tls-memory", "tls")
 INTERNET = ("memory", "tcp")  # hosts and ports, no TLS
 VIRTUAL = ("tls-memory",)  # TLS in a time of its own, which takes none to pass
 EVERY = ("memory", "tls-memory", "tcp", "unix", "tls")
+RESETTABLE = ("memory", "tls-memory", "tcp", "tls")  # a Unix socket has no such thing as a reset
 
 CLIENT = ("client",)
 SERVER = ("server",)

@@ -7,13 +7,11 @@ import warnings
 from contextlib import suppress
 
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, EVERY, PLAIN, TLS, clause
+from conformance.marks import CLIENT, PLAIN, RESETTABLE, TLS, clause
 from conformance.networks.wire import Wire
 from conformance.payload import KIB, fill, pattern
 from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
-
-RESETTABLE = tuple(name for name in EVERY if name != "unix")
 
 LOST = (ConnectionResetError, BrokenPipeError)
 

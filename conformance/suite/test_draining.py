@@ -4,11 +4,9 @@ import asyncio
 from contextlib import suppress
 
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, EVERY, PLAIN, clause
+from conformance.marks import CLIENT, PLAIN, RESETTABLE, clause
 from conformance.payload import KIB, fill, overfill
 from conformance.trial import Connection, Trial
-
-RESETTABLE = tuple(name for name in EVERY if name != "unix")
 
 LOST = (ConnectionResetError, BrokenPipeError)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import cycle
 
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import clause
+from conformance.marks import RESETTABLE, clause
 from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
@@ -124,6 +124,15 @@ async def test_zero_consumes_nothing(trial: Trial) -> None:
     await wire.settle()
     await reader.read(0)
     expect(await take(reader, 3), b"abc")
+
+
+@clause("read.zero.lost", networks=RESETTABLE)
+async def test_zero_when_lost(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(1))
+    await wire.reset()
+    await asyncio.wait([reading])
+    expect(await reader.read(0), b"")
 
 
 @clause("read.n.at-most-n")

@@ -16,12 +16,11 @@ from conformance.expect import (
     expect_that,
     shown,
 )
-from conformance.marks import CLIENT, PLAIN, clause
+from conformance.marks import CLIENT, PLAIN, RESETTABLE, clause
 from conformance.taking import take, take_rest
 from conformance.trial import Trial
 
 LIMIT = 64  # bytes
-WITH_RESET = ("memory", "tls-memory", "tcp", "tls")  # a Unix socket has no resets
 
 Read = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
 
@@ -333,7 +332,7 @@ async def test_own_abort_ends_reads(trial: Trial) -> None:
         await reading
 
 
-@clause("reader.reset.waiting-read", networks=WITH_RESET)
+@clause("reader.reset.waiting-read", networks=RESETTABLE)
 async def test_reset_while_a_read_waits(trial: Trial) -> None:
     for read in READS.values():
         reader, _, wire = await trial.connect()
@@ -343,7 +342,7 @@ async def test_reset_while_a_read_waits(trial: Trial) -> None:
         await expect_error(ConnectionResetError, reading)
 
 
-@clause("reader.reset.later-reads", networks=WITH_RESET)
+@clause("reader.reset.later-reads", networks=RESETTABLE)
 async def test_reads_after_a_reset(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     reading = trial.start(reader.read(1))
@@ -355,7 +354,7 @@ async def test_reads_after_a_reset(trial: Trial) -> None:
             await expect_error(ConnectionResetError, read(reader))
 
 
-@clause("reader.reset.is-not-eof", networks=WITH_RESET)
+@clause("reader.reset.is-not-eof", networks=RESETTABLE)
 async def test_reset_is_not_eof(trial: Trial) -> None:
     for read in (READS["read()"], READS["readline()"], READS["readexactly(8)"]):
         reader, _, wire = await trial.connect()
@@ -367,7 +366,7 @@ async def test_reset_is_not_eof(trial: Trial) -> None:
         expect(reader.at_eof(), False, "at_eof() after a reset:")
 
 
-@clause("reader.reset.exception", networks=WITH_RESET)
+@clause("reader.reset.exception", networks=RESETTABLE)
 async def test_exception_after_a_reset(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     expect(reader.exception(), None, "exception()")
@@ -405,7 +404,7 @@ async def test_read_all_keeps_bytes_at_an_error(trial: Trial) -> None:
     expect(await take(reader, 6), b"abcdef")
 
 
-@clause("reader.reset.own-exception", networks=WITH_RESET)
+@clause("reader.reset.own-exception", networks=RESETTABLE)
 async def test_exception_of_its_own(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     reading = trial.start(reader.read(1))

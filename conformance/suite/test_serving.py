@@ -423,6 +423,7 @@ async def test_reset_before_accept(trial: Trial) -> None:
     address = sock.getsockname()
     await (await carrier(trial).connected(socket.AF_INET, address)).reset()
     with closing(await trial.streams.start_server(served.accepted, sock=sock)):
+        await trial.turns()
         async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as wire:
             await wire.send(b"next")
             received = b""

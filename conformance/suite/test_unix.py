@@ -512,14 +512,13 @@ async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
 
 @clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)
 async def test_cleanup_replaced_by_a_file(trial: Trial) -> None:
-    path = free_path(trial)
+    path, successor = free_path(trial), free_path(trial)
     server = await trial.streams.start_unix_server(Served().accepted, path)
-    successor = pathlib.Path(free_path(trial))
-    successor.write_bytes(b"no socket")
-    successor.rename(path)
+    os.mkfifo(successor)
+    os.rename(successor, path)
     server.close()
     await server.wait_closed()
-    expect(os.path.exists(path), True, "the file that took the socket's place is there:")
+    expect_that(os.access(path, os.F_OK), "what took the socket's place to be left", "nothing")
 
 
 @clause("unix.cleanup-socket.once", networks=UNIX, roles=SERVER)

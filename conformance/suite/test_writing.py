@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from conformance.expect import expect, expect_raises, expect_that
-from conformance.marks import CLIENT, EVERY, PLAIN, TLS, clause
+from conformance.marks import CLIENT, PLAIN, RESETTABLE, TLS, clause
 from conformance.networks.wire import Wire
 from conformance.payload import KIB, overfill, pattern
 from conformance.taking import take, take_rest
 from conformance.trial import Trial
-
-RESETTABLE = tuple(name for name in EVERY if name != "unix")
 
 
 async def expect_rest(wire: Wire, writer: asyncio.StreamWriter, *allowed: bytes) -> None:

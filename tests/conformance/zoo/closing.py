@@ -4,7 +4,7 @@ import asyncio
 import warnings
 from typing import Any
 
-from conformance.marks import PLAIN
+from conformance.marks import PLAIN, TLS
 from reference_impl import FlowControlMixin, StreamReaderProtocol, StreamWriter
 
 from .specimen import specimen
@@ -267,3 +267,158 @@ class ConfusesTheNames(StreamWriter):
 class WriterHasNoName(StreamWriter):
     def __repr__(self) -> str:
         return f"<stream at {id(self):#x}>"
+
+
+@specimen(
+    "close() waits until all is sent, and goes on receiving in the meantime.",
+    "close.receives-no-more",
+)
+class ReceivesWhileClosing(StreamWriter):
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+        if self._transport.get_write_buffer_size() and not self._transport.is_closing():
+            self._loop.call_later(0.001, self.close)
+        else:
+            super().close()
+
+    def is_closing(self) -> bool:
+        return self.closed or super().is_closing()
+
+
+@specimen(
+    "The socket is asked for the peer's name each time, whatever has become of it.",
+    "get_extra_info.peername.lost",
+)
+class AsksTheSocket(StreamWriter):
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "peername":
+            return super().get_extra_info("socket").getpeername()
+        return super().get_extra_info(name, default)
+
+
+@specimen(
+    "Who accepts a connection is not told the peer's certificate.",
+    "get_extra_info.peercert",
+    networks=TLS,
+)
+class TellsClientsOnly(StreamWriter):
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        tls = super().get_extra_info("ssl_object")
+        if name == "peercert" and tls is not None and tls.server_side:
+            return None
+        return super().get_extra_info(name, default)
+
+
+@specimen(
+    "get_extra_info() takes the name by position only.",
+    "get_extra_info.by-keyword",
+)
+class NamesByPosition(StreamWriter):
+    def get_extra_info(self, name: str, /, default: Any = None) -> Any:
+        return super().get_extra_info(name, default)
+
+
+class Shown:
+    """What a writer shows in place of its transport: the same, but for what a specimen breaks."""
+
+    def __init__(self, transport: Any) -> None:
+        self.below = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.below, name)
+
+
+@specimen(
+    "pause_reading() of the transport does nothing.",
+    "transport.is-reading",
+    "transport.pause-reading",
+)
+class PausesNothing(StreamWriter):
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.pause_reading = lambda: None
+        return shown
+
+
+@specimen(
+    "is_reading() of the transport tells whether it is open.",
+    "transport.is-reading",
+)
+class ReadsWhileOpen(StreamWriter):
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.is_reading = lambda: not self.is_closing()
+        return shown
+
+
+@specimen(
+    "The transport has to be resumed as often as it was paused.",
+    "transport.pause-reading.idempotent",
+)
+class CountsPauses(StreamWriter):
+    pauses = 0
+
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.pause_reading, shown.resume_reading = self.pause, self.resume
+        return shown
+
+    def pause(self) -> None:
+        self.pauses += 1
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        self.pauses = max(0, self.pauses - 1)
+        if not self.pauses:
+            self._transport.resume_reading()
+
+
+@specimen(
+    "A transport that is closing cannot be paused.",
+    "transport.pause-reading.closed",
+)
+class PausesTheOpen(StreamWriter):
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.pause_reading = self.pause
+        return shown
+
+    def pause(self) -> None:
+        if self.is_closing():
+            raise RuntimeError("the transport is closing")
+        self._transport.pause_reading()
+
+
+@specimen(
+    "A low water mark of zero is taken for none.",
+    "drain.marks.low-zero",
+    "transport.limits.low-alone",
+)
+class TakesZeroForNone(StreamWriter):
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.set_write_buffer_limits = lambda high=None, low=None: (
+            self._transport.set_write_buffer_limits(high, low or None)
+        )
+        return shown
+
+
+@specimen(
+    "set_write_buffer_limits() takes the low water mark first.",
+    "transport.limits.set",
+)
+class TakesTheLowFirst(StreamWriter):
+    @property
+    def transport(self) -> Any:
+        shown = Shown(self._transport)
+        shown.set_write_buffer_limits = lambda low=None, high=None: (
+            self._transport.set_write_buffer_limits(high, low)
+        )
+        return shown

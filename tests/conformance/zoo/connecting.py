@@ -1,6 +1,7 @@
 """Broken `open_connection()`s, argument by argument."""
 
 import asyncio
+import errno
 import socket
 import ssl as ssl_module
 from typing import Any
@@ -236,4 +237,106 @@ async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) 
 async def socket_wins(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options.get("sock") is not None:
         host = port = None
+    return await open_connection(host, port, **options)
+
+
+@specimen(
+    "Of several failures only the first is told.",
+    "connecting.refused.several-addresses.messages",
+    networks=("memory", "tcp"),
+    replaces=open_connection,
+)
+async def tells_one_failure(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except OSError as error:
+        if type(error) is OSError:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "it refuses") from None
+        raise
+
+
+@specimen(
+    "A socket has to be non-blocking, or is refused.",
+    "connecting.sock.blocking",
+    networks=TCP,
+    replaces=open_connection,
+)
+async def refuses_blocking_sockets(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and options["sock"].getblocking():
+        raise ValueError("the socket must be non-blocking")
+    return await open_connection(host, port, **options)
+
+
+@specimen(
+    "With happy_eyeballs_delay, all addresses are tried at once.",
+    "connecting.happy-eyeballs.waits",
+    networks=("memory", "tcp"),
+    replaces=open_connection,
+)
+async def tries_all_at_once(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("happy_eyeballs_delay") == 1000.0:
+        options["happy_eyeballs_delay"] = 0.0
+    return await open_connection(host, port, **options)
+
+
+@specimen(
+    "With happy_eyeballs_delay, addresses are tried by the clock, also when those before failed.",
+    "connecting.happy-eyeballs.after-a-failure",
+    "connecting.interleave.default-with-happy-eyeballs",
+    networks=("memory", "tcp"),
+    replaces=open_connection,
+)
+async def keeps_to_the_schedule(host: Any = None, port: Any = None, **options: Any) -> Any:
+    delay = options.pop("happy_eyeballs_delay", None)
+    if not delay or "interleave" in options:
+        return await open_connection(host, port, **options)
+    lookup = asyncio.get_running_loop().getaddrinfo
+    addresses = await lookup(host, port, type=socket.SOCK_STREAM)
+
+    async def attempt(number: int, address: Any) -> Any:
+        await asyncio.sleep(number * delay)
+        return await open_connection(address[0], port, **options)
+
+    attempts = [
+        asyncio.ensure_future(attempt(number, found[4])) for number, found in enumerate(addresses)
+    ]
+    failure: OSError | None = None
+    for each in asyncio.as_completed(attempts):
+        try:
+            pair = await each
+        except OSError as error:
+            failure = error
+        else:
+            for other in attempts:
+                other.cancel()
+            return pair
+    assert failure is not None
+    raise failure
+
+
+@specimen(
+    "With happy_eyeballs_delay, the failures are raised as a group.",
+    "connecting.happy-eyeballs.refused",
+    networks=("memory", "tcp"),
+    replaces=open_connection,
+)
+async def raises_a_group(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except OSError as error:
+        if options.get("happy_eyeballs_delay"):
+            raise ExceptionGroup("no address answers", [error]) from None
+        raise
+
+
+@specimen(
+    "By default, a TLS handshake may take 30 seconds and a shutdown 60.",
+    "connecting.ssl.handshake-timeout.default",
+    "connecting.ssl.shutdown-timeout.default",
+    networks=("tls-memory",),
+    replaces=open_connection,
+)
+async def confuses_the_times(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("ssl"):
+        options = {"ssl_handshake_timeout": 30.0, "ssl_shutdown_timeout": 60.0} | options
     return await open_connection(host, port, **options)

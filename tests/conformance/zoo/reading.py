@@ -256,3 +256,14 @@ class CountsTheNewline(StreamReader):
 class NegativeIsNothing(StreamReader):
     async def readexactly(self, n: int) -> bytes:
         return await super().readexactly(max(n, 0))
+
+
+@specimen(
+    "read(0) raises the error that the connection was lost with.",
+    "read.zero.lost",
+)
+class ZeroFails(StreamReader):
+    async def read(self, n: int = -1) -> bytes:
+        if n == 0 and self._exception is not None:
+            raise self._exception
+        return await super().read(n)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from conformance.marks import PLAIN
 from reference_impl import start_server
+from reference_impl._server import Server
 
 from .specimen import Specimen, specimen
 
@@ -209,3 +211,76 @@ async def takes_any_callback(
     if callable(client_connected_cb):
         return await start_server(client_connected_cb, host, port, **options)
     return await start_server(lambda *pair: client_connected_cb(*pair), host, port, **options)
+
+
+@specimen(
+    "A socket has to be non-blocking, or is refused.",
+    "serving.sock.blocking",
+    networks=TCP,
+    replaces=start_server,
+)
+async def refuses_blocking_sockets(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is not None and options["sock"].getblocking():
+        raise ValueError("the socket must be non-blocking")
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@specimen(
+    "Servers share their ports unless told otherwise.",
+    "serving.reuse-port.not-given",
+    networks=INTERNET,
+    replaces=start_server,
+)
+async def shares_its_port(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is None:
+        options.setdefault("reuse_port", True)
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@specimen(
+    "By default, a client's TLS handshake may take 30 seconds and its shutdown 60.",
+    "serving.ssl.handshake-timeout.default",
+    "serving.ssl.shutdown-timeout.default",
+    networks=("tls-memory",),
+    replaces=start_server,
+)
+async def confuses_the_times(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("ssl"):
+        options = {"ssl_handshake_timeout": 30.0, "ssl_shutdown_timeout": 60.0} | options
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@specimen(
+    "A client that has left before it was accepted stops the server.",
+    "serving.reset-before-accept",
+    networks=INTERNET,
+)
+class NeedsToKnowThePeer(Server):
+    def _protocol(self) -> Any:
+        protocol = super()._protocol()
+        made = protocol.connection_made
+
+        def connection_made(transport: Any) -> None:
+            if transport.get_extra_info("peername") is None:
+                self.close()
+            made(transport)
+
+        protocol.connection_made = connection_made
+        return protocol
+
+
+@specimen(
+    "close_clients() closes the server, too.",
+    "server.close-clients.goes-on",
+    networks=PLAIN,
+)
+class ClosesTheServerToo(Server):
+    def close_clients(self) -> None:
+        super().close_clients()
+        self.close()

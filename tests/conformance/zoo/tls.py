@@ -3,7 +3,7 @@
 import ssl
 from typing import Any
 
-from conformance.marks import TLS
+from conformance.marks import PLAIN, TLS
 from reference_impl import StreamReaderProtocol, StreamWriter
 from reference_impl._tls import upgrade
 
@@ -210,3 +210,35 @@ class ZeroIsNone(StreamWriter):
             if (options.get(name) or 0) <= 0:
                 options.pop(name, None)
         await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "start_tls() takes the context by name only.",
+    "start_tls.sslcontext.positional-or-keyword",
+    networks=PLAIN,
+)
+class ContextByName(StreamWriter):
+    async def start_tls(self, *, sslcontext: Any, **options: Any) -> None:
+        await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "start_tls() takes the host's name by position, too.",
+    "start_tls.options.keyword-only",
+    networks=PLAIN,
+)
+class HostByPosition(StreamWriter):
+    async def start_tls(self, sslcontext: Any, server_hostname: Any = None, **options: Any) -> None:
+        await super().start_tls(sslcontext, server_hostname=server_hostname, **options)
+
+
+@specimen(
+    "By default, the handshake of an upgrade may take 30 seconds and the shutdown 60.",
+    "start_tls.handshake-timeout.default",
+    "start_tls.shutdown-timeout.default",
+    networks=("memory",),
+)
+class ConfusesTheTimes(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        times = {"ssl_handshake_timeout": 30.0, "ssl_shutdown_timeout": 60.0}
+        await super().start_tls(sslcontext, **times | options)

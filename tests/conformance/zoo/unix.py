@@ -48,3 +48,42 @@ opens_without_limit = opening(
     "reader.iteration.limit",
     "reader.errors.pickle",
 )
+
+
+@specimen(
+    "A socket has to be non-blocking, or is refused.",
+    "unix.open.sock.blocking",
+    networks=UNIX,
+    replaces=open_unix_connection,
+)
+async def refuses_blocking_sockets(path: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and options["sock"].getblocking():
+        raise ValueError("the socket must be non-blocking")
+    return await open_unix_connection(path, **options)
+
+
+@specimen(
+    "A listening socket has to be non-blocking, or is refused.",
+    "unix.serve.sock.blocking",
+    networks=UNIX,
+    replaces=start_unix_server,
+)
+async def refuses_blocking_listeners(
+    client_connected_cb: Any, path: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is not None and options["sock"].getblocking():
+        raise ValueError("the socket must be non-blocking")
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@specimen(
+    "Without server_hostname, the certificate has to be for localhost.",
+    "unix.open.ssl.server-hostname.required",
+    "unix.open.ssl.server-hostname.required-to-check",
+    networks=UNIX,
+    replaces=open_unix_connection,
+)
+async def calls_itself_localhost(path: Any = None, **options: Any) -> Any:
+    if options.get("ssl"):
+        options.setdefault("server_hostname", "localhost")
+    return await open_unix_connection(path, **options)

@@ -400,3 +400,16 @@ class CancelledDrainAborts(StreamWriter):
         except asyncio.CancelledError:
             self._transport.abort()
             raise
+
+
+@specimen(
+    "write() and writelines() take what is to be sent by position only.",
+    "write.data-by-keyword",
+    "writelines.data-by-keyword",
+)
+class ByPositionOnly(StreamWriter):
+    def write(self, data: Any, /) -> None:
+        super().write(data)
+
+    def writelines(self, data: Any, /) -> None:
+        super().writelines(data)
