@@ -227,6 +227,28 @@ def resolving(trial: Trial, *hosts: str) -> Iterator[None]:
         yield
 
 
+# Connections that are lost.
+
+
+async def lost(trial: Trial, connection: Connection) -> BaseException | None:
+    """Reset the connection and let the implementation notice.
+
+    Returns:
+        What a read that waited raised; `None` if it raised nothing, or waits on: that is for the
+        clauses on reading to mind.
+    """
+    await connection.wire.reset()
+    reading = trial.start(connection.reader.read(5))
+
+    async def noticed() -> bool:
+        return reading.done()
+
+    await trial.soon(noticed)
+    reading.cancel()
+    await asyncio.wait([reading])
+    return None if reading.cancelled() else reading.exception()
+
+
 # What is logged.
 
 

@@ -6,6 +6,7 @@ import traceback
 import warnings
 from contextlib import suppress
 
+from conformance.arrangements import lost
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, PLAIN, RESETTABLE, TLS, clause
 from conformance.networks.wire import Wire
@@ -22,13 +23,6 @@ async def expect_end(wire: Wire, data: bytes = b"") -> None:
     expect(len(received), len(data), "the number of bytes that arrived:")
     expect(received, data, "bytes:")
     await wire.close()
-
-
-async def lost(connection: Connection) -> BaseException:
-    """Reset the connection; return the exception of the read that noticed."""
-    await connection.wire.reset()
-    error: BaseException = await expect_error(ConnectionError, take(connection.reader, 5))
-    return error
 
 
 @clause("close.ends-the-stream")
@@ -85,7 +79,7 @@ async def test_twice(trial: Trial) -> None:
 @clause("close.after-reset", networks=RESETTABLE)
 async def test_after_reset(trial: Trial) -> None:
     connection = await trial.connect()
-    await lost(connection)
+    await lost(trial, connection)
     connection.writer.close()
 
 
@@ -199,7 +193,7 @@ async def collect(trial: Trial) -> None:
 @clause("close.without-wait_closed", networks=RESETTABLE, roles=CLIENT)
 async def test_without_wait_closed(trial: Trial) -> None:
     connection = await unkept(trial)
-    await lost(connection)
+    await lost(trial, connection)
     connection.writer.close()
     await trial.turns()
     del connection
@@ -258,6 +252,13 @@ async def test_is_closing_while_open(trial: Trial) -> None:
     expect(writer.is_closing(), False, "is_closing()")
 
 
+@clause("is_closing.open", roles=CLIENT)
+async def test_is_closing_while_the_peer_is_slow(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    await fill(trial, writer)
+    expect(writer.is_closing(), False, "is_closing() while much waits to be sent:")
+
+
 @clause("is_closing.after-close")
 async def test_is_closing_after_close(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
@@ -287,9 +288,17 @@ async def test_is_closing_when_closed(trial: Trial) -> None:
 @clause("is_closing.after-reset", networks=RESETTABLE)
 async def test_is_closing_after_reset(trial: Trial) -> None:
     connection = await trial.connect()
-    await lost(connection)
-    while not connection.writer.is_closing():
-        await trial.turns(1)
+    await lost(trial, connection)
+    await expect_closing_soon(trial, connection)
+
+
+async def expect_closing_soon(trial: Trial, connection: Connection) -> None:
+    """Expect is_closing() to become True by itself."""
+
+    async def is_closing() -> bool:
+        return connection.writer.is_closing()
+
+    expect(await trial.soon(is_closing), True, "is_closing()")
 
 
 @clause("is_closing.after-peer-eof", networks=PLAIN)
@@ -303,11 +312,10 @@ async def test_is_closing_after_peer_eof(trial: Trial) -> None:
 
 @clause("is_closing.after-peer-eof.tls", networks=TLS)
 async def test_is_closing_after_peer_eof_over_tls(trial: Trial) -> None:
-    reader, writer, wire = await trial.connect()
-    await wire.send_eof()
-    expect(await take_rest(reader), b"")
-    while not writer.is_closing():
-        await trial.turns(1)
+    connection = await trial.connect()
+    await connection.wire.send_eof()
+    expect(await take_rest(connection.reader), b"")
+    await expect_closing_soon(trial, connection)
 
 
 @clause("wait_closed.waits-while-open")
@@ -393,7 +401,7 @@ async def test_cancelled_leaves_nothing_to_complain_of(trial: Trial) -> None:
     waiting.cancel()
     await trial.turns()
     del waiting  # whose traceback refers to what it waited for
-    await lost(connection)
+    await lost(trial, connection)
     for _ in range(10):  # an error that nobody has looked at is reported when it is collected
         await trial.turns()
         gc.collect()
@@ -421,8 +429,11 @@ async def test_wait_closed_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
     expect(await take_rest(reader), b"")
+    waiting = trial.start(writer.wait_closed())
+    await trial.turns()
     writer.close()
     await expect_end(wire)
+    await waiting
     await writer.wait_closed()
 
 
@@ -431,7 +442,7 @@ async def test_after_reset_ends(trial: Trial) -> None:
     connection = await trial.connect()
     writer = connection.writer
     before = trial.start(writer.wait_closed())
-    await lost(connection)
+    await lost(trial, connection)
     writer.close()
     after = trial.start(writer.wait_closed())
     await asyncio.wait([before, after])
@@ -440,7 +451,7 @@ async def test_after_reset_ends(trial: Trial) -> None:
 @clause("wait_closed.after-reset.raises", networks=RESETTABLE)
 async def test_after_reset_raises(trial: Trial) -> None:
     connection = await trial.connect()
-    await lost(connection)
+    await lost(trial, connection)
     connection.writer.close()
     await expect_error(LOST, connection.writer.wait_closed())
 
@@ -448,7 +459,7 @@ async def test_after_reset_raises(trial: Trial) -> None:
 @clause("wait_closed.after-reset.own-exception", networks=RESETTABLE)
 async def test_own_exception(trial: Trial) -> None:
     connection = await trial.connect()
-    await lost(connection)
+    await lost(trial, connection)
     writer = connection.writer
     writer.close()
     one, two = await asyncio.gather(
@@ -464,10 +475,13 @@ async def test_own_exception(trial: Trial) -> None:
 @clause("wait_closed.after-reset.leaves-traceback", networks=RESETTABLE)
 async def test_leaves_traceback(trial: Trial) -> None:
     connection = await trial.connect()
-    error = await lost(connection)
-    before = [each.name for each in traceback.extract_tb(error.__traceback__)]
+    error = await lost(trial, connection)
+
+    def shown_by() -> list[str]:
+        return [each.name for each in traceback.extract_tb(error.__traceback__ if error else None)]
+
+    before = shown_by()
     connection.writer.close()
     with suppress(ConnectionError):
         await connection.writer.wait_closed()
-    after = [each.name for each in traceback.extract_tb(error.__traceback__)]
-    expect(after, before, "functions in the read's traceback")
+    expect(shown_by(), before, "functions in the read's traceback")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from conformance.arrangements import carrier
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_raises, expect_that
-from conformance.marks import PLAIN, SERVER, TLS, clause
+from conformance.marks import PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
 from conformance.networks.wire import Wire
 from conformance.taking import take, take_rest
@@ -276,6 +276,8 @@ async def test_forgotten_coroutine_kept_alive(trial: Trial) -> None:
     await started.wait()
     await wire.settle()
     gc.collect()
+    # What is told of a task that is destroyed refers to the task, and keeps it from then on.
+    expect([each["message"] for each in trial.reported], [], "reported:")
     expect([task() is None for task in tasks], [False], "collected while it waits:")
 
 
@@ -319,6 +321,19 @@ async def test_connection_outlives_the_coroutine(trial: Trial) -> None:
 
 @clause("handlers.not-cancelled-by-the-client", roles=SERVER)
 async def test_not_cancelled_by_the_client(trial: Trial) -> None:
+    await expect_not_cancelled(trial, lambda wire: wire.close())
+
+
+@clause("handlers.not-cancelled-by-the-client", networks=RESETTABLE, roles=SERVER)
+async def test_not_cancelled_by_a_reset(trial: Trial) -> None:
+    # An end in order leaves the other direction open, and no connection is lost.
+    await expect_not_cancelled(trial, lambda wire: wire.reset())
+
+
+async def expect_not_cancelled(
+    trial: Trial, leave: Callable[[Wire], Coroutine[Any, Any, None]]
+) -> None:
+    """Expect a handler to go on to its end after its client has left."""
     started, client_is_gone = asyncio.Event(), asyncio.Event()
     ended: asyncio.Future[str] = trial.loop.create_future()
 
@@ -334,8 +349,8 @@ async def test_not_cancelled_by_the_client(trial: Trial) -> None:
 
     wire = await trial.dial((await trial.serve(handler)).server)
     await started.wait()
-    await wire.close()
-    await trial.turns()
+    await leave(wire)
+    await wire.settle()
     client_is_gone.set()
     expect(await ended, "finished", "the handler")
 

@@ -218,6 +218,21 @@ async def test_every_byte_in_order(trial: Trial) -> None:
     await sending
 
 
+@clause("read.n.every-byte-in-order")
+async def test_every_byte_of_pieces_that_wait(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    data = bytes(range(256)) * 4
+    for start in range(0, len(data), 100):
+        await wire.send(data[start : start + 100])
+        await wire.settle()
+    got = b""
+    for n in cycle((1, 2, 3, 7, 64, 100, 129, 1000)):
+        got += await reader.read(n)
+        if len(got) >= len(data):
+            break
+    expect(got, data)
+
+
 @clause("read.n.data-before-eof")
 async def test_data_before_eof(trial: Trial) -> None:
     reader, _, wire = await trial.connect()

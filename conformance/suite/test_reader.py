@@ -231,7 +231,7 @@ async def test_peer_is_held_back(trial: Trial) -> None:
             await wire.send(piece)
 
     sending = trial.start(send())
-    await trial.turns(count)  # enough for a reader that goes on receiving to receive all of it
+    await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
     what = f"{count * len(piece)} bytes sent to a reader that nobody reads from:"
     expect(sending.done(), False, what)
     sending.cancel()
