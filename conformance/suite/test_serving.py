@@ -407,7 +407,7 @@ async def test_reuse_port(trial: Trial) -> None:
 @clause("serving.reuse-port.not-given", networks=INTERNET, roles=SERVER)
 async def test_reuse_port_not_given(trial: Trial) -> None:
     for first, second in (({}, {}), ({}, {"reuse_port": True}), ({"reuse_port": True}, {})):
-        server = (await trial.serve(**first)).server
+        server = (await trial.serve(None, **first)).server
         host, port = server.sockets[0].getsockname()
         starting = trial.streams.start_server(Served().accepted, host, port, **second)
         error = await expect_error(OSError, starting)
