@@ -179,7 +179,7 @@ async def test_waits_after_everything_was_read(trial: Trial) -> None:
     for name, read in reads.items():
         await wire.send(b"abc\n")
         await wire.settle()
-        expect(await read(), b"abc\n", name)
+        await read()
         reading = trial.start(reader.read(3))
         await wire.settle()
         expect(reading.done(), False, f"read(3) done after {name} took all that was sent:")

@@ -572,7 +572,7 @@ async def test_end_without_a_warning(trial: Trial) -> None:
         connection = await trial.connect()
         wire = await upgrade(trial, connection)
         await wire.send_eof()
-        expect(await connection.reader.read(), b"")
+        expect(await take_rest(connection.reader), b"")
         connection.writer.close()
         await wire.receive_to_end()
         await wire.close()

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     def certify(specimen: Specimen) -> dict[str, Any]:
         suite = suites.get()
         try:
-            return suite.certify(specimen.name, *networks)
+            return suite.certify(specimen.name, *networks, asked=specimen.asked)
         finally:
             suites.put(suite)
 

@@ -4,10 +4,10 @@ import asyncio
 import warnings
 from typing import Any
 
-from conformance.marks import PLAIN, TLS
-from reference_impl import FlowControlMixin, StreamReaderProtocol, StreamWriter
+from conformance.marks import EVERY, PLAIN, TLS
+from reference_impl import FlowControlMixin, StreamReader, StreamReaderProtocol, StreamWriter
 
-from .specimen import specimen
+from .specimen import Specimen, specimen
 
 # close()
 
@@ -67,6 +67,7 @@ class CloseRaisesAfterReset(StreamWriter):
     "reader.own-abort.ends-reads",
     "transport.abort.ends-reads",
     "start_tls.cancelled.ends",
+    kept={TLS: ("close.ends-reads",)},  # there the peer's answer ends them
 )
 class CloseLeavesReads(StreamReaderProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -108,13 +109,105 @@ class ClosesQuietly(StreamWriter):
             self.close()
 
 
+@specimen(
+    "close() only remembers that it was called; wait_closed() closes.",
+    "close.ends-the-stream",
+    basic=True,
+)
+class ClosesWhenWaitedFor(StreamWriter):
+    def close(self) -> None:
+        pass
+
+    async def wait_closed(self) -> None:
+        super().close()
+        await super().wait_closed()
+
+
+@specimen(
+    "close() ends what is written, and leaves the rest to the peer.",
+    "close.frees-the-socket",
+    networks=PLAIN,
+    basic=True,
+)
+class ClosesHalf(StreamWriter):
+    def close(self) -> None:
+        self._transport.write_eof()
+
+    async def wait_closed(self) -> None:
+        await asyncio.sleep(0)
+
+
+@specimen(
+    "close() takes effect in the next turn of the loop.",
+    "write.after-close",
+    "is_closing.after-close",
+    "transport.same-state",
+    "start_tls.close",
+)
+class ClosesSoon(StreamWriter):
+    def close(self) -> None:
+        self._loop.call_soon(super().close)
+
+
+@specimen(
+    "wait_closed() waits until everything that was received has been read.",
+    "close.unread-data",
+    "close.unread-data.paused",
+    "close.unread.tls",
+    "reader.own-close.keeps-data",
+)
+class WaitsForReaders(StreamWriter):
+    async def wait_closed(self) -> None:
+        await super().wait_closed()
+        while self._reader is not None and self._reader._buffer.size:
+            await asyncio.sleep(0.001)
+
+
+@specimen(
+    "close() leaves a TLS transport paused.",
+    "close.unread.tls",
+    networks=TLS,
+)
+class LeavesItPaused(StreamReader):
+    def _let_close(self) -> None:
+        pass
+
+
+@specimen(
+    "That a connection has ended is reported to the loop's exception handler.",
+    "close.reports-nothing",
+    "handlers.coroutine.failure.reported-once",
+    "handlers.plain.failure.reported-once",
+    "handlers.coroutine.cancelled.not-reported",
+    "write.memoryview.not-contiguous",
+    "drain.cancelled.leaves-others",
+    "close.without-wait_closed",
+    "wait_closed.cancelled.leaves-others",
+)
+class ReportsTheEnd(StreamReaderProtocol):
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if not self._connection_lost:
+            self._loop.call_exception_handler({"message": "the connection has ended"})
+        super().connection_lost(exc)
+
+
+@specimen(
+    "A writer that is collected warns, although it was closed.",
+    "close.collected",
+)
+class WarnsAnyway(StreamWriter):
+    def __del__(self, warn: Any = warnings.warn) -> None:
+        super().__del__(warn)
+        warn(f"unclosed {self!r}", ResourceWarning)
+
+
 # is_closing()
 
 
 @specimen(
     "is_closing() is True only when close() was called.",
     "is_closing.after-reset",
-    "server.close-clients.closes",
+    "is_closing.after-peer-eof.tls",
     "transport.close",
     "transport.abort.is_closing",
 )
@@ -168,6 +261,25 @@ class PeerEofIsClosing(StreamWriter):
         return super().is_closing() or (self._reader is not None and self._reader._eof)
 
 
+@specimen(
+    "is_closing() is True while writing is paused: the stream cannot be written to.",
+    "is_closing.open",
+)
+class PausedIsClosing(StreamWriter):
+    def is_closing(self) -> bool:
+        return self._protocol._paused or super().is_closing()
+
+
+@specimen(
+    "is_closing() is False again when the stream is closed.",
+    "is_closing.closed",
+    "is_closing.after-reset",
+)
+class ClosedIsNotClosing(StreamWriter):
+    def is_closing(self) -> bool:
+        return super().is_closing() and not self._protocol._connection_lost
+
+
 # wait_closed()
 
 
@@ -188,7 +300,14 @@ class WaitsForNothing(StreamWriter):
     "wait_closed.waits-while-open",
     "wait_closed.cancelled.raises",
     "wait_closed.cancelled.leaves-others",
-    "wait_closed.after-reset.ends",
+    kept={
+        TLS: (
+            # There the peer has to answer before the connection is closed.
+            "wait_closed.waits-while-open",
+            "wait_closed.cancelled.raises",
+            "wait_closed.cancelled.leaves-others",
+        )
+    },
 )
 class ClosesToWait(StreamWriter):
     async def wait_closed(self) -> None:
@@ -233,6 +352,51 @@ class WakesOneCloser(FlowControlMixin):
             self.first = super()._get_close_waiter(stream)
             return self.first
         return self._loop.create_future()
+
+
+@specimen(
+    "wait_closed() before close() never returns.",
+    "wait_closed.returns",
+    "wait_closed.several",
+    "wait_closed.cancelled.leaves-others",
+    "wait_closed.after-peer-eof",
+    "wait_closed.after-reset.ends",
+    "transport.abort.wait_closed",
+)
+class WaitsOnlyAfterClose(StreamWriter):
+    async def wait_closed(self) -> None:
+        if not self.is_closing():
+            await self._loop.create_future()
+        await super().wait_closed()
+
+
+@specimen(
+    "Once wait_closed() has returned, another one raises.",
+    "wait_closed.again",
+    "close.twice",
+    "wait_closed.cancelled.later-calls",
+    "transport.abort.wait_closed",
+)
+class ClosesOnceAndForAll(StreamWriter):
+    waited = False
+
+    async def wait_closed(self) -> None:
+        if self.waited:
+            raise RuntimeError("wait_closed() was called before")
+        await super().wait_closed()
+        self.waited = True
+
+
+@specimen(
+    "wait_closed() waits for the peer's end of the stream to come, which it has already.",
+    "wait_closed.after-peer-eof",
+    "tls.end.no-warning",
+)
+class WaitsForAnotherEnd(StreamWriter):
+    async def wait_closed(self) -> None:
+        if self._reader is not None and self._reader._eof and not self._protocol._connection_lost:
+            await self._loop.create_future()
+        await super().wait_closed()
 
 
 # The transport.
@@ -422,3 +586,190 @@ class TakesTheLowFirst(StreamWriter):
             self._transport.set_write_buffer_limits(high, low)
         )
         return shown
+
+
+class Facade:
+    """The transport as a writer shows it; specimens get it wrong."""
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+
+def shown(fault: str, *fails: str, networks: tuple[str, ...] = EVERY) -> Any:
+    """Make a specimen of a facade: the writer's `transport` is one."""
+
+    def make(facade: type[Facade]) -> Specimen:
+        class Showing(StreamWriter):
+            @property
+            def transport(self) -> Any:
+                return facade(self._transport)
+
+        Showing.__name__ = facade.__name__
+        Showing.__module__ = facade.__module__
+        return specimen(fault, *fails, networks=networks)(Showing)
+
+    return make
+
+
+@shown(
+    "The writer's transport does not tell whether it is reading.",
+    "transport.is-a-transport",
+)
+class OnlyWrites(Facade):
+    def __getattr__(self, name: str) -> Any:
+        if name == "is_reading":
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+@shown(
+    "transport.is_closing() is True only when the connection is gone.",
+    "transport.same-state",
+)
+class TransportLagsBehind(Facade):
+    def is_closing(self) -> bool:
+        return bool(self.transport.get_protocol()._connection_lost)
+
+
+@shown(
+    "transport.abort() closes in order.",
+    "transport.abort.at-once",
+    "drain.cancelled.leaves-others",
+    "drain.abort.waiting",
+    "drain.abort.raises",
+)
+class AbortsInOrder(Facade):
+    def abort(self) -> None:
+        self.transport.close()
+
+
+@specimen(
+    "wait_closed() raises ConnectionAbortedError after transport.abort().",
+    "transport.abort.wait_closed",
+)
+class AbortIsAnError(StreamWriter):
+    aborted = False
+
+    @property
+    def transport(self) -> Any:
+        writer = self
+
+        class Aborting(Facade):
+            def abort(self) -> None:
+                writer.aborted = True
+                self.transport.abort()
+
+        return Aborting(self._transport)
+
+    async def wait_closed(self) -> None:
+        await super().wait_closed()
+        if self.aborted:
+            raise ConnectionAbortedError("the connection was aborted")
+
+
+@shown(
+    "get_write_buffer_size() is always 0.",
+    "transport.buffer-size",
+    "drain.low-water.not-later",
+)
+class HoldsNothing(Facade):
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+@specimen(
+    "The high water mark of a connection is 32 KiB.",
+    "transport.limits.default",
+)
+class LowerMark(StreamReaderProtocol):
+    def connection_made(self, transport: Any) -> None:
+        transport.set_write_buffer_limits(high=32 * 1024)
+        super().connection_made(transport)
+
+
+@shown(
+    "set_write_buffer_limits() ignores the low water mark.",
+    "transport.limits.set",
+    "transport.limits.refused",
+    "drain.low-water.not-later",
+)
+class HasNoLowMark(Facade):
+    def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
+        self.transport.set_write_buffer_limits(high=high)
+
+
+@shown(
+    "A high water mark alone leaves the low one as it was.",
+    "transport.limits.high-alone",
+    "drain.marks.zero",
+    "drain.marks.zero.nothing-left",
+)
+class KeepsTheLowMark(Facade):
+    def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
+        if low is None:
+            low, _ = self.transport.get_write_buffer_limits()
+        self.transport.set_write_buffer_limits(high=high, low=low)
+
+
+@shown(
+    "Water marks that make no sense are made to.",
+    "transport.limits.refused",
+)
+class MakesSenseOfMarks(Facade):
+    def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
+        high = high if high is None else max(0, high)
+        low = low if low is None else max(0, low if high is None else min(low, high))
+        self.transport.set_write_buffer_limits(high=high, low=low)
+
+
+def hiding(name: str, *fails: str, networks: tuple[str, ...] = TLS) -> Specimen:
+    """Return a specimen whose `get_extra_info()` knows nothing under a name."""
+
+    class Hiding(StreamWriter):
+        def get_extra_info(self, name_: str, default: Any = None) -> Any:
+            return default if name_ == name else super().get_extra_info(name_, default)
+
+    Hiding.__name__ = f"hides_{name}"
+    fault = f'get_extra_info("{name}") gives the default.'
+    return specimen(fault, *fails, networks=networks)(Hiding)
+
+
+hides_socket = hiding(
+    "socket",
+    "get_extra_info.socket",
+    "get_extra_info.peername",
+    "get_extra_info.sockname",
+    "connecting.host.ipv6",
+    "connecting.nodelay",
+    "serving.keep-alive",
+    "serving.nodelay",
+    networks=EVERY,
+)
+hides_ssl_object = hiding(
+    "ssl_object",
+    "get_extra_info.ssl_object",
+    "get_extra_info.cipher",
+)
+hides_sslcontext = hiding(
+    "sslcontext",
+    "get_extra_info.sslcontext",
+    "start_tls.transport",
+    networks=EVERY,
+)
+hides_cipher = hiding(
+    "cipher",
+    "get_extra_info.cipher",
+    "start_tls.transport",
+    networks=EVERY,
+)
+hides_peercert = hiding(
+    "peercert",
+    "get_extra_info.peercert",
+)
+hides_compression = hiding(
+    "compression",
+    "get_extra_info.compression",
+)

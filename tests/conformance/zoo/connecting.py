@@ -2,19 +2,24 @@
 
 import asyncio
 import errno
+import ipaddress
 import socket
 import ssl as ssl_module
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from conformance.marks import TLS
+from conformance.marks import INTERNET, TLS
+from fakes import Loop
 from reference_impl import open_connection
 
 from .specimen import Specimen, specimen
 
 TCP = ("tcp",)
+HOSTS = ("memory", "tls-memory", "tcp", "tls")
+"""The networks of hosts and ports."""
 
 
-def ignoring(name: str, *fails: str, networks: tuple[str, ...] = TCP) -> Specimen:
+def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
     """Return a specimen that takes an argument of `open_connection()` and does nothing with it."""
 
     async def broken(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -42,7 +47,7 @@ without_limit = ignoring(
     "readuntil.tuple.limit.shortest-matched",
     "reader.iteration.limit",
     "reader.errors.pickle",
-    networks=("memory", "tls-memory", "tcp", "tls"),
+    networks=HOSTS,
 )
 without_family = ignoring(
     "family",
@@ -52,12 +57,12 @@ without_family = ignoring(
 without_proto = ignoring(
     "proto",
     "connecting.proto",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
 )
 without_flags = ignoring(
     "flags",
     "connecting.flags",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
 )
 without_sock = ignoring(
     "sock",
@@ -99,7 +104,7 @@ without_ssl_shutdown_timeout = ignoring(
 @specimen(
     "The limit is 32 KiB by default.",
     "connecting.limit.default",
-    networks=("memory", "tls-memory", "tcp", "tls"),
+    networks=HOSTS,
     replaces=open_connection,
 )
 async def smaller_limit(
@@ -111,7 +116,7 @@ async def smaller_limit(
 @specimen(
     "The limit may be given by position.",
     "connecting.options.keyword-only",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def limit_by_position(
@@ -124,7 +129,7 @@ async def limit_by_position(
     "Host and port cannot be given by name.",
     "connecting.host-and-port.positional-or-keyword",
     "connecting.sock.excludes-an-address",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def by_position_only(host: Any = None, port: Any = None, /, **options: Any) -> Any:
@@ -136,7 +141,7 @@ async def by_position_only(host: Any = None, port: Any = None, /, **options: Any
     "connecting.each-call-connects-anew",
     "close.forgotten.warns",
     "close.forgotten.ends",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def one_for_all(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -152,7 +157,7 @@ async def one_for_all(host: Any = None, port: Any = None, **options: Any) -> Any
 @specimen(
     "Whatever goes wrong is a ConnectionError of its own.",
     "connecting.refused",
-    networks=("memory", "tcp"),
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def hides_the_error(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -170,7 +175,7 @@ async def hides_the_error(host: Any = None, port: Any = None, **options: Any) ->
     replaces=open_connection,
 )
 async def blocks(host: Any = None, port: Any = None, **options: Any) -> Any:
-    if host is None or options:
+    if host is None or options or isinstance(asyncio.get_running_loop(), Loop):
         return await open_connection(host, port, **options)
     sock = socket.create_connection((host, port), timeout=3)
     sock.setblocking(False)
@@ -192,7 +197,7 @@ async def trusts_everybody(host: Any = None, port: Any = None, **options: Any) -
 @specimen(
     "TCP_NODELAY is not set.",
     "connecting.nodelay",
-    networks=TCP,
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -207,7 +212,8 @@ async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:
     "Cancelling open_connection() leaves the attempt under way.",
     "connecting.cancelled.while-connecting",
     "connecting.cancelled.at-any-moment",
-    networks=TCP,
+    "connecting.cancelled.in-the-handshake",
+    networks=HOSTS,
     replaces=open_connection,
 )
 async def goes_on_connecting(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -223,7 +229,7 @@ async def goes_on_connecting(host: Any = None, port: Any = None, **options: Any)
     replaces=open_connection,
 )
 async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) -> Any:
-    if options.get("sock") is not None and host is None:
+    if isinstance(options.get("sock"), socket.socket) and host is None:
         options["sock"] = options["sock"].dup()
     return await open_connection(host, port, **options)
 
@@ -231,7 +237,7 @@ async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) 
 @specimen(
     "A socket excludes no host: the host is ignored.",
     "connecting.sock.excludes-an-address",
-    networks=TCP,
+    networks=INTERNET,
     replaces=open_connection,
 )
 async def socket_wins(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -339,4 +345,304 @@ async def raises_a_group(host: Any = None, port: Any = None, **options: Any) -> 
 async def confuses_the_times(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options.get("ssl"):
         options = {"ssl_handshake_timeout": 30.0, "ssl_shutdown_timeout": 60.0} | options
+    return await open_connection(host, port, **options)
+
+
+# What it returns.
+
+
+class Wrapped:
+    """Has what it wraps, and is not what that is."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self.wrapped)
+
+
+def opens(
+    fault: str, *fails: str, networks: tuple[str, ...] = INTERNET
+) -> Callable[[Any], Specimen]:
+    """Make a specimen of what replaces `open_connection()`."""
+    return specimen(fault, *fails, networks=networks, replaces=open_connection)
+
+
+@opens(
+    "open_connection() returns an object that can be unpacked, and no pair.",
+    "connecting.returns-a-pair",
+    networks=HOSTS,
+)
+async def returns_an_iterator(host: Any = None, port: Any = None, **options: Any) -> Any:
+    return iter(await open_connection(host, port, **options))
+
+
+@opens(
+    "The reader of open_connection() is a wrapper, and no StreamReader.",
+    "connecting.reader-class",
+    networks=HOSTS,
+)
+async def wraps_the_reader(host: Any = None, port: Any = None, **options: Any) -> Any:
+    reader, writer = await open_connection(host, port, **options)
+    return Wrapped(reader), writer
+
+
+@opens(
+    "The writer of open_connection() is a wrapper, and no StreamWriter.",
+    "connecting.writer-class",
+    networks=HOSTS,
+)
+async def wraps_the_writer(host: Any = None, port: Any = None, **options: Any) -> Any:
+    reader, writer = await open_connection(host, port, **options)
+    return reader, Wrapped(writer)
+
+
+# Addresses.
+
+
+@opens(
+    "A host must be an address.",
+    "connecting.host.name",
+    "connecting.local-addr.name",
+)
+async def addresses_only(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if host is not None and "flags" not in options:
+        options["flags"] = socket.AI_NUMERICHOST
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "Connections are made over IPv4 only, unless told otherwise.",
+    "connecting.host.ipv6",
+    "connecting.addresses.in-order",
+    "connecting.addresses.next-after-refusal",
+    "connecting.interleave.zero",
+    "connecting.interleave.by-family",
+    "connecting.interleave.default-with-happy-eyeballs",
+)
+async def ipv4_only(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("sock") is None and (host, port) != (None, None):
+        options.setdefault("family", socket.AF_INET)
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "A host of several addresses that all fail raises a group of exceptions.",
+    "connecting.refused.several-addresses",
+)
+async def groups_the_errors(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except OSError as error:
+        if "Multiple exceptions" in str(error):
+            raise ExceptionGroup("all addresses failed", [error]) from None
+        raise
+
+
+async def families_of(host: Any, port: Any) -> list[int]:
+    """Return the families of a host's addresses, in their order."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(family for family, *_ in found))
+
+
+@opens(
+    "The addresses of a host are tried last first.",
+    "connecting.addresses.in-order",
+)
+async def last_first(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options or port is None:
+        return await open_connection(host, port, **options)
+    *others, first = await families_of(host, port)
+    for family in (first, *reversed(others)):
+        try:
+            return await open_connection(host, port, family=family)
+        except OSError as error:
+            reason = error
+    raise reason
+
+
+@opens(
+    "Only the first address of a host is tried.",
+    "connecting.addresses.next-after-refusal",
+)
+async def first_address_only(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options or port is None:
+        return await open_connection(host, port, **options)
+    return await open_connection(host, port, family=(await families_of(host, port))[0])
+
+
+@opens(
+    "The host in local_addr must be an address.",
+    "connecting.local-addr.name",
+)
+async def local_address_only(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("local_addr") is not None:
+        ipaddress.ip_address(options["local_addr"][0])
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "Without any address it connects to the local host.",
+    "connecting.no-address",
+)
+async def somewhere_local(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if (host, port, options.get("sock")) == (None, None, None):
+        host, port = "127.0.0.1", 1
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "A socket that is no stream is refused with TypeError.",
+    "connecting.sock.stream-only",
+)
+async def wrong_type_of_socket(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and options["sock"].type != socket.SOCK_STREAM:
+        raise TypeError("a stream socket is needed")
+    return await open_connection(host, port, **options)
+
+
+left_open: list[socket.socket] = []
+
+
+@opens(
+    "An attempt that is refused leaves its socket open.",
+    "connecting.refused.nothing-left-open",
+    networks=TCP,
+)
+async def leaves_its_socket_open(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except ConnectionRefusedError:
+        left_open.append(socket.socket())
+        raise
+
+
+# TLS.
+
+
+@opens(
+    "ssl=False is taken for True: it is not None.",
+    "connecting.ssl.none",
+)
+async def any_ssl_is_ssl(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("ssl") is not None:
+        options["ssl"] = options["ssl"] or True
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "Of an SSLContext only the certificates and the check of names are used.",
+    "connecting.ssl.context",
+    "get_extra_info.sslcontext",
+    networks=TLS,
+)
+async def makes_its_own_context(host: Any = None, port: Any = None, **options: Any) -> Any:
+    context = options.get("ssl")
+    if isinstance(context, ssl_module.SSLContext):
+        own = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
+        own.check_hostname = context.check_hostname
+        own.load_verify_locations(cadata=b"".join(context.get_ca_certs(binary_form=True)))
+        options["ssl"] = own
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "`ssl` is ignored with a socket.",
+    "connecting.ssl.over-sock",
+    networks=TLS,
+)
+async def sockets_are_plain(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and options.get("server_hostname"):
+        del options["ssl"], options["server_hostname"]
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "A certificate that is refused is a ConnectionError.",
+    "connecting.ssl.certificate-refused",
+    "connecting.ssl.failure-closes",
+    "connecting.ssl.true.verifies",
+    "connecting.ssl.server-hostname.overrides",
+    "connecting.ssl.server-hostname.defaults-to-host",
+    networks=TLS,
+)
+async def hides_the_certificate_error(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except ssl_module.SSLError as error:
+        raise ConnectionError("no secure connection") from error
+
+
+@opens(
+    "A certificate for the host is taken, too, where server_hostname names another.",
+    "connecting.ssl.server-hostname.overrides",
+    networks=TLS,
+)
+async def either_name_will_do(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except ssl_module.SSLCertVerificationError as error:
+        if host is None or not options.get("server_hostname") or "mismatch" not in str(error):
+            raise
+        return await open_connection(host, port, **options | {"server_hostname": host})
+
+
+@opens(
+    "TLS needs server_hostname: the host is not taken for it.",
+    "connecting.ssl.server-hostname.defaults-to-host",
+    networks=TLS,
+)
+async def needs_a_name(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("ssl") and options.get("server_hostname") is None:
+        raise ValueError("server_hostname is needed")
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    'server_hostname="" is refused.',
+    "connecting.ssl.server-hostname.empty",
+    networks=TLS,
+)
+async def needs_some_name(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("server_hostname") == "":
+        raise ValueError("server_hostname is empty")
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "Over a socket the name to check is the peer's address.",
+    "connecting.ssl.server-hostname.required-to-check",
+    "connecting.ssl.server-hostname.required-without-host",
+    networks=TLS,
+)
+async def address_for_a_name(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("ssl") and options.get("sock") is not None:
+        options.setdefault("server_hostname", options["sock"].getpeername()[0])
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "TLS over a socket asks for no name where the context checks none.",
+    "connecting.ssl.server-hostname.required-without-host",
+    networks=TLS,
+)
+async def no_name_for_no_check(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and not options["ssl"].check_hostname:
+        options.setdefault("server_hostname", "")
+    return await open_connection(host, port, **options)
+
+
+@opens(
+    "Without TLS, its arguments are ignored.",
+    "connecting.ssl.server-hostname.without-ssl",
+    "connecting.ssl.timeouts.without-ssl",
+)
+async def ignores_what_tls_takes(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if not options.get("ssl"):
+        for name in ("server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"):
+            options.pop(name, None)
     return await open_connection(host, port, **options)

@@ -44,22 +44,28 @@ class ForkedSuite:
             text=True,
         )
 
-    def certify(self, streams: str, *networks: str, searching: bool = True) -> dict[str, Any]:
+    def certify(
+        self,
+        streams: str,
+        *networks: str,
+        searching: bool = True,
+        asked: frozenset[str] | None = None,
+    ) -> dict[str, Any]:
         """Return the certificate, as its JSON has it.
 
         Args:
             streams: the implementation, as on the command line.
             networks: names of networks; all of them by default.
             searching: whether to run the clauses that are searches, which take half the time.
+            asked: the ids of the clauses to test; all of them by default.
 
         Raises:
             CannotRun: there is no certificate; the message says why.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(
-            json.dumps([streams, networks or tuple(NETWORKS), searching]), file=self._process.stdin
-        )
+        request = [streams, networks or tuple(NETWORKS), searching, asked and sorted(asked)]
+        print(json.dumps(request), file=self._process.stdin)
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
@@ -139,7 +145,12 @@ class Server:
         return True
 
     def answer(
-        self, session: pytest.Session, streams: str, networks: list[str], searching: bool
+        self,
+        session: pytest.Session,
+        streams: str,
+        networks: list[str],
+        searching: bool,
+        asked: list[str] | None,
     ) -> tuple[dict[str, Any] | None, str | None]:
         """Certify, and return the certificate, or why there is none."""
         run = session.config.stash[SESSION]
@@ -148,6 +159,7 @@ class Server:
             for each in session.items
             if (variant := Variant.of(each.nodeid)) and variant.network in networks
             if searching or not is_search(variant.clause)
+            if asked is None or variant.clause in asked
         ]
         try:
             run.order = replace(

@@ -2,11 +2,15 @@
 
 import asyncio
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import mock
 
-from reference_impl import StreamReaderProtocol
+from conformance.marks import TLS
+from reference_impl import StreamReaderProtocol, StreamWriter
 from reference_impl._server import Server
 
+from .connecting import Wrapped
 from .specimen import specimen
 
 # Handlers.
@@ -19,6 +23,13 @@ from .specimen import specimen
     "handlers.plain.failure.closes",
     "handlers.plain.failure.harms-nobody",
     "start_tls.handler-failure.shuts-tls-down",
+    kept={
+        TLS: (
+            # There the client's end closes the connection.
+            "handlers.coroutine.failure.harms-nobody",
+            "handlers.plain.failure.harms-nobody",
+        )
+    },
 )
 class LeavesTheClientHanging(StreamReaderProtocol):
     def _failed(self, error: BaseException) -> None:
@@ -140,7 +151,196 @@ class MakesItsOwnTask(OwnServing):
 tasks: set[Any] = set()
 
 
-last_of: dict[Any, Any] = {}
+@specimen(
+    "A handler is cancelled when its connection is lost.",
+    "handlers.not-cancelled-by-the-client",
+)
+class CancelsItsHandler(OwnServing):
+    serving: Any = None
+
+    def task(self, served: Any) -> None:
+        async def serve() -> None:
+            self.serving = asyncio.current_task()
+            await served
+
+        super().task(serve())
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self.serving is not None:
+            self.serving.cancel()
+
+
+@specimen(
+    "The handler is called again for each piece of data.",
+    "handlers.called-once-for-each-connection",
+    "serving.limit.given",
+    "server.start-serving.idempotent",
+)
+class CallsForEachPiece(OwnServing):
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        handler, reader = self._client_connected_cb, self._stream_reader
+        if handler is not None and not asyncio.iscoroutinefunction(handler):
+            self._serve(handler, reader, StreamWriter(self._transport, self, reader, self._loop))
+
+
+@specimen(
+    "The reader that a handler is given is a wrapper, and no StreamReader.",
+    "handlers.reader-class",
+    "unix.serve.accepts-clients",
+)
+class WrapsTheReader(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        return handler(Wrapped(reader), writer)
+
+
+@specimen(
+    "The writer that a handler is given is a wrapper, and no StreamWriter.",
+    "handlers.writer-class",
+    "unix.serve.accepts-clients",
+)
+class WrapsTheWriter(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        return handler(reader, Wrapped(writer))
+
+
+@specimen(
+    "Handlers that are called before the first client has left are given that one's writer.",
+    "handlers.pair-is-the-connection",
+    basic=True,
+)
+class MixesThePairs(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        open_ = [each for each in writers if not each.is_closing() and each._loop is self._loop]
+        writers[:] = open_ or [writer]
+        return handler(reader, writers[0])
+
+
+writers: list[Any] = []
+
+
+@specimen(
+    "When a plain callable returns, the connection is closed.",
+    "handlers.plain.connection-outlives-the-call",
+    basic=True,
+)
+class ClosesAfterTheCall(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        served = handler(reader, writer)
+        if not asyncio.iscoroutine(served):
+            writer.close()
+        return served
+
+
+@specimen(
+    "A plain callable is called in a thread.",
+    "handlers.plain.on-the-loop",
+    basic=True,
+)
+class CallsInAThread(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        if inspect.iscoroutinefunction(handler):
+            return handler(reader, writer)
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(handler, reader, writer).result()
+
+
+@specimen(
+    "What a plain callable writes before it returns is lost.",
+    "handlers.plain.may-write-at-once",
+    "handlers.plain.any-callable",
+    "handlers.coroutine.failure.harms-nobody",
+    "handlers.plain.failure.harms-nobody",
+)
+class WritesNothingYet(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        writer.write = lambda data: None
+        try:
+            return handler(reader, writer)
+        finally:
+            del writer.write
+
+
+@specimen(
+    "A coroutine that a callback returns is driven by hand, in no task.",
+    "handlers.coroutine.runs-as-a-task",
+    "handlers.coroutine.task-factory",
+    "handlers.coroutine.concurrently",
+    "handlers.coroutine.kept-alive",
+    "handlers.coroutine.cancelled.closes",
+    "handlers.coroutine.cancelled.not-reported",
+)
+class DrivesItself(OwnServing):
+    def task(self, served: Any) -> None:
+        self._loop.call_soon(self.step, served)
+
+    def step(self, served: Any) -> None:
+        """Run the coroutine to where it waits next."""
+        try:
+            future = served.send(None)
+        except StopIteration:
+            return
+        except asyncio.CancelledError:
+            self._close()
+        except Exception as error:
+            self._failed(error)
+        else:
+            if future is None:
+                self._loop.call_soon(self.step, served)
+            else:
+                future._asyncio_future_blocking = False
+                future.add_done_callback(lambda _: self.step(served))
+
+
+@specimen(
+    "A server's handlers run one after the other.",
+    "handlers.coroutine.concurrently",
+)
+class OneAtATime(OwnServing):
+    def task(self, served: Any) -> None:
+        turn = self._server.__dict__.setdefault("turn", asyncio.Lock())
+
+        async def serve() -> None:
+            async with turn:
+                await served
+
+        super().task(serve())
+
+
+@specimen(
+    "A server keeps the tasks of its handlers, for statistics.",
+    "handlers.coroutine.not-kept-afterwards",
+)
+class KeepsItsTasks(OwnServing):
+    def _served(self, task: Any) -> None:
+        super()._served(task)
+        ended.append(task)
+
+
+ended: list[Any] = []
+
+
+@specimen(
+    "When a coroutine handler returns, the connection is closed.",
+    "handlers.coroutine.connection-outlives-it",
+)
+class ClosesAfterTheHandler(OwnServing):
+    def _served(self, task: Any) -> None:
+        super()._served(task)
+        self._close()
+
+
+@specimen(
+    "SystemExit that leaves a callback is a failure like any other.",
+    "handlers.plain.exit",
+)
+class KeepsRunning(OwnServing):
+    def call(self, handler: Any, reader: Any, writer: Any) -> Any:
+        try:
+            return handler(reader, writer)
+        except SystemExit as error:
+            raise RuntimeError("the handler has failed") from error
 
 
 # Server objects.
@@ -151,6 +351,7 @@ last_of: dict[Any, Any] = {}
     "server.close.connections-stay",
     "server.close.connections-stay.after-serve-forever",
     "server.wait-closed.waits-for-connections",
+    kept={TLS: ("server.wait-closed.waits-for-connections",)},  # the peer has to answer
 )
 class CloseEndsConnections(Server):
     def close(self) -> None:
@@ -372,3 +573,134 @@ class DiesUnreferenced(Server):
                 made.close()
 
         return Handle()
+
+
+@specimen(
+    "sockets lists every socket twice.",
+    "server.sockets.listening",
+    "serving.host.string",
+    "serving.host.sequence",
+    "serving.port.random-for-each-interface",
+    "serving.flags",
+    "serving.reuse-address.default",
+    "serving.reuse-address.false",
+    "server.sockets.is-a-copy",
+)
+class ListsTwice(Server):
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        return super().sockets * 2
+
+
+@specimen(
+    "get_loop() returns None.",
+    "server.get-loop",
+)
+class HasNoLoop(Server):
+    def get_loop(self) -> Any:
+        return None if hasattr(self, "_listener") else self._loop  # it is asked to begin with
+
+
+@specimen(
+    "start_serving() does nothing.",
+    "server.start-serving.starts",
+    "server.serve-forever.starts",
+    "server.is-serving",
+    "serving.start-serving.false",
+    "unix.serve.start-serving.false",
+)
+class StartsNothing(Server):
+    async def start_serving(self) -> None:
+        if self._closed:
+            await super().start_serving()
+
+
+@specimen(
+    "A second start_serving() raises.",
+    "server.start-serving.idempotent",
+)
+class StartsOnce(Server):
+    async def start_serving(self) -> None:
+        if self.is_serving():
+            raise RuntimeError("the server is serving")
+        await super().start_serving()
+
+    async def serve_forever(self) -> None:
+        if not self.is_serving():
+            await self.start_serving()
+        with mock.patch.object(self, "start_serving", super().start_serving):
+            await super().serve_forever()
+
+
+@specimen(
+    "serve_forever() waits without starting the server.",
+    "server.serve-forever.starts",
+)
+class ServesWhenToldTo(Server):
+    async def serve_forever(self) -> None:
+        if not self._closed and not self.is_serving():
+            await self._loop.create_future()
+        await super().serve_forever()
+
+
+@specimen(
+    "serve_forever() on a server that serves raises.",
+    "server.serve-forever.when-serving",
+    "server.serve-forever.cancelled.closes",
+    "server.serve-forever.cancelled.closes-clients",
+    "server.serve-forever.cancelled.ends",
+    "server.serve-forever.only-one",
+)
+class ServesFromTheStart(Server):
+    async def serve_forever(self) -> None:
+        if self.is_serving() and self._serving is None:
+            raise RuntimeError("the server is serving")
+        await super().serve_forever()
+
+
+@specimen(
+    "wait_closed() waits for ever where the server and its connections were closed before.",
+    "server.wait-closed.returns",
+    "handlers.coroutine.failure.harms-nobody",
+    "handlers.plain.failure.harms-nobody",
+    "server.close.twice",
+    "server.wait-closed.cancelled-alone",
+    "server.abort-clients.ends-at-once",
+    "server.async-with.gives-the-server",
+    "server.async-with.closes",
+    "server.async-with.exception",
+    kept={TLS: ("server.wait-closed.returns",)},  # there a connection is left for a while
+)
+class WaitsForWhatIsOver(Server):
+    async def wait_closed(self) -> None:
+        await self._waiting.add()
+
+
+@specimen(
+    "Of several wait_closed() only the first is woken.",
+    "server.wait-closed.several-waiters",
+    "server.wait-closed.cancelled-alone",
+)
+class WakesOneWaiter(Server):
+    first: Any = None
+
+    async def wait_closed(self) -> None:
+        if self._closed and not self._clients:
+            return
+        if self.first is None:
+            self.first = self._waiting.add()
+            await self.first
+        else:
+            await self._loop.create_future()
+
+
+@specimen(
+    "close_clients() closes connections without shutting TLS down.",
+    "server.close-clients.tls-shutdown",
+    networks=TLS,
+)
+class CutsTlsOff(Server):
+    def close_clients(self) -> None:
+        for client in tuple(self._clients):
+            secured = client._transport.get_extra_info("ssl_object") is not None
+            (client._transport.abort if secured else client._close)()

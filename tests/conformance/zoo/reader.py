@@ -1,9 +1,11 @@
 """Broken readers as a whole: their ends, iteration, flow control, errors, several tasks at once."""
 
 import asyncio
+import weakref
 from typing import Any
 
-from reference_impl import StreamReader
+from conformance.marks import PLAIN
+from reference_impl import StreamReader, StreamReaderProtocol
 from reference_impl._errors import fresh
 
 from .specimen import specimen
@@ -83,6 +85,66 @@ class EofOnlyOnce(StreamReader):
         super().feed_eof()
 
 
+@specimen(
+    "feed_eof() does not wake the read that waits.",
+    "reader.feed-eof.ends-reads",
+    basic=True,
+)
+class EofWakesNobody(StreamReader):
+    def feed_eof(self) -> None:
+        self._eof = True
+
+
+@specimen(
+    "Bytes that come after the program's feed_eof() are fed all the same.",
+    "reader.feed-eof.late-bytes",
+)
+class FeedsAfterEof(StreamReaderProtocol):
+    def data_received(self, data: bytes) -> None:
+        self._stream_reader.feed_data(data)
+
+
+@specimen(
+    "`async for` reads the whole stream first, and then yields its lines.",
+    "reader.iteration.as-lines-come",
+)
+class IteratesAtTheEnd(StreamReader):
+    lines: Any = None
+
+    async def __anext__(self) -> bytes:
+        if self.lines is None:
+            lines = []
+            while line := await self.readline():
+                lines.append(line)
+            self.lines = iter(lines)
+        for line in self.lines:
+            return line
+        raise StopAsyncIteration
+
+
+@specimen(
+    "The end of the stream throws away what is unread.",
+    "reader.closed-in-order.keeps-data",
+    networks=PLAIN,
+    basic=True,
+)
+class EndsAtOnce(StreamReader):
+    def feed_eof(self) -> None:
+        self._buffer.take(self._buffer.size)
+        super().feed_eof()
+
+
+@specimen(
+    "What is unread when the connection is gone is thrown away.",
+    "reader.own-close.keeps-data",
+)
+class DropsTheUnread(StreamReaderProtocol):
+    def connection_lost(self, exc: BaseException | None) -> None:
+        reader = self._stream_reader
+        reader._buffer.take(reader._buffer.size)
+        super().connection_lost(exc)
+
+
 # Flow control.
 
 
@@ -113,6 +175,35 @@ class NeverResumes(StreamReader):
         pass
 
 
+@specimen(
+    "A reader never pauses its transport.",
+    "reader.flow.peer-is-held-back",
+    "reader.by-hand.transport",
+    "reader.by-hand.transport-once",
+    "start_tls.peer-is-held-back",
+)
+class NeverPauses(StreamReader):
+    def _pause(self) -> None:
+        pass
+
+
+@specimen(
+    "A reader that has paused its TLS transport resumes the one of before start_tls().",
+    "start_tls.reader-flow-control",
+)
+class ResumesTheOldTransport(StreamReader):
+    first: Any = None
+
+    def set_transport(self, transport: Any) -> None:
+        super().set_transport(transport)
+        self.first = transport
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._buffer.reserve(0)
+        self.first.resume_reading()
+
+
 # Errors.
 
 
@@ -123,14 +214,6 @@ class NeverResumes(StreamReader):
     "reader.reset.is-not-eof",
     "reader.reset.exception",
     "reader.reset.own-exception",
-    "close.after-reset",
-    "close.without-wait_closed",
-    "is_closing.after-reset",
-    "wait_closed.cancelled.leaves-others",
-    "wait_closed.after-reset.ends",
-    "wait_closed.after-reset.raises",
-    "wait_closed.after-reset.own-exception",
-    "wait_closed.after-reset.leaves-traceback",
 )
 class ResetIsEof(StreamReader):
     def set_exception(self, exc: BaseException) -> None:
@@ -199,15 +282,6 @@ def the_same_exception(error: Any) -> Any:
     "reader.reset.exception",
     "reader.reset.read-all-keeps-bytes",
     "reader.reset.own-exception",
-    "write.after-reset",
-    "close.after-reset",
-    "close.without-wait_closed",
-    "is_closing.after-reset",
-    "wait_closed.cancelled.leaves-others",
-    "wait_closed.after-reset.ends",
-    "wait_closed.after-reset.raises",
-    "wait_closed.after-reset.own-exception",
-    "wait_closed.after-reset.leaves-traceback",
 )
 class ErrorWakesNobody(StreamReader):
     def set_exception(self, exc: BaseException) -> None:
@@ -248,6 +322,40 @@ class TakesThenYields(StreamReader):
         if n > 0:
             await asyncio.sleep(0)
         return data
+
+
+@specimen(
+    "A read that was woken is not reckoned to be in progress, nor does it look again.",
+    "reader.concurrent.no-false-eof",
+)
+class WokenTooSoon(StreamReader):
+    def _refuse(self, name: str) -> None:
+        if self._waiter is None or not self._waiter.done():
+            super()._refuse(name)
+
+    async def read(self, n: int = -1) -> bytes:
+        if not isinstance(n, int) or n <= 0:
+            return await super().read(n)
+        self._refuse("read")
+        if not self._buffer.size and (self._exception is not None or not self._eof):
+            await self._wait(1)
+        return self._take(min(n, self._buffer.size))
+
+
+@specimen(
+    "A connection refers to its reader only weakly.",
+    "reader.waiting.kept-alive",
+)
+class RefersWeakly(StreamReaderProtocol):
+    reference: Any = None
+
+    @property
+    def _stream_reader(self) -> Any:
+        return self.reference() or StreamReader(loop=self._loop)
+
+    @_stream_reader.setter
+    def _stream_reader(self, reader: Any) -> None:
+        self.reference = weakref.ref(reader)
 
 
 # By hand.
@@ -292,3 +400,45 @@ class NothingIsEof(StreamReader):
 class HasNoName(StreamReader):
     def __repr__(self) -> str:
         return f"<stream at {id(self):#x}>"
+
+
+@specimen(
+    "feed_data() after feed_eof() adds to the stream.",
+    "reader.by-hand.feed-data.after-eof",
+)
+class FeedsBehindTheEnd(StreamReader):
+    def feed_data(self, data: Any) -> None:
+        ended, self._eof = self._eof, False
+        super().feed_data(data)
+        self._eof = ended
+
+
+@specimen(
+    "set_exception() after feed_eof() is ignored: the stream has ended already.",
+    "reader.by-hand.set-exception.after-eof",
+)
+class EndComesFirst(StreamReader):
+    def set_exception(self, exc: BaseException) -> None:
+        if not self._eof:
+            super().set_exception(exc)
+
+
+@specimen(
+    "A second set_transport() takes the place of the first.",
+    "reader.by-hand.transport-once",
+)
+class ChangesTransports(StreamReader):
+    def set_transport(self, transport: Any) -> None:
+        self._transport = transport
+
+
+@specimen(
+    "A transport that cannot be paused makes feed_data() fail.",
+    "reader.by-hand.transport-that-cannot-pause",
+)
+class MustPause(StreamReader):
+    def _pause(self) -> None:
+        before = self._transport
+        super()._pause()
+        if self._transport is not before:
+            raise NotImplementedError("the transport cannot be paused")

@@ -87,6 +87,75 @@ class Plain(PlainReader):
 # What it returns and takes.
 
 
+@specimen(
+    "readuntil() returns the data without the separator.",
+    "readuntil.returns-through-separator",
+)
+class StripsTheSeparator(PlainReader):
+    def result(self, begin: int, end: int) -> bytes:
+        return super().result(begin, end)[:begin]
+
+
+@specimen(
+    "readuntil() leaves the separator in the buffer.",
+    "readuntil.removes-separator",
+)
+class LeavesTheSeparator(PlainReader):
+    def result(self, begin: int, end: int) -> bytes:
+        return self._take(begin)
+
+
+@specimen(
+    "readuntil() throws away what came with the separator.",
+    "readuntil.leaves-the-rest",
+)
+class UntilDropsTheRest(PlainReader):
+    def result(self, begin: int, end: int) -> bytes:
+        return self._take(self._buffer.size)[:end]
+
+
+@specimen(
+    "readuntil() reads until CR LF by default.",
+    "readuntil.default-separator",
+)
+class UntilCrLfByDefault(PlainReader):
+    async def readuntil(self, separator: Any = b"\r\n") -> bytes:
+        return await super().readuntil(separator)
+
+
+@specimen(
+    "readuntil() skips separators that nothing comes before.",
+    "readuntil.nothing-before-separator",
+)
+class SkipsWhatIsEmpty(PlainReader):
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        while (data := await super().readuntil(separator)) == separator:
+            pass
+        return data
+
+
+@specimen(
+    "readuntil() returns a bytearray.",
+    "readuntil.returns-bytes",
+)
+class UntilReturnsBytearray(PlainReader):
+    def result(self, begin: int, end: int) -> Any:
+        return bytearray(super().result(begin, end))
+
+
+@specimen(
+    "readuntil() collects what comes in a list of its own, which is gone when it is cancelled.",
+    "readuntil.cancelled-loses-nothing",
+)
+class UntilForgetsWhenCancelled(PlainReader):
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        try:
+            return await super().readuntil(separator)
+        except asyncio.CancelledError:
+            self._take(self._buffer.size)
+            raise
+
+
 # The separator.
 
 
@@ -190,6 +259,27 @@ class TakesItForAPattern(PlainReader):
         except re.error:
             return super().find(held, separators)
         return match.span() if match else None
+
+
+@specimen(
+    "readuntil() takes separators of up to 255 bytes.",
+    "readuntil.separator.any-length",
+)
+class TakesShortSeparators(PlainReader):
+    def separators(self, separator: Any) -> Separators:
+        if any(len(each) > 255 for each in super().separators(separator)):
+            raise ValueError("the separator is too long")
+        return super().separators(separator)
+
+
+@specimen(
+    "readuntil(b'') returns b'' at once: the empty separator is found at the beginning.",
+    "readuntil.separator.empty",
+    "readuntil.tuple.with-empty-separator",
+)
+class FindsNothing(PlainReader):
+    def separators(self, separator: Any) -> Separators:
+        return separator if separator and isinstance(separator, tuple) else (separator,)
 
 
 # The limit.

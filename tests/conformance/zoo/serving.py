@@ -1,15 +1,18 @@
 """Broken `start_server()`s, argument by argument."""
 
+import errno
+import inspect
+import socket
+import ssl as ssl_module
+from collections.abc import Callable
 from typing import Any
 
-from conformance.marks import PLAIN
-from reference_impl import start_server
+from conformance.marks import INTERNET, PLAIN, TLS
+from reference_impl import StreamReaderProtocol, start_server
 from reference_impl._server import Server
 
+from .connecting import HOSTS
 from .specimen import Specimen, specimen
-
-TCP = ("tcp",)
-INTERNET = ("memory", "tcp")
 
 
 def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
@@ -41,45 +44,45 @@ without_limit = ignoring(
     "readuntil.tuple.limit.exceeded",
     "readuntil.tuple.limit.shortest-matched",
     "reader.iteration.limit",
-    networks=("memory", "tls-memory", "tcp", "tls"),
+    networks=HOSTS,
 )
 without_family = ignoring(
     "family",
     "serving.family",
     "serving.flags",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_flags = ignoring(
     "flags",
     "serving.flags",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_sock = ignoring(
     "sock",
     "serving.sock.is-used",
     "serving.sock.closed-with-the-server",
     "serving.sock.excludes-an-address",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_backlog = ignoring(
     "backlog",
     "serving.backlog.given",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_reuse_address = ignoring(
     "reuse_address",
     "serving.reuse-address.false",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_reuse_port = ignoring(
     "reuse_port",
     "serving.reuse-port",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_keep_alive = ignoring(
     "keep_alive",
     "serving.keep-alive",
-    networks=TCP,
+    networks=INTERNET,
 )
 without_start_serving = ignoring(
     "start_serving",
@@ -101,7 +104,7 @@ without_ssl_shutdown_timeout = ignoring(
 @specimen(
     "The limit of a server's readers is 128 KiB by default.",
     "serving.limit.default",
-    networks=("memory", "tls-memory", "tcp", "tls"),
+    networks=HOSTS,
     replaces=start_server,
 )
 async def larger_limit(
@@ -120,7 +123,7 @@ async def larger_limit(
     "serving.host.sequence",
     "serving.port.random-for-each-interface",
     "serving.failed.nothing-left-listening",
-    networks=TCP,
+    networks=INTERNET,
     replaces=start_server,
 )
 async def first_host_only(
@@ -134,7 +137,7 @@ async def first_host_only(
     "Without a host, the loopback interface is served.",
     "serving.host.none-or-empty",
     "serving.host.sequence.empty",
-    networks=TCP,
+    networks=INTERNET,
     replaces=start_server,
 )
 async def loopback_by_default(
@@ -185,7 +188,7 @@ async def reuses_nothing(
 @specimen(
     "10 connections may wait to be accepted by default.",
     "serving.backlog.default",
-    networks=TCP,
+    networks=INTERNET,
     replaces=start_server,
 )
 async def shorter_backlog(
@@ -216,7 +219,7 @@ async def takes_any_callback(
 @specimen(
     "A socket has to be non-blocking, or is refused.",
     "serving.sock.blocking",
-    networks=TCP,
+    networks=("tcp",),  # simulated sockets never block
     replaces=start_server,
 )
 async def refuses_blocking_sockets(
@@ -284,3 +287,202 @@ class ClosesTheServerToo(Server):
     def close_clients(self) -> None:
         super().close_clients()
         self.close()
+
+
+# Servers and their addresses.
+
+
+def starts(
+    fault: str, *fails: str, networks: tuple[str, ...] = INTERNET
+) -> Callable[[Any], Specimen]:
+    """Make a specimen of what replaces `start_server()`."""
+    return specimen(fault, *fails, networks=networks, replaces=start_server)
+
+
+last_callback: list[Any] = []
+
+
+@specimen(
+    "All servers of a program call the callback of the last one.",
+    "serving.several-servers",
+)
+class LastCallbackForAll(Server):
+    def __init__(self, client_connected_cb: Any, limit: int, loop: Any) -> None:
+        super().__init__(client_connected_cb, limit, loop)
+        last_callback[:] = [client_connected_cb]
+
+    def _protocol(self) -> Any:
+        self._client_connected_cb = last_callback[0]
+        return super()._protocol()
+
+
+@starts(
+    "A server listens on all interfaces, whatever the host.",
+    "serving.host.string",
+    "get_extra_info.sockname",
+    networks=HOSTS,
+)
+async def every_interface(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    host = "0.0.0.0" if isinstance(host, str) and host.startswith("127.") else host
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "A host must be an address.",
+    "serving.host.name",
+)
+async def addresses_only(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if host and "flags" not in options:
+        options["flags"] = socket.AI_PASSIVE | socket.AI_NUMERICHOST
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "A server listens on IPv4 only, unless told otherwise.",
+    "serving.host.ipv6",
+    "serving.host.none-or-empty",
+)
+async def ipv4_only(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is None:
+        options.setdefault("family", socket.AF_INET)
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "A server needs a port: None is refused.",
+    "serving.port.zero-or-none",
+)
+async def needs_a_port(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is None and port is None:
+        raise TypeError("a port is needed")
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "The port is a wish: any other will do.",
+    "serving.port.given",
+    "serving.port.in-use",
+    "serving.failed.nothing-left-listening",
+    "serving.host.sequence",
+    "serving.reuse-port",
+)
+async def any_port(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    return await start_server(client_connected_cb, host, port and 0, **options)
+
+
+@starts(
+    "A server whose port is in use takes another.",
+    "serving.port.in-use",
+    "serving.failed.nothing-left-listening",
+)
+async def another_port(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    try:
+        return await start_server(client_connected_cb, host, port, **options)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return await start_server(client_connected_cb, host, 0, **options)
+
+
+@starts(
+    "A socket that is no stream is refused with TypeError.",
+    "serving.sock.stream-only",
+)
+async def wrong_type_of_socket(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("sock") is not None and options["sock"].type != socket.SOCK_STREAM:
+        raise TypeError("a stream socket is needed")
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@specimen(
+    "TCP_NODELAY is not set on the connections of a server.",
+    "serving.nodelay",
+    networks=INTERNET,
+)
+class DelaysAnswers(StreamReaderProtocol):
+    def connection_made(self, transport: Any) -> None:
+        sock = transport.get_extra_info("socket")
+        if self._client_connected_cb is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        super().connection_made(transport)
+
+
+@starts(
+    "The callback must be a function or a method.",
+    "handlers.plain.any-callable",
+    "handlers.coroutine.of-any-shape",
+    networks=HOSTS,
+)
+async def functions_only(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if not inspect.isroutine(client_connected_cb):
+        raise TypeError("a function is needed")
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+# TLS.
+
+
+@starts(
+    "ssl=None is refused: it is no SSLContext.",
+    "serving.ssl.none",
+)
+async def takes_no_none(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("ssl", True) is None:
+        raise TypeError("ssl must be an SSLContext")
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "The protocols that an SSLContext offers are replaced by the server's own.",
+    "serving.ssl.context",
+    networks=TLS,
+)
+async def offers_its_own_protocols(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("ssl") is not None:
+        options["ssl"].set_alpn_protocols(["http/1.1"])
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "ssl=True is a context without a certificate.",
+    "serving.ssl.no-context",
+)
+async def true_is_a_context(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if options.get("ssl") is True:
+        options["ssl"] = ssl_module.create_default_context(ssl_module.Purpose.CLIENT_AUTH)
+    return await start_server(client_connected_cb, host, port, **options)
+
+
+@starts(
+    "Without TLS, its time-outs are ignored.",
+    "serving.ssl.timeouts.without-ssl",
+)
+async def ignores_what_tls_takes(
+    client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
+) -> Any:
+    if not options.get("ssl"):
+        for name in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+            options.pop(name, None)
+    return await start_server(client_connected_cb, host, port, **options)

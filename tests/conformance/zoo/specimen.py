@@ -1,7 +1,8 @@
 """What a specimen is: the reference with one thing broken, and what of the suite tells."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import reference_impl
@@ -9,6 +10,8 @@ from conformance.clauses import clauses
 from conformance.marks import EVERY
 
 from .forked import checked, failures, is_search
+
+Kept = Mapping[tuple[str, ...], tuple[str, ...]]
 
 Part = TypeVar("Part", bound=Callable[..., Any])
 
@@ -27,6 +30,9 @@ class Specimen:
             cannot hold because of it. It must keep all others; only the searches of programs, which
             are not stated, may find a fault in reading besides.
         networks: the networks on which it shows, the cheapest first. On the others it must conform.
+        kept: those of `fails` that hold all the same on some of its networks, by these.
+        is_basic: whether so much rests on what is broken that little else can be asked. Only the
+            clauses that it states are.
     """
 
     def __init__(
@@ -36,6 +42,8 @@ class Specimen:
         fault: str,
         fails: frozenset[str],
         networks: tuple[str, ...],
+        kept: Kept = MappingProxyType({}),
+        is_basic: bool = False,
     ) -> None:
         self.name = f"{broken.__module__}:{broken.__name__}"
         self.original = original
@@ -43,7 +51,14 @@ class Specimen:
         self.fault = fault
         self.fails = fails
         self.networks = networks
+        self.kept = kept
+        self.is_basic = is_basic
         self.is_loose = False
+
+    @property
+    def asked(self) -> frozenset[str] | None:
+        """The ids of the clauses that it is certified by; `None` for all."""
+        return self.fails if self.is_basic else None
 
     @property
     def is_about_reading(self) -> bool:
@@ -53,6 +68,9 @@ class Specimen:
     def differences(self, certificate: dict[str, Any], network: str) -> list[str]:
         """Return in words where a certificate is not as stated, on one network."""
         stated = self.fails & checked(certificate, network)
+        for networks, kept in self.kept.items():
+            if network in networks:
+                stated -= set(kept)
         if network not in self.networks:
             stated = set()
         found = failures(certificate, network)
@@ -103,6 +121,8 @@ def specimen(
     fault: str,
     *fails: str,
     networks: tuple[str, ...] = EVERY,
+    kept: Kept = MappingProxyType({}),
+    basic: bool = False,
     replaces: Callable[..., Any] | None = None,
 ) -> Callable[[Part], Specimen]:
     """Make a specimen of what is decorated, a class or a function; see `Specimen`.
@@ -111,6 +131,8 @@ def specimen(
         fault: what is wrong, in one sentence.
         fails: the ids of the clauses that it must fail.
         networks: the networks on which it shows; all by default.
+        kept: those of `fails` that hold all the same on some of them, by these.
+        basic: whether only those clauses are asked, because little holds without them.
         replaces: what of the reference is replaced; by default the class that the one decorated
             derives from.
     """
@@ -120,7 +142,7 @@ def specimen(
         if original is None:
             assert isinstance(broken, type)
             original = next(each for each in broken.__mro__ if _is_reference(each.__module__))
-        made = Specimen(original, broken, fault, frozenset(fails), networks)
+        made = Specimen(original, broken, fault, frozenset(fails), networks, kept, basic)
         SPECIMENS[made.name] = made
         return made
 

@@ -1,16 +1,17 @@
 """Broken TLS: `StreamWriter.start_tls()`, and how reader and writer bear with TLS."""
 
 import ssl
+from types import MappingProxyType
 from typing import Any
 
 from conformance.marks import PLAIN, TLS
-from reference_impl import StreamReaderProtocol, StreamWriter
+from reference_impl import FlowControlMixin, StreamReaderProtocol, StreamWriter
 from reference_impl._tls import upgrade
 
-from .specimen import Specimen, specimen
+from .specimen import Kept, Specimen, specimen
 
 
-def ignoring(name: str, *fails: str) -> Specimen:
+def ignoring(name: str, *fails: str, kept: Kept = MappingProxyType({})) -> Specimen:
     """Return a specimen that takes an argument of `start_tls()` and does nothing with it."""
 
     class Ignoring(StreamWriter):
@@ -19,7 +20,8 @@ def ignoring(name: str, *fails: str) -> Specimen:
             await super().start_tls(sslcontext, **options)
 
     Ignoring.__name__ = f"without_{name}"
-    return specimen(f"start_tls() ignores `{name}`.", *fails)(Ignoring)
+    fault = f"start_tls() ignores `{name}`."
+    return specimen(fault, *fails, kept=kept)(Ignoring)
 
 
 without_server_hostname = ignoring(
@@ -51,6 +53,7 @@ without_server_hostname = ignoring(
     "start_tls.refused.ends",
     "start_tls.handshake-timeout.ends",
     "start_tls.peer-leaves.ends",
+    kept={TLS: ("tls.end.no-warning",)},
 )
 without_ssl_handshake_timeout = ignoring(
     "ssl_handshake_timeout",
@@ -89,6 +92,7 @@ without_ssl_shutdown_timeout = ignoring(
     "start_tls.handler-failure.shuts-tls-down",
     "start_tls.peer-is-held-back",
     "start_tls.reader-flow-control",
+    kept={TLS: ("tls.end.no-warning",)},
     replaces=upgrade,
 )
 async def always_the_client(
@@ -242,3 +246,93 @@ class ConfusesTheTimes(StreamWriter):
     async def start_tls(self, sslcontext: Any, **options: Any) -> None:
         times = {"ssl_handshake_timeout": 30.0, "ssl_shutdown_timeout": 60.0}
         await super().start_tls(sslcontext, **times | options)
+
+
+@specimen(
+    "start_tls() without server_hostname checks the certificate for the peer's address.",
+    "start_tls.server_hostname.required",
+    "start_tls.server_hostname.required-first",
+)
+class ChecksTheAddress(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        if isinstance(sslcontext, ssl.SSLContext) and sslcontext.check_hostname:
+            peer = self.get_extra_info("peername")
+            options.setdefault("server_hostname", peer[0] if peer else "localhost")
+        await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "start_tls() refuses to begin while something is still to be sent.",
+    "start_tls.plain-writes-first.large",
+)
+class BeginsWhenAllIsSent(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        if self._transport.get_write_buffer_size():
+            raise RuntimeError("data is still to be sent")
+        await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "start_tls() on a TLS connection raises.",
+    "start_tls.over-tls",
+    networks=TLS,
+)
+class SecuresOnce(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        if self.get_extra_info("sslcontext") is not None:
+            raise RuntimeError("the connection is secure already")
+        await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "start_tls() returns when the handshake fails, with the connection closed.",
+    "start_tls.refused-by-peer",
+    "start_tls.certificate-refused",
+    "start_tls.server_hostname",
+    "start_tls.garbage",
+    "start_tls.refused.ends",
+)
+class FailsInSilence(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        try:
+            await super().start_tls(sslcontext, **options)
+        except ssl.SSLError:
+            self.close()
+
+
+@specimen(
+    "What is written on a TLS connection goes around TLS.",
+    "tls.encrypted",
+    networks=TLS,
+    basic=True,
+)
+class GoesAroundTls(StreamWriter):
+    def write(self, data: Any) -> None:
+        self._transport._ssl_protocol._transport.write(data)  # type: ignore[attr-defined]
+
+
+@specimen(
+    "The peer's close_notify is an error.",
+    "tls.close_notify.is-the-end",
+    networks=TLS,
+    basic=True,
+)
+class CloseNotifyIsAnError(StreamReaderProtocol):
+    def eof_received(self) -> bool:
+        if self._over_ssl:
+            self._stream_reader.set_exception(ConnectionResetError("TLS was shut down"))
+            return False
+        return super().eof_received()
+
+
+@specimen(
+    "Reading is not told of an error of TLS.",
+    "tls.garbage",
+    networks=TLS,
+)
+class KeepsTlsErrors(StreamReaderProtocol):
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if isinstance(exc, ssl.SSLError) and exc.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
+            FlowControlMixin.connection_lost(self, exc)
+        else:
+            super().connection_lost(exc)

@@ -1,9 +1,17 @@
 """Broken Unix streams, argument by argument."""
 
+import asyncio
+import errno
+import os
+import socket
+import ssl as ssl_module
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from reference_impl import open_unix_connection, start_unix_server
 
+from .connecting import Wrapped
 from .specimen import Specimen, specimen
 
 UNIX = ("unix",)
@@ -87,3 +95,487 @@ async def calls_itself_localhost(path: Any = None, **options: Any) -> Any:
     if options.get("ssl"):
         options.setdefault("server_hostname", "localhost")
     return await open_unix_connection(path, **options)
+
+
+opens_without_sock = opening(
+    "sock",
+    "unix.open.sock.is-used",
+    "unix.open.sock.closed-with-the-writer",
+    "unix.open.sock.excludes-a-path",
+)
+opens_without_ssl_handshake_timeout = opening(
+    "ssl_handshake_timeout",
+    "unix.open.ssl.handshake-timeout",
+)
+opens_without_ssl_shutdown_timeout = opening(
+    "ssl_shutdown_timeout",
+    "unix.open.ssl.shutdown-timeout",
+)
+serves_without_limit = serving(
+    "limit",
+    "unix.serve.limit.given",
+    "readline.limit.exceeded",
+    "readline.limit.exceeded-without-newline",
+    "readuntil.limit.exceeded-before-separator",
+    "readuntil.limit.exceeded-without-separator",
+    "readuntil.limit.data-is-kept",
+    "readuntil.limit.other-separator",
+    "readuntil.limit.consumed-is-a-count",
+    "readuntil.tuple.limit.exceeded",
+    "readuntil.tuple.limit.shortest-matched",
+    "reader.iteration.limit",
+)
+serves_without_sock = serving(
+    "sock",
+    "unix.serve.sock.is-used",
+    "unix.serve.sock.closed-with-the-server",
+    "unix.serve.sock.excludes-a-path",
+    "unix.cleanup-socket.sock",
+    "unix.cleanup-socket.abstract",
+)
+serves_without_backlog = serving(
+    "backlog",
+    "unix.serve.backlog",
+)
+serves_without_start_serving = serving(
+    "start_serving",
+    "unix.serve.start-serving.false",
+    "server.is-serving",
+)
+serves_without_ssl = serving(
+    "ssl",
+    "unix.serve.ssl",
+    "unix.serve.ssl.handshake-timeout",
+    "unix.serve.ssl.shutdown-timeout",
+)
+serves_without_ssl_handshake_timeout = serving(
+    "ssl_handshake_timeout",
+    "unix.serve.ssl.handshake-timeout",
+)
+serves_without_ssl_shutdown_timeout = serving(
+    "ssl_shutdown_timeout",
+    "unix.serve.ssl.shutdown-timeout",
+)
+serves_without_cleanup_socket = serving(
+    "cleanup_socket",
+    "unix.cleanup-socket.false",
+)
+
+
+# open_unix_connection()
+
+
+def opens(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+    """Make a specimen of what replaces `open_unix_connection()`."""
+    return specimen(fault, *fails, networks=UNIX, replaces=open_unix_connection)
+
+
+@opens(
+    "The reader of open_unix_connection() is a wrapper, and no StreamReader.",
+    "unix.open.returns-a-pair",
+)
+async def opens_wrapped(path: Any = None, **options: Any) -> Any:
+    reader, writer = await open_unix_connection(path, **options)
+    return Wrapped(reader), writer
+
+
+@opens(
+    "open_unix_connection() calls the path `address`.",
+    "unix.open.path.positional-or-keyword",
+)
+async def names_it_address(address: Any = None, **options: Any) -> Any:
+    return await open_unix_connection(address, **options)
+
+
+@opens(
+    "open_unix_connection() takes the limit by position.",
+    "unix.open.options.keyword-only",
+)
+async def opens_with_limit_by_position(path: Any = None, limit: int = 65536, **options: Any) -> Any:
+    return await open_unix_connection(path, limit=limit, **options)
+
+
+@opens(
+    "The limit of open_unix_connection() is 32 KiB by default.",
+    "unix.open.limit.default",
+)
+async def opens_with_smaller_limit(
+    path: Any = None, *, limit: int = 32 * 1024, **options: Any
+) -> Any:
+    return await open_unix_connection(path, limit=limit, **options)
+
+
+@opens(
+    "open_unix_connection() decodes a path of bytes as UTF-8.",
+    "unix.open.path.bytes",
+)
+async def opens_text_only(path: Any = None, **options: Any) -> Any:
+    path = path.decode() if isinstance(path, bytes) else path
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() takes no path-like object.",
+    "unix.open.path.path-like",
+)
+async def opens_strings_only(path: Any = None, **options: Any) -> Any:
+    if isinstance(path, os.PathLike):
+        raise TypeError("path should be str or bytes")
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() looks whether there is a file before it connects.",
+    "unix.open.path.abstract",
+)
+async def looks_for_a_file(path: Any = None, **options: Any) -> Any:
+    if path is not None and not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() raises ConnectionRefusedError whatever is the matter with the path.",
+    "unix.open.path.missing",
+)
+async def refused_whatever_it_is(path: Any = None, **options: Any) -> Any:
+    try:
+        return await open_unix_connection(path, **options)
+    except FileNotFoundError as error:
+        raise ConnectionRefusedError(*error.args) from None
+
+
+@opens(
+    "open_unix_connection() raises FileNotFoundError whatever is the matter with the path.",
+    "unix.open.refused",
+)
+async def missing_whatever_it_is(path: Any = None, **options: Any) -> Any:
+    try:
+        return await open_unix_connection(path, **options)
+    except ConnectionRefusedError as error:
+        raise FileNotFoundError(*error.args) from None
+
+
+left_open: list[socket.socket] = []
+
+
+@opens(
+    "An open_unix_connection() that fails leaves its socket open.",
+    "unix.open.failed.nothing-left-open",
+)
+async def leaves_its_socket_open(path: Any = None, **options: Any) -> Any:
+    try:
+        return await open_unix_connection(path, **options)
+    except FileNotFoundError:
+        left_open.append(socket.socket(socket.AF_UNIX))
+        raise
+
+
+@opens(
+    "open_unix_connection() without a path raises TypeError.",
+    "unix.open.no-path",
+)
+async def needs_a_path(path: Any = None, **options: Any) -> Any:
+    if path is None and options.get("sock") is None:
+        raise TypeError("a path is needed")
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() copies the socket that it is given, which stays open.",
+    "unix.open.sock.closed-with-the-writer",
+)
+async def opens_a_copy(path: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and path is None:
+        options["sock"] = options["sock"].dup()
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "A socket given to open_unix_connection() excludes no path: the path is ignored.",
+    "unix.open.sock.excludes-a-path",
+)
+async def opens_the_socket(path: Any = None, **options: Any) -> Any:
+    path = path if options.get("sock") is None else None
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() takes sockets of any kind.",
+    "unix.open.sock.unix-only",
+)
+async def opens_any_socket(path: Any = None, **options: Any) -> Any:
+    sock = options.get("sock")
+    if path is None and sock is not None and sock.family != socket.AF_UNIX:
+        raise TypeError("a Unix socket is needed")
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() trusts any certificate of a known authority, whatever name it is for.",
+    "unix.open.ssl",
+)
+async def opens_for_any_name(path: Any = None, **options: Any) -> Any:
+    context = options.get("ssl")
+    if not isinstance(context, ssl_module.SSLContext) or "server_hostname" not in options:
+        return await open_unix_connection(path, **options)
+    context.check_hostname = False
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() by TLS asks for no name where the context checks none.",
+    "unix.open.ssl.server-hostname.required",
+)
+async def opens_without_a_name(path: Any = None, **options: Any) -> Any:
+    if options.get("ssl") and not options["ssl"].check_hostname:
+        options.setdefault("server_hostname", "")
+    return await open_unix_connection(path, **options)
+
+
+@opens(
+    "open_unix_connection() without TLS ignores server_hostname.",
+    "unix.open.ssl.server-hostname.without-ssl",
+)
+async def opens_by_any_name(path: Any = None, **options: Any) -> Any:
+    if not options.get("ssl"):
+        options.pop("server_hostname", None)
+    return await open_unix_connection(path, **options)
+
+
+# start_unix_server()
+
+
+def serves(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+    """Make a specimen of what replaces `start_unix_server()`."""
+    return specimen(fault, *fails, networks=UNIX, replaces=start_unix_server)
+
+
+@serves(
+    "start_unix_server() calls its callback `callback`.",
+    "unix.serve.arguments.positional-or-keyword",
+)
+async def names_it_callback(callback: Any, path: Any = None, **options: Any) -> Any:
+    return await start_unix_server(callback, path, **options)
+
+
+@serves(
+    "start_unix_server() takes the limit by position.",
+    "unix.serve.options.keyword-only",
+)
+async def serves_with_limit_by_position(
+    client_connected_cb: Any, path: Any = None, limit: int = 65536, **options: Any
+) -> Any:
+    return await start_unix_server(client_connected_cb, path, limit=limit, **options)
+
+
+@serves(
+    "The limit of start_unix_server() is 128 KiB by default.",
+    "unix.serve.limit.default",
+)
+async def serves_with_larger_limit(
+    client_connected_cb: Any, path: Any = None, *, limit: int = 2**17, **options: Any
+) -> Any:
+    return await start_unix_server(client_connected_cb, path, limit=limit, **options)
+
+
+@serves(
+    "start_unix_server() decodes a path of bytes as UTF-8.",
+    "unix.serve.path.bytes",
+)
+async def serves_text_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    path = path.decode() if isinstance(path, bytes) else path
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() takes no path-like object.",
+    "unix.serve.path.path-like",
+    "unix.cleanup-socket.default",
+)
+async def serves_strings_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if isinstance(path, os.PathLike):
+        raise TypeError("path should be str or bytes")
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() makes its path absolute, and an abstract name a file's.",
+    "unix.serve.path.abstract",
+)
+async def serves_files_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    path = path if path is None else os.path.abspath(path)
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() refuses a path where a former server's socket is.",
+    "unix.serve.path.stale-socket",
+)
+async def minds_what_is_left(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if path is not None and os.path.lexists(os.fsencode(path).replace(b"\0", b"@")):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() removes whatever is at its path.",
+    "unix.serve.path.other-file",
+)
+async def clears_its_path(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if path is not None and options.get("sock") is None:
+        with suppress(FileNotFoundError, ValueError):
+            os.unlink(path)
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() without a path raises TypeError.",
+    "unix.serve.no-path",
+)
+async def serves_a_path(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if path is None and options.get("sock") is None:
+        raise TypeError("a path is needed")
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() copies the socket that it is given, which stays open.",
+    "unix.serve.sock.closed-with-the-server",
+)
+async def serves_a_copy(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None and path is None:
+        options["sock"] = options["sock"].dup()
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "A socket given to start_unix_server() excludes no path: the path is ignored.",
+    "unix.serve.sock.excludes-a-path",
+)
+async def serves_the_socket(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    path = path if options.get("sock") is None else None
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+@serves(
+    "start_unix_server() takes sockets of any family.",
+    "unix.serve.sock.unix-only",
+)
+async def serves_any_socket(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    sock = options.get("sock")
+    if path is None and sock is not None and sock.family != socket.AF_UNIX:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(asyncio.Protocol, sock=sock)
+    return await start_unix_server(client_connected_cb, path, **options)
+
+
+# Cleaning up.
+
+
+def cleans_up(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+    """Make a specimen of a function that removes the socket when its server is closed.
+
+    The function takes the socket's name, its inode (None of an abstract one) and how often the
+    server has been closed before.
+    """
+
+    def make(remove: Callable[[str, int | None, int], None]) -> Specimen:
+        async def broken(
+            client_connected_cb: Any,
+            path: Any = None,
+            *,
+            cleanup_socket: bool = True,
+            **options: Any,
+        ) -> Any:
+            server = await start_unix_server(
+                client_connected_cb, path, cleanup_socket=False, **options
+            )
+            name = server.sockets[0].getsockname()
+            is_file = bool(name) and name[0] not in (0, "\0")
+            inode = os.stat(name).st_ino if is_file else None
+            closed = 0
+            close = server.close
+
+            def close_and_remove() -> None:
+                nonlocal closed
+                close()
+                if cleanup_socket:
+                    remove(name, inode, closed)
+                closed += 1
+
+            server.close = close_and_remove  # type: ignore[method-assign]
+            return server
+
+        broken.__name__ = remove.__name__
+        broken.__module__ = remove.__module__
+        return serves(fault, *fails)(broken)
+
+    return make
+
+
+def is_there(name: str, inode: int | None) -> bool:
+    """Return whether the socket is still what is at its path."""
+    return inode is not None and os.path.exists(name) and os.stat(name).st_ino == inode
+
+
+@cleans_up("None: it shows that `cleans_up()` breaks nothing by itself.")
+def removes_its_own(name: str, inode: int | None, closed: int) -> None:
+    if not closed and is_there(name, inode):
+        os.unlink(name)
+
+
+@cleans_up(
+    "A Unix server does not remove its socket.",
+    "unix.cleanup-socket.default",
+    "unix.cleanup-socket.sock",
+)
+def removes_nothing(name: str, inode: int | None, closed: int) -> None:
+    pass
+
+
+@cleans_up(
+    "A Unix server removes whatever is at its path when it is closed.",
+    "unix.cleanup-socket.replaced",
+)
+def removes_its_successor(name: str, inode: int | None, closed: int) -> None:
+    if not closed and inode is not None and os.path.exists(name):
+        os.unlink(name)
+
+
+@cleans_up(
+    "A Unix server removes its socket each time that it is closed.",
+    "unix.cleanup-socket.once",
+)
+def removes_it_again(name: str, inode: int | None, closed: int) -> None:
+    if is_there(name, inode):
+        os.unlink(name)
+
+
+@cleans_up(
+    "A Unix server that is closed expects its socket to be there.",
+    "unix.cleanup-socket.gone",
+)
+def misses_it(name: str, inode: int | None, closed: int) -> None:
+    if not closed and inode is not None and os.stat(name).st_ino == inode:
+        os.unlink(name)
+
+
+@cleans_up(
+    "A Unix server that is closed takes its name for a path.",
+    "unix.cleanup-socket.abstract",
+    "unix.serve.path.abstract",
+)
+def takes_it_for_a_path(name: str, inode: int | None, closed: int) -> None:
+    if not closed and (inode is None or is_there(name, inode)):
+        os.unlink(name)
+
+
+@serves(
+    "A Unix server removes its socket only where it was given the path, and not with `sock`.",
+    "unix.cleanup-socket.sock",
+)
+async def cleans_only_paths(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
+    if options.get("sock") is not None:
+        options["cleanup_socket"] = False
+    return await start_unix_server(client_connected_cb, path, **options)

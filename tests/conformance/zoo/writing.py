@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from conformance.marks import PLAIN
+from conformance.marks import PLAIN, TLS
 from reference_impl import FlowControlMixin, StreamReaderProtocol, StreamWriter
 from reference_impl._errors import Waiters
 from reference_impl._writer import _frozen
@@ -121,6 +121,112 @@ class ForgetsHalfClose(StreamReaderProtocol):
         return False
 
 
+@specimen(
+    "write() takes a zero byte for the end of the data.",
+    "write.sends",
+    "write.many-small",
+    "write.both-directions",
+    basic=True,
+)
+class EndsAtZero(StreamWriter):
+    def write(self, data: Any) -> None:
+        super().write(_frozen(data).partition(b"\0")[0])
+
+
+@specimen(
+    "write() sends everything in capitals.",
+    "write.sends",
+    "connecting.joins-the-two-ends",
+    "serving.accepts-clients",
+    "unix.open.joins-the-two-ends",
+    "unix.serve.accepts-clients",
+    basic=True,
+)
+class Shouts(StreamWriter):
+    def write(self, data: Any) -> None:
+        super().write(_frozen(data).upper())
+
+
+@specimen(
+    "write() sends all that a memoryview is a view of.",
+    "write.memoryview",
+    "write.memoryview.not-contiguous",
+)
+class SendsTheWholeObject(StreamWriter):
+    def write(self, data: Any) -> None:
+        super().write(data.obj if isinstance(data, memoryview) else data)
+
+
+class HoldsBack(StreamWriter):
+    """Holds data of its own, which it sends later."""
+
+    held = b""
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self.held:
+            held, self.held = self.held, b""
+            super().write(held)
+
+    async def drain(self) -> None:
+        """Send, then drain."""
+        self.flush()
+        await super().drain()
+
+    def write_eof(self) -> None:
+        """Send, then end."""
+        self.flush()
+        super().write_eof()
+
+    def close(self) -> None:
+        """Send, then close."""
+        if not self.is_closing():
+            self.flush()
+        super().close()
+
+
+@specimen(
+    "write() sends 64 KiB at most; the rest is sent by the next drain().",
+    "write.without-drain",
+    "server.close-clients.flushes",
+    "write.order",
+    "write.bytearray.later-changes",
+    "writelines.large",
+    "writelines.later-changes",
+)
+class SendsTheRestLater(HoldsBack):
+    def write(self, data: Any) -> None:
+        data = self.held + _frozen(data)
+        self.held = data[2**16 :]
+        super().write(data[: 2**16])
+
+
+@specimen(
+    "Of the writes of one turn of the loop 1,024 are sent: as many as sendmsg() takes.",
+    "write.many-small",
+)
+class SendsSomeOfMany(StreamWriter):
+    count = 0
+
+    def write(self, data: Any) -> None:
+        if not self.count:
+            self._loop.call_soon(self.__dict__.update, {"count": 0})
+        self.count += 1
+        if self.count <= 1024:
+            super().write(data)
+
+
+@specimen(
+    "What is received while writing is paused is thrown away.",
+    "write.both-directions",
+    "start_tls.both-directions",
+)
+class HalfDuplex(StreamReaderProtocol):
+    def data_received(self, data: bytes) -> None:
+        if not self._paused:
+            super().data_received(data)
+
+
 # writelines()
 
 
@@ -192,6 +298,15 @@ class JoinsBytesOnly(StreamWriter):
         super().writelines(found)
 
 
+@specimen(
+    "writelines() takes strings, too, and encodes them.",
+    "writelines.wrong-type",
+)
+class EncodesLines(StreamWriter):
+    def writelines(self, data: Iterable[Any]) -> None:
+        super().writelines([each.encode() if isinstance(each, str) else each for each in data])
+
+
 # write_eof()
 
 
@@ -252,7 +367,8 @@ class EofOnce(StreamWriter):
 )
 class EofIsNotSent(StreamWriter):
     def write_eof(self) -> None:
-        self._transport.can_write_eof()
+        if not self.can_write_eof():
+            super().write_eof()
 
 
 @specimen(
@@ -264,6 +380,18 @@ class EofIsNotSent(StreamWriter):
 class CanNever(StreamWriter):
     def can_write_eof(self) -> bool:
         return False
+
+
+@specimen(
+    "can_write_eof() is always True.",
+    "can_write_eof.tls",
+    "can_write_eof.tells-the-truth",
+    "start_tls.can_write_eof",
+    kept={PLAIN: ("can_write_eof.tells-the-truth",)},
+)
+class CanAlways(StreamWriter):
+    def can_write_eof(self) -> bool:
+        return True
 
 
 # drain()
@@ -413,3 +541,71 @@ class ByPositionOnly(StreamWriter):
 
     def writelines(self, data: Any, /) -> None:
         super().writelines(data)
+
+
+@specimen(
+    "drain() before the first write raises.",
+    "drain.nothing-to-wait-for",
+    "drain.does-not-yield",
+)
+class DrainsWhatWasWritten(StreamWriter):
+    written = False
+
+    def write(self, data: Any) -> None:
+        self.written = True
+        super().write(data)
+
+    async def drain(self) -> None:
+        await super().drain()
+        if not self.written:
+            raise RuntimeError("nothing was written")
+
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        self.written = True
+        await super().start_tls(sslcontext, **options)
+
+
+@specimen(
+    "drain() waits for all to be sent, once it waits.",
+    "drain.low-water.not-later",
+)
+class DrainsToTheLastByte(StreamWriter):
+    async def drain(self) -> None:
+        waiting = self._protocol._paused
+        await super().drain()
+        while waiting and self._transport.get_write_buffer_size() and not self.is_closing():
+            await asyncio.sleep(0.001)
+
+
+@specimen(
+    "drain() waits at 64 KiB, whatever water marks the transport was given.",
+    "drain.marks.high",
+    "drain.low-water.not-later",
+)
+class HasItsOwnMark(StreamWriter):
+    async def drain(self) -> None:
+        await super().drain()
+        while self._transport.get_write_buffer_size() > 2**16 and not self.is_closing():
+            await asyncio.sleep(0.001)
+
+
+@specimen(
+    "drain() looks at the low water mark no more when TLS has paused at a mark of zero.",
+    "drain.marks.zero.nothing-left",
+    networks=TLS,
+)
+class TrustsTheTransport(StreamReaderProtocol):
+    def _drained(self) -> bool:
+        return False
+
+
+@specimen(
+    "drain() says nothing of a connection that is lost.",
+    "drain.reset",
+    "drain.closed",
+    "drain.abort.loop",
+)
+class DrainKeepsQuiet(StreamWriter):
+    async def drain(self) -> None:
+        if not self.is_closing():
+            await super().drain()
