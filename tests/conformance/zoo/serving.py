@@ -270,7 +270,9 @@ class NeedsToKnowThePeer(Server):
         made = protocol.connection_made
 
         def connection_made(transport: Any) -> None:
-            if transport.get_extra_info("peername") is None:
+            try:
+                transport.get_extra_info("socket").getpeername()
+            except OSError:
                 self.close()
             made(transport)
 
