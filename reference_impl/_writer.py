@@ -56,7 +56,10 @@ class StreamWriter:
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport knows under *name*, e.g. ``"peername"``, or *default*."""
-        return self._transport.get_extra_info(name, default)
+        try:
+            return self._transport.get_extra_info(name, default)
+        except AttributeError:
+            return default  # uvloop's transports ask a socket that they have no more
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, now or as soon as possible; pair it with `drain()`.

@@ -429,7 +429,7 @@ async def test_reset_before_accept(trial: Trial) -> None:
             received = b""
             while received != b"next":  # a server may hand the first one over all the same
                 reader, writer = await served.pairs.get()
-                with closing(writer), suppress(ConnectionError):
+                with suppress(ConnectionError), closing(writer):
                     received = await reader.read(4)
 
 

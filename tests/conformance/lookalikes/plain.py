@@ -359,7 +359,10 @@ class StreamWriter:
         return self._protocol.transport
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self.transport.get_extra_info(name, default)
+        try:
+            return self.transport.get_extra_info(name, default)
+        except AttributeError:  # a transport of uvloop's whose socket is gone
+            return default
 
     def write(self, data: Any) -> None:
         data = bytes(memoryview(data))

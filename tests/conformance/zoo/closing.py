@@ -22,6 +22,7 @@ from .specimen import Specimen, specimen
     "wait_closed.waits-until-sent",
     "start_tls.close",
     "start_tls.shutdown-timeout",
+    "start_tls.shutdown-timeout.default",
 )
 class CloseAborts(StreamWriter):
     def close(self) -> None:
@@ -405,6 +406,7 @@ class WaitsForAnotherEnd(StreamWriter):
 @specimen(
     "get_extra_info() ignores its default.",
     "get_extra_info.default",
+    "get_extra_info.by-keyword",
     "get_extra_info.plain-has-no-tls",
 )
 class IgnoresTheDefault(StreamWriter):
@@ -415,6 +417,7 @@ class IgnoresTheDefault(StreamWriter):
 @specimen(
     "peername and sockname are confused.",
     "get_extra_info.peername",
+    "get_extra_info.peername.lost",
     "get_extra_info.sockname",
     "start_tls.transport",
 )

@@ -219,6 +219,11 @@ class ZeroIsNone(StreamWriter):
 @specimen(
     "start_tls() takes the context by name only.",
     "start_tls.sslcontext.positional-or-keyword",
+    "start_tls.context.refused",
+    "start_tls.refused-by-peer",
+    "start_tls.server_hostname",
+    "start_tls.server_hostname.required",
+    "start_tls.server_hostname.required-first",
     networks=PLAIN,
 )
 class ContextByName(StreamWriter):
