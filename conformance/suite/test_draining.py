@@ -6,7 +6,7 @@ from contextlib import suppress
 from conformance.arrangements import lost
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, PLAIN, RESETTABLE, clause
-from conformance.payload import KIB, fill, overfill
+from conformance.payload import KIB, fill, overfill, pattern
 from conformance.trial import Connection, Trial
 
 LOST = (ConnectionResetError, BrokenPipeError)
@@ -139,19 +139,21 @@ async def test_a_higher_mark(trial: Trial) -> None:
 
 @clause("drain.marks.zero", networks=PLAIN, roles=CLIENT)
 async def test_a_mark_of_zero(trial: Trial) -> None:
-    await expect_drained(trial, high=0)
+    await expect_drained(trial, overfill(trial), high=0)
 
 
 @clause("drain.marks.low-zero", networks=PLAIN, roles=CLIENT)
 async def test_a_low_mark_of_zero(trial: Trial) -> None:
-    await expect_drained(trial, high=MARK, low=0)
+    # So much that any share of the high mark is more than a far end reads at a time.
+    data = overfill(trial) + pattern(7 * KIB * KIB)
+    await expect_drained(trial, data, high=8 * MARK, low=0)
 
 
-async def expect_drained(trial: Trial, **marks: int) -> None:
-    """Expect drain() to wait, with these water marks, until nothing is left to send."""
+async def expect_drained(trial: Trial, data: bytes, **marks: int) -> None:
+    """Expect drain() after `data`, with these water marks, to wait until all of it is sent."""
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(**marks)
-    writer.write(overfill(trial))
+    writer.write(data)
 
     async def left_after_drain() -> int:
         await writer.drain()
@@ -159,7 +161,7 @@ async def expect_drained(trial: Trial, **marks: int) -> None:
 
     draining = trial.start(left_after_drain())
     received = 0
-    while not draining.done() and received < len(overfill(trial)):
+    while not draining.done() and received < len(data):
         received += len(await wire.receive_some())
         await trial.turns(1)
     expect(await draining, 0, "bytes to send when drain() returned:")

@@ -67,6 +67,8 @@ without_flags = ignoring(
 without_sock = ignoring(
     "sock",
     "connecting.sock.is-used",
+    "connecting.sock.blocking",
+    "connecting.nodelay",
     "connecting.sock.closed-with-the-writer",
     "connecting.sock.excludes-an-address",
 )
@@ -157,6 +159,7 @@ async def one_for_all(host: Any = None, port: Any = None, **options: Any) -> Any
 @specimen(
     "Whatever goes wrong is a ConnectionError of its own.",
     "connecting.refused",
+    "connecting.refused.several-addresses.messages",
     networks=INTERNET,
     replaces=open_connection,
 )
@@ -171,6 +174,7 @@ async def hides_the_error(host: Any = None, port: Any = None, **options: Any) ->
     "Names are resolved, and connected to, without the loop.",
     "connecting.in-the-background",
     "connecting.cancelled.while-connecting",
+    "connecting.refused.several-addresses.messages",
     networks=TCP,
     replaces=open_connection,
 )

@@ -27,6 +27,9 @@ def ignoring(name: str, *fails: str, kept: Kept = MappingProxyType({})) -> Speci
 without_server_hostname = ignoring(
     "server_hostname",
     "start_tls.server_hostname",
+    "start_tls.sslcontext.positional-or-keyword",
+    "start_tls.handshake-timeout.default",
+    "start_tls.shutdown-timeout.default",
     "tls.end.no-warning",
     "start_tls.encrypts",
     "start_tls.reads",
@@ -92,6 +95,9 @@ without_ssl_shutdown_timeout = ignoring(
     "start_tls.handler-failure.shuts-tls-down",
     "start_tls.peer-is-held-back",
     "start_tls.reader-flow-control",
+    "start_tls.handshake-timeout.default",
+    "start_tls.shutdown-timeout.default",
+    "start_tls.sslcontext.positional-or-keyword",
     kept={TLS: ("tls.end.no-warning",)},
     replaces=upgrade,
 )
@@ -147,6 +153,7 @@ async def drops_early_bytes(
     "start_tls.plain-writes-first",
     "start_tls.plain-writes-first.large",
     "start_tls.handler-failure.shuts-tls-down",
+    "start_tls.shutdown-timeout.default",
 )
 class KeepsTheOldTransport(StreamWriter):
     async def start_tls(self, sslcontext: Any, **options: Any) -> None:

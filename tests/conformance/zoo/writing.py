@@ -240,6 +240,7 @@ class HalfDuplex(StreamReaderProtocol):
     "writelines.wide-items",
     "writelines.empty-elements",
     "writelines.later-changes",
+    "writelines.data-by-keyword",
 )
 class AddsNewlines(StreamWriter):
     def writelines(self, data: Iterable[Any]) -> None:
@@ -417,6 +418,7 @@ class CanAlways(StreamWriter):
     "drain.abort.raises",
     "drain.close.waiting",
     "start_tls.drain",
+    "drain.marks.low-zero",
 )
 class DrainNeverWaits(StreamWriter):
     async def drain(self) -> None:
