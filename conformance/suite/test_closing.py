@@ -430,12 +430,21 @@ async def test_wait_closed_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
     expect(await take_rest(reader), b"")
+    writer.close()
+    await expect_end(wire)
+    await writer.wait_closed()
+
+
+@clause("wait_closed.after-peer-eof")
+async def test_wait_closed_before_close_after_peer_eof(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await take_rest(reader), b"")
     waiting = trial.start(writer.wait_closed())
     await trial.turns()
     writer.close()
     await expect_end(wire)
     await waiting
-    await writer.wait_closed()
 
 
 @clause("wait_closed.after-reset.ends", networks=RESETTABLE)

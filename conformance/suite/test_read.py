@@ -174,7 +174,7 @@ async def test_waits_after_everything_was_read(trial: Trial) -> None:
         "read(4)": lambda: reader.read(4),
         "readexactly(4)": lambda: reader.readexactly(4),
         "readline()": lambda: reader.readline(),
-        "readuntil()": lambda: reader.readuntil(),
+        "readuntil()": lambda: reader.readuntil(b"\n"),
     }
     for name, read in reads.items():
         await wire.send(b"abc\n")

@@ -104,7 +104,7 @@ async def test_nothing_before_separator(trial: Trial) -> None:
 @clause("readuntil.nothing-before-separator")
 async def test_nothing_before_awaited_separator(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
-    reading = trial.start(reader.readuntil())
+    reading = trial.start(reader.readuntil(b"\n"))
     await wire.settle()
     await wire.send(b"\n")
     expect(await reading, b"\n")

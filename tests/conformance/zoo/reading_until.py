@@ -90,6 +90,38 @@ class Plain(PlainReader):
 @specimen(
     "readuntil() returns the data without the separator.",
     "readuntil.returns-through-separator",
+    "readuntil.default-separator",
+    "readuntil.waits-for-separator",
+    "readuntil.leaves-the-rest",
+    "readuntil.nothing-before-separator",
+    "readuntil.separator.any-length",
+    "readuntil.separator.any-split",
+    "readuntil.separator.self-overlapping",
+    "readuntil.separator.any-bytes",
+    "readuntil.separator.changes",
+    "readuntil.separator.bytes-like",
+    "readuntil.separator-by-keyword",
+    "readuntil.eof.raises",
+    "readuntil.limit.fits",
+    "readuntil.limit.separator-not-counted",
+    "readuntil.limit.other-separator",
+    "readuntil.limit.consume-and-go-on",
+    "readuntil.tuple.any-of-them",
+    "readuntil.tuple.one",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.suffixes-of-each-other",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.any-split",
+    "readuntil.tuple.limit.consume-and-go-on",
+    "readuntil.cancelled-loses-nothing",
+    "reader.flow.goes-on",
+    "reader.closed-in-order.keeps-data",
+    "reader.reset.received-bytes-first",
+    "reader.concurrent.takes-nothing",
+    "reader.cancelled.as-bytes-arrive",
+    "reader.by-hand.feed-data",
+    "reader.by-hand.transport",
 )
 class StripsTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -98,7 +130,9 @@ class StripsTheSeparator(PlainReader):
 
 @specimen(
     "readuntil() leaves the separator in the buffer.",
+    "readuntil.returns-through-separator",
     "readuntil.removes-separator",
+    basic=True,
 )
 class LeavesTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -108,6 +142,27 @@ class LeavesTheSeparator(PlainReader):
 @specimen(
     "readuntil() throws away what came with the separator.",
     "readuntil.leaves-the-rest",
+    "readuntil.returns-through-separator",
+    "readuntil.default-separator",
+    "readuntil.removes-separator",
+    "readuntil.nothing-before-separator",
+    "readuntil.separator.any-length",
+    "readuntil.separator.any-split",
+    "readuntil.separator.changes",
+    "readuntil.returns-bytes",
+    "readuntil.eof.partial",
+    "readuntil.limit.fits",
+    "readuntil.limit.other-separator",
+    "readuntil.tuple.any-of-them",
+    "readuntil.tuple.one",
+    "readuntil.tuple.prefixes-of-each-other",
+    "readuntil.tuple.overlapping",
+    "readuntil.tuple.suffixes-of-each-other",
+    "readuntil.tuple.any-order",
+    "readuntil.tuple.any-split",
+    "reader.flow.goes-on",
+    "reader.closed-in-order.keeps-data",
+    "reader.by-hand.transport",
 )
 class UntilDropsTheRest(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -126,6 +181,9 @@ class UntilCrLfByDefault(PlainReader):
 @specimen(
     "readuntil() skips separators that nothing comes before.",
     "readuntil.nothing-before-separator",
+    "readuntil.returns-bytes",
+    "readuntil.limit.fits",
+    "readuntil.limit.consume-and-go-on",
 )
 class SkipsWhatIsEmpty(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
@@ -146,6 +204,8 @@ class UntilReturnsBytearray(PlainReader):
 @specimen(
     "readuntil() collects what comes in a list of its own, which is gone when it is cancelled.",
     "readuntil.cancelled-loses-nothing",
+    "readuntil.separator.changes",
+    "reader.cancelled.as-bytes-arrive",
 )
 class UntilForgetsWhenCancelled(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
@@ -279,7 +339,8 @@ class TakesShortSeparators(PlainReader):
 )
 class FindsNothing(PlainReader):
     def separators(self, separator: Any) -> Separators:
-        return separator if separator and isinstance(separator, tuple) else (separator,)
+        given = separator if isinstance(separator, tuple) else (separator,)
+        return given or super().separators(separator)
 
 
 # The limit.
