@@ -225,6 +225,7 @@ async def test_every_byte_of_pieces_that_wait(trial: Trial) -> None:
     for start in range(0, len(data), 100):
         await wire.send(data[start : start + 100])
         await wire.settle()
+    await wire.send_eof()
     got = b""
     for n in cycle((1, 2, 3, 7, 64, 100, 129, 1000)):
         got += await reader.read(n)
