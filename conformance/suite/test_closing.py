@@ -76,6 +76,19 @@ async def test_twice(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("close.twice")
+async def test_twice_changes_nothing(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    name = writer.get_extra_info("sockname")
+    for _ in range(3):
+        writer.close()
+    expect(writer.get_extra_info("sockname"), name, "its address:")
+    writer.write(b"late")
+    expect(writer.is_closing(), True, "is_closing()")
+    await expect_end(wire)
+    await writer.wait_closed()
+
+
 @clause("close.after-reset", networks=RESETTABLE)
 async def test_after_reset(trial: Trial) -> None:
     connection = await trial.connect()
