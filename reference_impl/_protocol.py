@@ -173,5 +173,4 @@ class StreamReaderProtocol(FlowControlMixin):
     def _replace_transport(self, transport: asyncio.Transport) -> None:
         """Go on over *transport*, which does TLS over the one before."""
         self._transport = transport
-        self._over_ssl = True
         self._stream_reader._replace_transport(transport)

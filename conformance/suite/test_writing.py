@@ -442,6 +442,16 @@ async def test_write_eof_twice(trial: Trial) -> None:
     expect(await take(reader, 6), b"answer")
 
 
+@clause("write_eof.after-reset", networks=("memory", "tcp"))
+async def test_write_eof_after_reset(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.reset()
+    with suppress(ConnectionError):
+        await take_rest(reader)  # until the implementation has noticed
+    await trial.turns()
+    writer.write_eof()
+
+
 @clause("write_eof.does-not-close", networks=PLAIN)
 async def test_does_not_close(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
