@@ -310,7 +310,8 @@ class Connection(asyncio.BaseProtocol):
 
     def close(self) -> None:
         self.reader.let_close()
-        self.transport.close()
+        if not self.transport.is_closing():  # a second close() breaks asyncio's TLS transports
+            self.transport.close()
 
     def abort(self) -> None:
         self.transport.abort()
