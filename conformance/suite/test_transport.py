@@ -9,7 +9,7 @@ from typing import cast
 from conformance.arrangements import address_of_wire, carrier
 from conformance.arrangements import closing as closing_wire
 from conformance.errors import Deviation, described
-from conformance.expect import expect, expect_error, expect_raises, expect_that
+from conformance.expect import expect, expect_raises, expect_that
 from conformance.marks import CLIENT, PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.networks.tls import (
     HOST_NAME,
@@ -122,12 +122,12 @@ async def test_is_reading(trial: Trial) -> None:
 @clause("transport.pause-reading")
 async def test_pause_reading(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
-    reading = trial.start(reader.read(100))
+    reading = trial.start(reader.read(9))
     await trial.turns()
     reading_side(writer).pause_reading()
     await wire.send(b"for later")
     await wire.settle()
-    expect(reading.done(), False, "read(100) done while paused:")
+    expect(reading.done(), False, "read(9) done while paused:")
     reading_side(writer).resume_reading()
     expect(await reading, b"for later", "when resumed:")
 
@@ -243,10 +243,10 @@ async def test_peername(trial: Trial) -> None:
 
 @clause("get_extra_info.peername.lost", networks=RESETTABLE)
 async def test_peername_after_reset(trial: Trial) -> None:
-    reader, writer, wire = await trial.connect()
+    _, writer, wire = await trial.connect()
     address = address_of_wire(trial, wire)
     await wire.reset()
-    await expect_error(ConnectionError, reader.read())
+    await trial.turns()
     expect_address_or_none(writer, address)
 
 

@@ -227,6 +227,7 @@ class ResetIsEof(StreamReader):
     "Once an error came every read raises it, although bytes are there.",
     "reader.reset.received-bytes-first",
     "reader.reset.read-all-keeps-bytes",
+    "read.zero.lost",
 )
 class ErrorComesFirst(StreamReader):
     async def read(self, n: int = -1) -> bytes:

@@ -80,6 +80,7 @@ class ReadAllForgetsWhenCancelled(StreamReader):
     "read(0) waits until something is there.",
     "read.zero.returns-nothing",
     "read.zero.does-not-wait",
+    "read.zero.lost",
 )
 class ReadZeroWaits(StreamReader):
     async def read(self, n: int = -1) -> bytes:
@@ -94,6 +95,7 @@ class ReadZeroWaits(StreamReader):
     "read.zero.returns-nothing",
     "read.zero.does-not-wait",
     "read.zero.consumes-nothing",
+    "read.zero.lost",
 )
 class ReadZeroReadsAll(StreamReader):
     async def read(self, n: int = -1) -> bytes:
