@@ -78,8 +78,8 @@ class Resolver:
         flags: int = 0,
     ) -> list[AddressInfo]:
         """As `getaddrinfo()`, in the time that it takes: numeric addresses take none."""
-        name = host.decode("idna") if isinstance(host, bytes) else host
-        if name and not is_address(name) and not flags & socket.AI_NUMERICHOST:
+        name = _name(host)
+        if name and not _is_numeric(name) and not flags & socket.AI_NUMERICHOST:
             delay = self.delay
             if self._network.varies:
                 delay += LOOKUP_VARIATION * self._network.chance("lookup").random()
@@ -102,8 +102,7 @@ class Resolver:
 
         Raises `socket.gaierror` for unknown names and for services that are not known.
         """
-        if isinstance(host, bytes):
-            host = host.decode("idna")
+        name = _name(host)
         flags &= ~socket.AI_ADDRCONFIG
 
         def numeric(address: str | None) -> list[AddressInfo]:
@@ -111,13 +110,11 @@ class Resolver:
             flags_ = flags | socket.AI_NUMERICHOST
             return [*socket.getaddrinfo(address, port, family, type, proto, flags_)]
 
-        if host is None or host == "":
-            return numeric(None)
-        if is_address(host) or flags & socket.AI_NUMERICHOST:
-            return numeric(host)
+        if not name or _is_numeric(name) or flags & socket.AI_NUMERICHOST:
+            return numeric(name)
         found: list[AddressInfo] = []
         missing: socket.gaierror | None = None
-        for address in self.addresses(host):
+        for address in self.addresses(name):
             try:
                 found += numeric(address)
             except socket.gaierror as exc:  # an address of the other family
@@ -127,7 +124,7 @@ class Resolver:
                 socket.EAI_NODATA, "No address associated with hostname"
             )
         if flags & socket.AI_CANONNAME:
-            found[0] = (*found[0][:3], host, found[0][4])
+            found[0] = (*found[0][:3], name, found[0][4])
         return found
 
     def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
@@ -135,10 +132,12 @@ class Resolver:
 
         Raises `socket.gaierror` with NI_NAMEREQD for an address without a name.
         """
-        ip, service = socket.getnameinfo(sockaddr, flags | socket.NI_NUMERICHOST)
+        # Of the C library only the service is asked: it knows other names.
+        plain = flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST
+        ip, service = socket.getnameinfo(sockaddr, plain)
         if flags & socket.NI_NUMERICHOST:
             return ip, service
-        if ip_address(ip).is_loopback:
+        if ip_address(ip.partition("%")[0]).is_loopback:
             return "localhost", service
         for host in self._network.hosts.values():
             if ip in host.addresses:
@@ -148,10 +147,32 @@ class Resolver:
         return ip, service
 
 
-def is_address(host: str) -> bool:
-    """Whether a host is given as a number."""
+def _name(host: str | bytes | None) -> str | None:
+    """Return a host's name as text. Raises what `socket.getaddrinfo()` does if it is none."""
+    if isinstance(host, bytes):
+        return host.decode("idna")
+    if host is not None:
+        if not isinstance(host, str):
+            raise TypeError("getaddrinfo() argument 1 must be string or None")
+        host.encode("idna")
+    return host
+
+
+def _is_numeric(host: str) -> bool:
+    """Whether the C library takes a host for a number: an address, or "127.1" and the like."""
+    if is_address(host):
+        return True
     try:
-        ip_address(host.partition("%")[0])
+        socket.inet_aton(host)
+    except (OSError, ValueError):
+        return False
+    return " " not in host
+
+
+def is_address(host: str, family: int = 0) -> bool:
+    """Whether a host is given as an IP address, of a family if one is named."""
+    try:
+        version = ip_address(host.partition("%")[0]).version
     except ValueError:
         return False
-    return True
+    return not family or (version == 4) == (family == socket.AF_INET)

@@ -15,14 +15,19 @@ import concurrent.futures
 import contextvars
 import heapq
 import itertools
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
+from fakes.borrowed import described
 from fakes.deadlock import Deadlock
 from fakes.network import Network
 from fakes.networking import Networking, NotSimulated
 from fakes.threads import Threads
+
+logger = logging.getLogger("asyncio")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,9 +53,12 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # `_run_once()`, which run_forever() calls for each turn.
     _ready: deque[asyncio.Handle]
     _stopping: bool
+    _debug: bool
     _default_executor: concurrent.futures.Executor | None
     _check_closed: Callable[[], None]
     _check_callback: Callable[[object, str], None]
+    _check_thread: Callable[[], None]
+    _check_default_executor: Callable[[], None]
 
     takes_real_sockets = False
 
@@ -100,6 +108,9 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if when is None:
             raise TypeError("when cannot be None")
         self._check_closed()
+        if self.get_debug():
+            self._check_thread()
+            self._check_callback(callback, "call_at")
         timer = Timer(when, callback, args, self, context)
         timer._scheduled = True
         heapq.heappush(self._timers, (when, next(self._timer_order), timer))
@@ -135,7 +146,18 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
-                handle._run()
+                if self._debug:
+                    self._run_watched(handle)
+                else:
+                    handle._run()
+
+    def _run_watched(self, handle: asyncio.Handle) -> None:
+        """Run a callback, and say so if it took long: in real time, since it takes no other."""
+        start = time.monotonic()
+        handle._run()
+        took = time.monotonic() - start
+        if took >= self.slow_callback_duration:
+            logger.warning("Executing %s took %.3f seconds", described(handle), took)
 
     def _wait(self) -> None:
         """Let time pass until something is ready. Raises `Deadlock` if nothing ever will be."""
@@ -160,6 +182,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     ) -> asyncio.Handle:
         """As `call_soon()`, from any thread. Raises `RuntimeError` if the loop is closed."""
         self._check_closed()
+        if self.get_debug():
+            self._check_callback(callback, "call_soon_threadsafe")
         handle = asyncio.Handle(callback, args, self, context)
         self._threads.call(handle)
         return handle
@@ -175,9 +199,11 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         Results come in the order of the calls, when the loop has nothing else to do, so that a run
         does not depend on the speed of threads.
         """
+        self._check_closed()
         if self.get_debug():
             self._check_callback(func, "run_in_executor")
         if executor is None:
+            self._check_default_executor()
             executor = self._default_executor
             if executor is None:
                 executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")

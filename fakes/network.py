@@ -20,7 +20,7 @@ from typing import Any
 from fakes.dns import Resolver, ip_address
 from fakes.handshake import Handshake
 from fakes.link import Link, Segment
-from fakes.sockets import Listener, Socket
+from fakes.sockets import Listener, Socket, unix_path
 from fakes.tcp import Endpoint, UnixEndpoint, os_error
 from fakes.watch import PollQueue
 
@@ -28,6 +28,7 @@ from fakes.watch import PollQueue
 # and the most that asyncio reads at once, so that a write up to that size can arrive whole.
 SEND_BUFFER = 4 * 1024 * 1024
 RECEIVE_BUFFER = 256 * 1024
+FIRST_FILENO = 1 << 20  # no real file descriptor is that high
 UNIX_BUFFER = 212_992  # net.core.wmem_default
 EPHEMERAL_PORTS = range(32768, 61000)  # net.ipv4.ip_local_port_range
 
@@ -165,13 +166,14 @@ class Host:
 
     def unlink(self, path: str | bytes) -> None:
         """Remove a Unix socket's path. Raises `FileNotFoundError` if there is none."""
+        path = unix_path(path)
         if path not in self._paths:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
         del self._paths[path]
 
     def socket_at(self, path: str | bytes) -> Socket | None:
         """Return the socket bound to a Unix path, open or closed, or None."""
-        return self._paths.get(path)
+        return self._paths.get(unix_path(path))
 
 
 class Network:
@@ -213,8 +215,8 @@ class Network:
         self._by_address: dict[str, Host] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection_count = 0
-        self._next_fileno = 1 << 20  # no real file descriptor is that high
-        self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
+        self._next_fileno = FIRST_FILENO
+        self._sockets: weakref.WeakValueDictionary[int, Socket] = weakref.WeakValueDictionary()
         self.local = self.host("localhost")
 
     def attach(
@@ -365,9 +367,20 @@ class Network:
 
     def next_fileno(self, sock: Socket) -> int:
         """Return a number for the `fileno()` of a new socket."""
-        self._sockets.add(sock)
         self._next_fileno += 1
+        self._sockets[self._next_fileno] = sock
         return self._next_fileno
+
+    def has_fileno(self, number: int) -> bool:
+        """Whether a number is, or was, that of a socket of this network."""
+        return FIRST_FILENO < number <= self._next_fileno
+
+    def socket_of(self, number: int) -> Socket:
+        """Return the socket that has a number. Raises `OSError` (EBADF) if it is gone."""
+        sock = self._sockets.get(number)
+        if sock is None or sock.closed:
+            raise os_error(errno.EBADF)
+        return sock
 
     def open_sockets(self) -> list[Socket]:
         """Return the sockets that are open, in the order in which they were made.
@@ -375,9 +388,7 @@ class Network:
         A test that has closed all that it opened finds none; those of connections that nobody has
         accepted yet do not count.
         """
-        return sorted(
-            (sock for sock in self._sockets if not sock.closed), key=lambda sock: sock.fileno()
-        )
+        return [sock for _, sock in sorted(self._sockets.items()) if not sock.closed]
 
     def socket(self, family: int = AF_INET) -> Socket:
         """Return a new, unconnected stream socket on the current host."""
@@ -469,9 +480,12 @@ class Network:
         Raises `FileNotFoundError` if there is no such path, `ConnectionRefusedError` if nobody
         listens at it, and `BlockingIOError` if its backlog is full.
         """
+        path = unix_path(path)
+        if not path:
+            raise os_error(errno.EINVAL)
         target = sock.host.socket_at(path)
         if target is None:
-            raise os_error(errno.ENOENT)
+            raise os_error(errno.ECONNREFUSED if isinstance(path, bytes) else errno.ENOENT)
         listener = target.listener
         if listener is None or listener.closed:
             raise os_error(errno.ECONNREFUSED)

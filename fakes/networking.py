@@ -23,7 +23,7 @@ from fakes.network import Network
 from fakes.race import first_to_succeed
 from fakes.sendfile import CHUNK, check_arguments, send_file
 from fakes.server import Server
-from fakes.sockets import Socket
+from fakes.sockets import Socket, TransportSocket, unix_path, writable_view
 from fakes.standins import stand_in_for, take
 from fakes.tls import TLSTimeouts, app_transport, wrap
 from fakes.transport import SocketTransport
@@ -39,6 +39,9 @@ Ts = TypeVarTuple("Ts")
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 Connection = tuple[asyncio.Transport, Any]
 SSL = ssl_module.SSLContext | bool | None
+
+# As asyncio, which looks no closer where the socket's type says it all.
+_STREAM_PROTOCOLS = (0, socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
 
 class NotSimulated(NotImplementedError):
@@ -82,6 +85,26 @@ class Networking(Base):
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """As `socket.getnameinfo()`, asked of the network's names."""
         return self.network.dns.getnameinfo(sockaddr, flags)
+
+    async def _resolve(
+        self, address: Any, family: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[AddressInfo]:
+        """As `getaddrinfo()`; but, as in asyncio, an IP address with a number is not looked up.
+
+        So it comes out as it is, with a port that is none, or what is asked for besides.
+        """
+        host, port = address[:2]
+        number = _port_number(port)
+        if host is not None and number is not None and proto in _STREAM_PROTOCOLS:
+            name = host.decode("idna") if isinstance(host, bytes) else host
+            for known in (socket.AF_INET, socket.AF_INET6):
+                if family in (0, known) and "%" not in name and is_address(name, known):
+                    rest = tuple(address[2:]) or (0, 0) if known == socket.AF_INET6 else ()
+                    resolved = (name, number, *rest)
+                    return [(known, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", resolved)]
+        return await self.getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
+        )
 
     # --- clients ------------------------------------------------------------------------------
 
@@ -132,14 +155,10 @@ class Networking(Base):
                 raise ValueError("host/port and sock can not be specified at the same time")
             if happy_eyeballs_delay is not None and interleave is None:
                 interleave = 1
-            infos = await self.getaddrinfo(
-                host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
-            )
+            infos = await self._resolve((host, port), family, proto, flags)
             local_infos: list[AddressInfo] | None = None
             if local_addr is not None:
-                local_infos = await self.getaddrinfo(
-                    *local_addr, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
-                )
+                local_infos = await self._resolve(local_addr, family, proto, flags)
             if interleave:
                 infos = _interleave(infos, interleave)
             sock = await self._connect_to_one(infos, local_infos, happy_eyeballs_delay, all_errors)
@@ -356,15 +375,13 @@ class Networking(Base):
             hosts: list[str | None]
             if host is None or host == "":
                 hosts = [None]
-            elif isinstance(host, str):
+            elif isinstance(host, str) or not isinstance(host, Iterable):
                 hosts = [host]
             else:
                 hosts = list(host)
             infos: dict[AddressInfo, None] = {}  # a set that keeps its order
             for name in hosts:
-                found = await self.getaddrinfo(
-                    name, port, family=family, type=socket.SOCK_STREAM, flags=flags
-                )
+                found = await self._resolve((name, port), family, 0, flags)
                 infos.update(dict.fromkeys(found))
             sockets = self._bind_all(
                 list(infos), reuse_address is not False, bool(reuse_port), bool(keep_alive)
@@ -383,7 +400,6 @@ class Networking(Base):
         self, infos: list[AddressInfo], reuse_address: bool, reuse_port: bool, keep_alive: bool
     ) -> list[Socket]:
         sockets: list[Socket] = []
-        unavailable: list[OSError] = []
         try:
             for family, _type, _proto, _name, address in infos:
                 sock = self.network.socket(family)
@@ -399,22 +415,26 @@ class Networking(Base):
                 try:
                     sock.bind(address)
                 except OSError as exc:
-                    if exc.errno != errno.EADDRNOTAVAIL:
-                        raise _bind_error(address, exc) from None
-                    sockets.pop().close()
-                    unavailable.append(exc)
-            if not sockets and (infos or sys.version_info >= (3, 13)):
+                    error = _bind_error(address, exc)
+                    if exc.errno == errno.EADDRNOTAVAIL:
+                        error.add_note(self._whose_addresses())
+                        if sys.version_info >= (3, 13):
+                            sockets.pop().close()
+                            continue
+                    raise error from None
+            if not sockets and sys.version_info >= (3, 13):
                 addresses = [info[4] for info in infos]
-                raise OSError(
-                    errno.EADDRNOTAVAIL,
-                    f"could not bind on any address out of {addresses!r}: not of the host that "
-                    f"this code is on, {self.network.current_host()!r} (see fakes.Host)",
-                )
+                error = OSError(f"could not bind on any address out of {addresses!r}")
+                error.add_note(self._whose_addresses())
+                raise error
         except BaseException:
             for sock in sockets:
                 sock.close()
             raise
         return sockets
+
+    def _whose_addresses(self) -> str:
+        return f"This code is on {self.network.current_host()!r}: see fakes.Host."
 
     async def create_unix_server(  # type: ignore[override]  # typeshed has it on Unix only
         self,
@@ -451,15 +471,15 @@ class Networking(Base):
         if path is not None:
             if sock is not None:
                 raise ValueError("path and sock can not be specified at the same time")
-            path = os.fspath(path)
-            abstract = path[:1] in ("\0", b"\0")
-            if not abstract and host.socket_at(path) is not None:
+            path = unix_path(os.fspath(path))
+            if isinstance(path, str) and host.socket_at(path) is not None:
                 host.unlink(path)
             sock = self.network.socket(socket.AF_UNIX)
             try:
                 sock.bind(path)
             except OSError:
                 sock.close()
+                # Only an abstract name can be taken.
                 raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
         else:
             if sock is None:
@@ -570,11 +590,8 @@ class Networking(Base):
         if sock.family == socket.AF_UNIX:
             self.network.connect_path(sock, address)
             return await asyncio.sleep(0)
-        if not is_address(address[0]):
-            infos = await self.getaddrinfo(
-                *address[:2], family=sock.family, type=socket.SOCK_STREAM
-            )
-            address = infos[0][4]
+        address = (await self._resolve(address, sock.family))[0][4]
+        sock.check_connectable(address)
         future: asyncio.Future[None] = self.create_future()
 
         def done(exc: OSError | None) -> None:
@@ -614,7 +631,7 @@ class Networking(Base):
         """Receive into a buffer; return how many bytes."""
         if not self._is_simulated(sock):
             return await super().sock_recv_into(sock, buf)
-        with memoryview(buf).cast("B") as view:
+        with writable_view(buf) as view:
             data = await self.sock_recv(sock, len(view))
             view[: len(data)] = data
         return len(data)
@@ -633,40 +650,61 @@ class Networking(Base):
                     await self._wait_writable(simulated)
         return None
 
+    def _watched(self, fd: Any) -> Socket:
+        """Return the simulated socket that is meant by `fd`: it, its number, or a transport's.
+
+        Raises what asyncio does: `ValueError` if it is closed, `RuntimeError` if a transport uses
+        it.
+        """
+        sock: Socket
+        if isinstance(fd, int):
+            sock = self.network.socket_of(fd)
+        else:
+            sock = fd.simulated if isinstance(fd, TransportSocket) else fd
+        if sock.fileno() == -1:
+            raise ValueError("Invalid file descriptor: -1")
+        transport = sock.transport()
+        if transport is not None and not transport.is_closing():
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
+        return sock
+
+    def _is_watchable(self, fd: Any) -> bool:
+        """Whether `fd` is for this network to watch, and not for the loop underneath."""
+        if isinstance(fd, TransportSocket) or (isinstance(fd, int) and self.network.has_fileno(fd)):
+            return True
+        return self._is_simulated(fd)
+
     def add_reader(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-        """Call back whenever a simulated socket can be read."""
-        if not self._is_simulated(fd):
+        """Call back whenever a simulated socket, or that of a number, can be read."""
+        if not self._is_watchable(fd):
             return super().add_reader(fd, callback, *args)
-        sock: Socket = fd
-        call = functools.partial(callback, *args)
-        sock.watch_reading(Watch(sock.pollable, True, call, self))
+        sock = self._watched(fd)
+        sock.watch_reading(Watch(sock.pollable, True, functools.partial(callback, *args), self))
         return None
 
     def remove_reader(self, fd: Any) -> bool:
         """End what `add_reader()` began; return whether it had."""
-        if not self._is_simulated(fd):
+        if not self._is_watchable(fd):
             return super().remove_reader(fd)
-        sock: Socket = fd
-        return sock.watch_reading(None)
+        return self._watched(fd).watch_reading(None)
 
     def add_writer(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-        """Call back whenever a simulated socket can be written."""
-        if not self._is_simulated(fd):
+        """Call back whenever a simulated socket, or that of a number, can be written."""
+        if not self._is_watchable(fd):
             return super().add_writer(fd, callback, *args)
-        sock: Socket = fd
-        call = functools.partial(callback, *args)
-        sock.watch_writing(Watch(sock.pollable, False, call, self))
+        sock = self._watched(fd)
+        sock.watch_writing(Watch(sock.pollable, False, functools.partial(callback, *args), self))
         return None
 
     def remove_writer(self, fd: Any) -> bool:
         """End what `add_writer()` began; return whether it had."""
-        if not self._is_simulated(fd):
+        if not self._is_watchable(fd):
             return super().remove_writer(fd)
-        sock: Socket = fd
-        return sock.watch_writing(None)
+        return self._watched(fd).watch_writing(None)
 
     async def _wait_readable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()
+        sock = self._watched(sock)
         sock.watch_reading(Watch(sock.pollable, True, lambda: _set(future), self))
         try:
             await future
@@ -675,11 +713,22 @@ class Networking(Base):
 
     async def _wait_writable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()
+        sock = self._watched(sock)
         sock.watch_writing(Watch(sock.pollable, False, lambda: _set(future), self))
         try:
             await future
         finally:
             sock.watch_writing(None)
+
+
+def _port_number(port: str | bytes | int | None) -> int | None:
+    """Return a port as a number; None for a service's name."""
+    if port in (None, "", b""):
+        return 0
+    try:
+        return int(port)
+    except (TypeError, ValueError):
+        return None
 
 
 def _set(future: asyncio.Future[None]) -> None:
@@ -708,10 +757,9 @@ def _check_unix(sock: Any) -> None:
 
 
 def _bind_error(address: Any, exc: OSError) -> OSError:
+    reason = str(exc) if sys.version_info >= (3, 13) else str(exc.strerror)
     return OSError(
-        exc.errno,
-        f"error while attempting to bind on address {address!r}: "
-        f"{os.strerror(exc.errno or 0).lower()}",
+        exc.errno, f"error while attempting to bind on address {address!r}: {reason.lower()}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import socket
 import struct
 import sys
@@ -17,10 +18,13 @@ from fakes.dns import ip_address
 from fakes.tcp import Endpoint, os_error
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fakes.network import Host, Network
     from fakes.watch import Pollable, Watch
 
 _LINGER = struct.Struct("ii")
+_LONGEST_PATH = 107  # what `struct sockaddr_un` holds, without the zero at the end
 # The beginning of Linux's `struct tcp_info`: what it says of a listening socket is its state, how
 # many connections wait for accept(), and how many may.
 _TCP_INFO = struct.Struct("@B7x4x4x4x4xII")
@@ -30,10 +34,29 @@ _TCP_LISTEN = 10
 # What Linux reports for options that were never set.
 _DEFAULTS: dict[tuple[int, int], int | bytes] = {
     (socket.SOL_SOCKET, socket.SO_LINGER): _LINGER.pack(0, 0),
+    (socket.SOL_SOCKET, socket.SO_RCVTIMEO): bytes(16),
+    (socket.SOL_SOCKET, socket.SO_SNDTIMEO): bytes(16),
+    (socket.SOL_SOCKET, socket.SO_RCVLOWAT): 1,
+    (socket.SOL_SOCKET, socket.SO_SNDLOWAT): 1,
+    (socket.IPPROTO_IP, socket.IP_TTL): 64,
+    (socket.IPPROTO_TCP, socket.TCP_SYNCNT): 6,
+    (socket.IPPROTO_TCP, socket.TCP_QUICKACK): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 7200,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 75,
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 9,
 }
+# Options that are on or off: whatever but 0 they are set to, they report 1.
+_SWITCHES = {
+    (socket.SOL_SOCKET, socket.SO_BROADCAST),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE),
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    (socket.SOL_SOCKET, socket.SO_REUSEPORT),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    (socket.IPPROTO_TCP, socket.TCP_CORK),
+    (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY),
+}
+_LEVELS = {socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6, socket.IPPROTO_TCP}
 # The smallest and the largest that SO_SNDBUF and SO_RCVBUF can be set to, as reported: Linux
 # doubles what it is given, to allow for its own bookkeeping.
 _BUFFER_SIZES = {socket.SO_SNDBUF: (4608, 425_984), socket.SO_RCVBUF: (2304, 425_984)}
@@ -107,6 +130,7 @@ class Socket:
         self._closed = False
         self._fileno = network.next_fileno(self)
         self._options: dict[tuple[int, int], int | bytes] = {}
+        self.transport: Callable[[], asyncio.Transport | None] = _no_transport  # a weak reference
         self.stands_for: weakref.ref[socket.socket] | None = None  # see fakes.standins
 
     def __repr__(self) -> str:
@@ -180,6 +204,12 @@ class Socket:
 
         Raises `OSError`: EADDRINUSE, EADDRNOTAVAIL, or EINVAL if bound already.
         """
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self.family == socket.AF_UNIX:
+            address = unix_path(address)
+        else:
+            check_port(address, "bind")
         if self._bound is not None or self._endpoint is not None:
             raise os_error(errno.EINVAL)
         if self.family == socket.AF_UNIX:
@@ -223,6 +253,14 @@ class Socket:
             self.host.free_port(bound[1])
         else:
             self.host.unbind(self, bound[1])
+
+    def check_connectable(self, address: Any) -> None:
+        """Raise what `connect()` does before it asks the network: `OverflowError`, EISCONN, ..."""
+        check_port(address, "connect")
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._endpoint is not None or self._listener is not None:
+            raise os_error(errno.EISCONN)
 
     def connected(self, endpoint: Endpoint) -> None:
         """The connection is established. The local port is taken until it has ended."""
@@ -294,6 +332,8 @@ class Socket:
         """Return an option as it was set, or Linux's default."""
         if self._closed:
             raise os_error(errno.EBADF)
+        if level not in _LEVELS:
+            raise os_error(errno.EOPNOTSUPP)
         value = self._option(level, optname)
         if not buflen:
             return _as_int(value)
@@ -331,10 +371,17 @@ class Socket:
         """Set an option. SO_LINGER, SO_SNDBUF and SO_RCVBUF have their effect; others are kept."""
         if self._closed:
             raise os_error(errno.EBADF)
+        if level not in _LEVELS:
+            raise os_error(errno.ENOPROTOOPT)
         if value is None:
             value = bytes(optlen or 0)
         elif not isinstance(value, int):
-            value = bytes(value)
+            with memoryview(value) as view:
+                value = bytes(view)
+            if len(value) < (_LINGER.size if optname == socket.SO_LINGER else 4):
+                raise os_error(errno.EINVAL)
+        if (level, optname) in _SWITCHES:
+            value = int(bool(_as_int(value)))
         if level == socket.SOL_SOCKET and optname in _BUFFER_SIZES:
             smallest, largest = _BUFFER_SIZES[optname]
             value = min(max(2 * _as_int(value), smallest), largest)
@@ -359,14 +406,12 @@ class Socket:
     def setblocking(self, flag: bool) -> None:
         """Accept False; raise `ValueError` for True, since nothing here can block a thread."""
         if flag:
-            raise ValueError("a simulated socket is always non-blocking")
+            raise ValueError("setblocking(): a simulated socket cannot be blocking")
 
     def settimeout(self, value: float | None) -> None:
         """Accept 0; raise `ValueError` for anything else."""
         if value != 0:
-            raise ValueError(
-                "a simulated socket is always non-blocking: only settimeout(0) is possible"
-            )
+            raise ValueError("settimeout(): only a timeout of 0 is possible on a simulated socket")
 
     def gettimeout(self) -> float:
         """Return 0.0: the socket is non-blocking."""
@@ -379,7 +424,14 @@ class Socket:
     # --- data ---------------------------------------------------------------------------------
 
     def send(self, data: bytes | bytearray | memoryview[Any], flags: int = 0) -> int:
-        """Send what there is room for; return how many bytes."""
+        """Send what there is room for; return how many bytes.
+
+        Raises `BrokenPipeError` without a connection, and as the connection says.
+        """
+        with memoryview(data):
+            pass  # a TypeError for what is no data
+        if self._endpoint is None and not self._closed:
+            raise os_error(errno.EPIPE)
         end = self.endpoint
         return end.send(data) if len(data) else 0
 
@@ -388,6 +440,8 @@ class Socket:
 
         With the flag MSG_PEEK it stays there. Raises `BlockingIOError` if there is nothing yet.
         """
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv")
         end = self.endpoint
         if flags & socket.MSG_PEEK and end.received:
             return b"".join(end.received)[:bufsize]
@@ -396,14 +450,17 @@ class Socket:
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As `recv()`, into a buffer; return how many bytes."""
-        with memoryview(buffer).cast("B") as view:
+        with writable_view(buffer) as view:
             data = self.recv(nbytes or len(view), flags)
             view[: len(data)] = data
         return len(data)
 
     def shutdown(self, how: int) -> None:
         """Close one direction or both. Raises `OSError` (ENOTCONN) without a connection."""
-        self.endpoint.shutdown(how)
+        end = self.endpoint
+        if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+            raise os_error(errno.EINVAL)
+        end.shutdown(how)
 
     def close(self) -> None:
         """Close the socket; further calls raise `OSError` (EBADF)."""
@@ -424,6 +481,45 @@ class Socket:
     def __exit__(self, *exc_info: object) -> None:
         """Close the socket."""
         self.close()
+
+
+def _no_transport() -> None:
+    """Stand for the transport of a socket that none uses."""
+
+
+def unix_path(path: str | bytes) -> str | bytes:
+    """Return a Unix path as `getsockname()` gives it: an abstract one as bytes, others as text.
+
+    Raises what `socket.bind()` does: `TypeError`, `OSError` if it is too long.
+    """
+    if not isinstance(path, (str, bytes)):
+        raise TypeError(f"a bytes-like object is required, not {type(path).__name__!r}")
+    encoded = os.fsencode(path)
+    abstract = encoded[:1] == b"\0"
+    if len(encoded) > _LONGEST_PATH + abstract:
+        raise OSError("AF_UNIX path too long")
+    return encoded if abstract else os.fsdecode(encoded)
+
+
+def check_port(address: Any, call: str) -> None:
+    """Raise what `socket.bind()` and `connect()` do for a port that is none."""
+    port = address[1]
+    if not isinstance(port, int):
+        raise TypeError(f"{type(port).__name__!r} object cannot be interpreted as an integer")
+    if not 0 <= port <= 65535:
+        raise OverflowError(f"{call}(): port must be 0-65535.")
+
+
+def writable_view(buffer: Any) -> memoryview[Any]:
+    """Return the bytes of a buffer to receive into. Raises `TypeError` if it is none."""
+    view = memoryview(buffer).cast("B")
+    if view.readonly:
+        view.release()
+        raise TypeError(
+            "recv_into() argument 1 must be read-write bytes-like object, "
+            f"not {type(buffer).__name__}"
+        )
+    return view
 
 
 def _watch(target: Listener | Endpoint | None, which: str, watch: Watch | None) -> bool:
@@ -465,6 +561,11 @@ class TransportSocket:
         """The protocol number."""
         return self._sock.proto
 
+    @property
+    def simulated(self) -> Socket:
+        """The socket that the transport uses."""
+        return self._sock
+
     def fileno(self) -> int:
         """Return a number that no real file has, or -1 when closed."""
         return self._sock.fileno()
@@ -493,12 +594,14 @@ class TransportSocket:
 
     def setblocking(self, flag: bool) -> None:
         """Accept False only."""
-        self._sock.setblocking(flag)
+        if flag:
+            raise ValueError("setblocking(): transport sockets cannot be blocking")
 
     def settimeout(self, value: float | None) -> None:
         """Accept 0 only."""
-        self._sock.settimeout(value)
+        if value != 0:
+            raise ValueError("settimeout(): only 0 timeout is allowed on transport sockets")
 
     def gettimeout(self) -> float:
-        """Return 0.0."""
-        return 0.0
+        """Return 0."""
+        return 0

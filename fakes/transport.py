@@ -13,11 +13,12 @@ import logging
 import socket
 import sys
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fakes.sockets import TransportSocket
+from fakes.sockets import TransportSocket, writable_view
 from fakes.tcp import NOTHING, Endpoint
 from fakes.watch import Watch
 
@@ -149,6 +150,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         )
         self._loop = loop
         self._sock: Socket | None = sock
+        sock.transport = weakref.ref(self)
         self._end: Endpoint = end
         self._context = context
         self._buffer: deque[bytes | bytearray | memoryview[Any]] = NOTHING
@@ -263,7 +265,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             self._fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
         try:
-            with memoryview(buffer).cast("B") as view:
+            with writable_view(buffer) as view:
                 data = self._end.recv(len(view))
                 view[: len(data)] = data
         except BlockingIOError:
