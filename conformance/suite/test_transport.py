@@ -226,8 +226,10 @@ async def test_limits_refused(trial: Trial) -> None:
 async def test_socket(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     sock = writer.get_extra_info("socket")
-    family = socket.AF_UNIX if trial.network.name == "unix" else socket.AF_INET
-    expect((sock.family, sock.type), (family, socket.SOCK_STREAM), "family and type")
+    expect(sock.type, socket.SOCK_STREAM, "its type:")
+    if trial.streams.adapter is None:  # whose ends are connected by whatever it likes
+        family = socket.AF_UNIX if trial.network.name == "unix" else socket.AF_INET
+        expect(sock.family, family, "its family:")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     kept = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     expect(bool(kept), True, "SO_KEEPALIVE after it was set:")

@@ -728,15 +728,15 @@ class MakesSenseOfMarks(Facade):
         self.transport.set_write_buffer_limits(high=high, low=low)
 
 
-def hiding(name: str, *fails: str, networks: tuple[str, ...] = TLS) -> Specimen:
+def hiding(hidden: str, *fails: str, networks: tuple[str, ...] = TLS) -> Specimen:
     """Return a specimen whose `get_extra_info()` knows nothing under a name."""
 
     class Hiding(StreamWriter):
-        def get_extra_info(self, name_: str, default: Any = None) -> Any:
-            return default if name_ == name else super().get_extra_info(name_, default)
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return default if name == hidden else super().get_extra_info(name, default)
 
-    Hiding.__name__ = f"hides_{name}"
-    fault = f'get_extra_info("{name}") gives the default.'
+    Hiding.__name__ = f"hides_{hidden}"
+    fault = f'get_extra_info("{hidden}") gives the default.'
     return specimen(fault, *fails, networks=networks)(Hiding)
 
 

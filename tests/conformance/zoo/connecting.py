@@ -472,6 +472,7 @@ async def last_first(host: Any = None, port: Any = None, **options: Any) -> Any:
 @opens(
     "Only the first address of a host is tried.",
     "connecting.addresses.next-after-refusal",
+    "connecting.refused.several-addresses.messages",
 )
 async def first_address_only(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options or port is None:

@@ -386,6 +386,7 @@ async def any_port(
     "A server whose port is in use takes another.",
     "serving.port.in-use",
     "serving.failed.nothing-left-listening",
+    "serving.reuse-port.not-given",
 )
 async def another_port(
     client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
