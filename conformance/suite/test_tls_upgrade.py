@@ -680,7 +680,8 @@ async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
         await trial.turns(turns)
         starting.cancel()
         await asyncio.wait([starting])
-        await expect_ends(trial, connection)
+        if starting.cancelled():  # else it has failed before, which is for another clause
+            await expect_ends(trial, connection)
 
 
 @clause("start_tls.cancelled.ends", networks=PLAIN)
