@@ -69,7 +69,7 @@ async def test_abort(trial: Trial) -> None:
     await wire.settle()
     writer.transport.abort()
     # Nothing is read before the abort has done its work: no byte more may leave.
-    await writer.wait_closed()
+    await asyncio.wait([trial.start(writer.wait_closed())])
     received, _ = await wire.receive_to_end()
     expect_that(len(received) < len(data), "less than all bytes on the wire", "all of them")
 
@@ -379,5 +379,5 @@ async def test_repr(trial: Trial) -> None:
     expect_names("while closing")
     await wire.receive_to_end()
     await wire.close()
-    await asyncio.wait([trial.start(writer.wait_closed())])
+    await wire.settle()
     expect_names("when closed")
