@@ -52,6 +52,7 @@ class CloseOnce(StreamWriter):
     "wait_closed.after-reset.own-exception",
     "wait_closed.after-reset.leaves-traceback",
     "start_tls.peer-leaves.ends",
+    "start_tls.cancelled.ends",
 )
 class CloseRaisesAfterReset(StreamWriter):
     def close(self) -> None:
@@ -144,6 +145,7 @@ class ClosesHalf(StreamWriter):
     "is_closing.after-close",
     "transport.same-state",
     "start_tls.close",
+    "close.twice",
 )
 class ClosesSoon(StreamWriter):
     def close(self) -> None:
@@ -229,6 +231,7 @@ class KnowsOnlyItsOwnClose(StreamWriter):
     "transport.close",
     "transport.abort.is_closing",
     "start_tls.close",
+    "close.twice",
 )
 class ClosingIsClosed(StreamWriter):
     def is_closing(self) -> bool:
@@ -290,6 +293,8 @@ class ClosedIsNotClosing(StreamWriter):
     "wait_closed.waits-while-open",
     "wait_closed.cancelled.leaves-others",
     "wait_closed.after-reset.raises",
+    "start_tls.cancelled.ends",
+    "wait_closed.cancelled.raises",
 )
 class WaitsForNothing(StreamWriter):
     async def wait_closed(self) -> None:
@@ -439,6 +444,7 @@ class WriterHasNoName(StreamWriter):
 @specimen(
     "close() waits until all is sent, and goes on receiving in the meantime.",
     "close.receives-no-more",
+    "start_tls.closed",
 )
 class ReceivesWhileClosing(StreamWriter):
     closed = False
@@ -620,6 +626,7 @@ def shown(fault: str, *fails: str, networks: tuple[str, ...] = EVERY) -> Any:
 @shown(
     "The writer's transport does not tell whether it is reading.",
     "transport.is-a-transport",
+    "transport.is-reading",
 )
 class OnlyWrites(Facade):
     def __getattr__(self, name: str) -> Any:
@@ -698,6 +705,8 @@ class LowerMark(StreamReaderProtocol):
     "transport.limits.set",
     "transport.limits.refused",
     "drain.low-water.not-later",
+    "transport.limits.low-alone",
+    "drain.marks.low-zero",
 )
 class HasNoLowMark(Facade):
     def set_write_buffer_limits(self, high: Any = None, low: Any = None) -> None:
