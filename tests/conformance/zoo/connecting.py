@@ -76,6 +76,7 @@ without_local_addr = ignoring(
     "local_addr",
     "connecting.local-addr",
     "connecting.local-addr.unusable",
+    "connecting.local-addr.name",
 )
 without_happy_eyeballs_delay = ignoring(
     "happy_eyeballs_delay",
@@ -426,6 +427,7 @@ async def addresses_only(host: Any = None, port: Any = None, **options: Any) -> 
     "connecting.interleave.zero",
     "connecting.interleave.by-family",
     "connecting.interleave.default-with-happy-eyeballs",
+    "connecting.refused.several-addresses.messages",
 )
 async def ipv4_only(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options.get("sock") is None and (host, port) != (None, None):
@@ -436,6 +438,8 @@ async def ipv4_only(host: Any = None, port: Any = None, **options: Any) -> Any:
 @opens(
     "A host of several addresses that all fail raises a group of exceptions.",
     "connecting.refused.several-addresses",
+    "connecting.happy-eyeballs.refused",
+    "connecting.refused.several-addresses.messages",
 )
 async def groups_the_errors(host: Any = None, port: Any = None, **options: Any) -> Any:
     try:
@@ -456,6 +460,7 @@ async def families_of(host: Any, port: Any) -> list[int]:
 @opens(
     "The addresses of a host are tried last first.",
     "connecting.addresses.in-order",
+    "connecting.refused.several-addresses.messages",
 )
 async def last_first(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options or port is None:

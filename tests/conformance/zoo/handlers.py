@@ -377,6 +377,7 @@ class DoesNotWaitForClients(Server):
     "wait_closed() returns at once where close() was not called.",
     "server.wait-closed.waits-for-close",
     "server.wait-closed.cancelled-alone",
+    "server.wait-closed.waits-for-connections",
 )
 class WaitsOnlyWhenClosed(Server):
     async def wait_closed(self) -> None:
@@ -673,7 +674,9 @@ class ServesFromTheStart(Server):
 )
 class WaitsForWhatIsOver(Server):
     async def wait_closed(self) -> None:
-        await self._waiting.add()
+        if self._closed and not self._clients:
+            await self._loop.create_future()
+        await super().wait_closed()
 
 
 @specimen(
@@ -685,10 +688,8 @@ class WakesOneWaiter(Server):
     first: Any = None
 
     async def wait_closed(self) -> None:
-        if self._closed and not self._clients:
-            return
-        if self.first is None:
-            self.first = self._waiting.add()
+        if self.first is None or self.first.done():
+            self.first = asyncio.ensure_future(super().wait_closed())
             await self.first
         else:
             await self._loop.create_future()

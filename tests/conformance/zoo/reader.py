@@ -107,6 +107,8 @@ class FeedsAfterEof(StreamReaderProtocol):
 @specimen(
     "`async for` reads the whole stream first, and then yields its lines.",
     "reader.iteration.as-lines-come",
+    "reader.iteration.limit",
+    "reader.iteration.left-and-resumed",
 )
 class IteratesAtTheEnd(StreamReader):
     lines: Any = None
@@ -283,6 +285,7 @@ def the_same_exception(error: Any) -> Any:
     "reader.reset.exception",
     "reader.reset.read-all-keeps-bytes",
     "reader.reset.own-exception",
+    "write_eof.after-reset",
 )
 class ErrorWakesNobody(StreamReader):
     def set_exception(self, exc: BaseException) -> None:
@@ -328,6 +331,10 @@ class TakesThenYields(StreamReader):
 @specimen(
     "A read that was woken is not reckoned to be in progress, nor does it look again.",
     "reader.concurrent.no-false-eof",
+    "reader.by-hand.set-exception",
+    "reader.reset.own-exception",
+    "reader.reset.exception",
+    "reader.reset.waiting-read",
 )
 class WokenTooSoon(StreamReader):
     def _refuse(self, name: str) -> None:
@@ -346,6 +353,7 @@ class WokenTooSoon(StreamReader):
 @specimen(
     "A connection refers to its reader only weakly.",
     "reader.waiting.kept-alive",
+    basic=True,
 )
 class RefersWeakly(StreamReaderProtocol):
     reference: Any = None
