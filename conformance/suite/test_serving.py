@@ -430,7 +430,7 @@ async def test_reset_before_accept(trial: Trial) -> None:
             while received != b"next":  # a server may hand the first one over all the same
                 reader, writer = await served.pairs.get()
                 with suppress(ConnectionError), closing(writer):
-                    received = await reader.read(4)
+                    received = await take(reader, 4)
 
 
 @clause("serving.keep-alive", networks=INTERNET, roles=SERVER)

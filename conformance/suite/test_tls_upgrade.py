@@ -358,7 +358,7 @@ async def test_peer_leaves(trial: Trial) -> None:
 async def test_peer_has_left(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
-    expect(await reader.read(), b"")
+    expect(await take_rest(reader), b"")
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await soon(starting)
     await expect_error(FAILED, starting)
@@ -590,7 +590,7 @@ async def test_end_with_the_handshake_without_a_warning(trial: Trial) -> None:
         wire = far_end(trial, plain)
         await wire.handshake(leave=True)
         await starting
-        expect(await reader.read(), b"")
+        expect(await take_rest(reader), b"")
         writer.close()
         await wire.receive_to_end()
         await wire.close()

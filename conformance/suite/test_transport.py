@@ -122,12 +122,12 @@ async def test_is_reading(trial: Trial) -> None:
 @clause("transport.pause-reading")
 async def test_pause_reading(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
-    reading = trial.start(reader.read(9))
+    reading = trial.start(take(reader, 9))
     await trial.turns()
     reading_side(writer).pause_reading()
     await wire.send(b"for later")
     await wire.settle()
-    expect(reading.done(), False, "read(9) done while paused:")
+    expect(reading.done(), False, "reading done while paused:")
     reading_side(writer).resume_reading()
     expect(await reading, b"for later", "when resumed:")
 
