@@ -386,6 +386,19 @@ async def test_interleave_two(trial: Trial) -> None:
     expect(order, ["127.0.0.2", "127.0.0.3", "::1", "127.0.0.4"], "addresses tried:")
 
 
+@clause("connecting.interleave.by-family", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_more_than_there_are(trial: Trial) -> None:
+    for hosts in (("127.0.0.2", "127.0.0.3", "::1"), ("::1", "127.0.0.2", "127.0.0.3")):
+        order = await tried(trial, *hosts, interleave=4)
+        expect(order, [*hosts], "addresses tried:")
+
+
+@clause("connecting.interleave.by-family", networks=DUAL_STACK, roles=CLIENT)
+async def test_interleave_begins_with_the_first_family(trial: Trial) -> None:
+    order = await tried(trial, "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1", interleave=1)
+    expect(order, ["127.0.0.2", "::1", "127.0.0.3", "127.0.0.4"], "addresses tried:")
+
+
 @clause("connecting.interleave.default-with-happy-eyeballs", networks=DUAL_STACK, roles=CLIENT)
 async def test_interleave_default_with_happy_eyeballs(trial: Trial) -> None:
     order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", happy_eyeballs_delay=5.0)
@@ -479,6 +492,111 @@ async def test_loser_is_closed(trial: Trial) -> None:
         await expect_no_new_socket(trial, before)
 
 
+@clause("connecting.happy-eyeballs.loser-is-closed", networks=INTERNET, roles=CLIENT)
+async def test_second_to_connect_is_closed(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
+        before = open_sockets(trial)
+        _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.0)
+        writer.close()
+        for each in sockets:
+            accepted([each])
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=DUAL_STACK, roles=CLIENT)
+async def test_family_with_happy_eyeballs(trial: Trial) -> None:
+    hosts = ("127.0.0.1", "::1")
+    for index, family in enumerate((socket.AF_INET, socket.AF_INET6)):
+        with listening(trial, *hosts) as (port, sockets):
+            _, writer = await trial.streams.open_connection(
+                None, port, family=family, happy_eyeballs_delay=1000.0
+            )
+            with closing(writer):
+                expect(accepted(sockets), index, f"with {family.name}, index in {hosts}:")
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_proto_with_happy_eyeballs(trial: Trial) -> None:
+    _, port = address_of(await trial.listen())
+    opening = trial.streams.open_connection(
+        "localhost", port, proto=socket.IPPROTO_UDP, happy_eyeballs_delay=1000.0
+    )
+    await expect_error(socket.gaierror, opening)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_flags_with_happy_eyeballs(trial: Trial) -> None:
+    _, port = address_of(await trial.listen())
+    opening = trial.streams.open_connection(
+        "localhost", port, flags=socket.AI_NUMERICHOST, happy_eyeballs_delay=1000.0
+    )
+    await expect_error(socket.gaierror, opening)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_local_addr_with_happy_eyeballs(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, (sock,)):
+        local = ("127.0.0.2", free_port(trial, "127.0.0.2"))
+        _, writer = await trial.streams.open_connection(
+            "127.0.0.1", port, local_addr=local, happy_eyeballs_delay=1000.0
+        )
+        with closing(writer):
+            connection, peer = sock.accept()
+            connection.close()
+            expect(peer, local, "where the connection comes from:")
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=DUAL_STACK, roles=CLIENT)
+async def test_local_addr_of_one_family_with_happy_eyeballs(trial: Trial) -> None:
+    for index, local in enumerate(("127.0.0.1", "::1")):
+        with listening(trial, "127.0.0.1", "::1") as (port, sockets):
+            _, writer = await trial.streams.open_connection(
+                None, port, local_addr=(local, 0), happy_eyeballs_delay=0.01
+            )
+            with closing(writer):
+                expect(accepted(sockets), index, f"from {local}, index of the address:")
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_local_addr_unusable_with_happy_eyeballs(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, (sock,)):
+        for local in ("203.0.113.1", "::1"):  # no interface's, and another family's
+            opening = trial.streams.open_connection(
+                "127.0.0.1", port, local_addr=(local, 0), happy_eyeballs_delay=1000.0
+            )
+            await expect_error(OSError, opening)
+        expect(accepted([sock]), None, "connection made from elsewhere:")
+
+
+@clause("connecting.happy-eyeballs.nothing-left-open", networks=DUAL_STACK, roles=CLIENT)
+async def test_refused_with_happy_eyeballs_leaves_nothing_open(trial: Trial) -> None:
+    with bound(trial, "127.0.0.1", "::1") as (port, _):
+        before = open_sockets(trial)
+        for delay in (0.0, 0.01):
+            connecting = trial.start(_open(trial, port, None, happy_eyeballs_delay=delay))
+            await asyncio.wait([connecting])
+            expect_that(connecting.exception() is not None, "a failure", "a connection")
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.happy-eyeballs.nothing-left-open", networks=INTERNET, roles=CLIENT)
+async def test_cancelled_while_several_connect(trial: Trial) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        port, silent = stack.enter_context(bound(trial, *hosts))
+        for each in silent:
+            await stall(trial, each, stack)
+        stack.enter_context(resolving(trial, *hosts))
+        before = open_sockets(trial)
+        connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
+        await trial.turns()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        expect(connecting.cancelled(), True, "cancelled:")
+        await expect_no_new_socket(trial, before)
+
+
 # The connection itself.
 
 
@@ -544,6 +662,6 @@ async def test_cancelled_at_any_moment(trial: Trial) -> None:
         await expect_no_new_socket(trial, before)
 
 
-async def _open(trial: Trial, port: int, host: str = "127.0.0.1", **options: float) -> None:
+async def _open(trial: Trial, port: int, host: str | None = "127.0.0.1", **options: float) -> None:
     _, writer = await trial.streams.open_connection(host, port, **options)
     writer.close()

@@ -101,7 +101,10 @@ async def connected(address: Any, origins: list[Any]) -> socket.socket:
     try:
         sock.setblocking(False)
         if origins:
-            sock.bind(next(each[4] for each in origins if each[0] == family))
+            origin = next((each[4] for each in origins if each[0] == family), None)
+            if origin is None:
+                raise OSError(f"no local address of {family!r}")
+            sock.bind(origin)
         await asyncio.get_running_loop().sock_connect(sock, place)
     except BaseException:
         sock.close()

@@ -302,7 +302,8 @@ async def keeps_to_the_schedule(host: Any = None, port: Any = None, **options: A
     if not delay or "interleave" in options:
         return await open_connection(host, port, **options)
     lookup = asyncio.get_running_loop().getaddrinfo
-    addresses = await lookup(host, port, type=socket.SOCK_STREAM)
+    wanted = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
+    addresses = await lookup(host, port, type=socket.SOCK_STREAM, **wanted)
 
     async def attempt(number: int, address: Any) -> Any:
         await asyncio.sleep(number * delay)
@@ -335,8 +336,39 @@ async def raises_a_group(host: Any = None, port: Any = None, **options: Any) -> 
     try:
         return await open_connection(host, port, **options)
     except OSError as error:
-        if options.get("happy_eyeballs_delay"):
+        if host is None and options.get("happy_eyeballs_delay"):
             raise ExceptionGroup("no address answers", [error]) from None
+        raise
+
+
+@specimen(
+    "With happy_eyeballs_delay, the family and where to connect from are ignored.",
+    "connecting.happy-eyeballs.other-arguments",
+    networks=("memory", "tcp"),
+    replaces=open_connection,
+)
+async def happy_with_any_address(host: Any = None, port: Any = None, **options: Any) -> Any:
+    if options.get("happy_eyeballs_delay") is not None:
+        for name in ("family", "local_addr"):
+            options.pop(name, None)
+    return await open_connection(host, port, **options)
+
+
+attempts_that_failed: list[socket.socket] = []
+
+
+@specimen(
+    "With happy_eyeballs_delay, the socket of an attempt that failed is kept.",
+    "connecting.happy-eyeballs.nothing-left-open",
+    networks=TCP,
+    replaces=open_connection,
+)
+async def keeps_failed_attempts(host: Any = None, port: Any = None, **options: Any) -> Any:
+    try:
+        return await open_connection(host, port, **options)
+    except OSError:
+        if options.get("happy_eyeballs_delay") is not None:
+            attempts_that_failed.append(socket.socket())
         raise
 
 
