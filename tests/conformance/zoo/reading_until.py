@@ -122,6 +122,8 @@ class Plain(PlainReader):
     "reader.cancelled.as-bytes-arrive",
     "reader.by-hand.feed-data",
     "reader.by-hand.transport",
+    "readuntil.tuple.with-empty-separator",
+    "readuntil.tuple.empty",
 )
 class StripsTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -172,6 +174,8 @@ class UntilDropsTheRest(PlainReader):
 @specimen(
     "readuntil() reads until CR LF by default.",
     "readuntil.default-separator",
+    "readuntil.tuple.with-empty-separator",
+    "readuntil.tuple.empty",
 )
 class UntilCrLfByDefault(PlainReader):
     async def readuntil(self, separator: Any = b"\r\n") -> bytes:
