@@ -109,7 +109,9 @@ def test_without_transports_and_tls(name: str, tmp_path: Path) -> None:
         for option in options
         if name == "on_trio" and f"{function}.{option}" in LACKABLE
     }
-    about_transports = {id_ for id_, each in reasons.items() if TRANSPORT in each - {UPGRADE}}
+    about_transports = {
+        id_ for id_, each in reasons.items() if TRANSPORT in each and UPGRADE not in each
+    }
     abort_and_marks = ("drain.abort.", "drain.marks.", "drain.low-water.", "reader.own-abort.")
     assert all(id_.startswith(("transport.", *abort_and_marks)) for id_ in about_transports)
     about_upgrades = {id_ for id_, each in reasons.items() if UPGRADE in each}
