@@ -62,6 +62,8 @@ without_sock = ignoring(
     "serving.sock.is-used",
     "serving.sock.closed-with-the-server",
     "serving.sock.excludes-an-address",
+    "serving.reset-before-accept",
+    "serving.sock.blocking",
     networks=INTERNET,
 )
 without_backlog = ignoring(

@@ -102,6 +102,7 @@ opens_without_sock = opening(
     "unix.open.sock.is-used",
     "unix.open.sock.closed-with-the-writer",
     "unix.open.sock.excludes-a-path",
+    "unix.open.sock.blocking",
 )
 opens_without_ssl_handshake_timeout = opening(
     "ssl_handshake_timeout",
@@ -132,6 +133,7 @@ serves_without_sock = serving(
     "unix.serve.sock.excludes-a-path",
     "unix.cleanup-socket.sock",
     "unix.cleanup-socket.abstract",
+    "unix.serve.sock.blocking",
 )
 serves_without_backlog = serving(
     "backlog",
