@@ -268,10 +268,10 @@ class Trial:
         try:
             with watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(self._close())
-                tasks = asyncio.all_tasks(self.loop)
-                for task in tasks:
-                    task.cancel()
-                self.loop.run_until_complete(turns())
+                if tasks := asyncio.all_tasks(self.loop):
+                    for task in tasks:
+                        task.cancel()
+                    self.loop.run_until_complete(turns())
                 self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         except SystemExit as exit_:
             # pytest would leave the rest undone, and blame the next test for it.

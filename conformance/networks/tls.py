@@ -56,6 +56,12 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
+# A far end's own settings are never changed, so one context of each kind serves all far ends. The
+# implementation gets a new one each time: it may well keep, or change, what it was given.
+_serving_far_end = cache(server_context)
+_connecting_far_end = cache(client_context)
+
+
 class TlsWire(Wire):
     """The far end of a TLS connection, over a wire that carries its records.
 
@@ -180,7 +186,7 @@ class TlsListener(Listener):
 
     async def accept(self) -> TlsWire:
         """Return the far end of the next connection, its handshake done."""
-        wire = TlsWire(await self.carrier.accept(), server_context(), server_side=True)
+        wire = TlsWire(await self.carrier.accept(), _serving_far_end(), server_side=True)
         await wire.handshake()
         return wire
 
@@ -229,7 +235,7 @@ class TlsNetwork(Network):
         """Connect a far end to the implementation's `server` and do the handshake."""
         wire = TlsWire(
             await self.carrier.dial(server),
-            client_context(),
+            _connecting_far_end(),
             server_side=False,
             server_hostname=HOST_NAME,
         )

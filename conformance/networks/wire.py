@@ -32,7 +32,8 @@ async def attempt(operation: Callable[[], T]) -> T:
 
     The loop under test runs in between. This asks nothing of that loop but `asyncio.sleep()`, so
     that a wire works on any loop; after many turns it asks less often, so that implementations
-    with threads of their own get the processor.
+    with threads of their own get the processor, and still less after a second, so that half a
+    minute of virtual time does not take thousands of turns.
     """
     tried = 0
     while True:
@@ -42,7 +43,7 @@ async def attempt(operation: Callable[[], T]) -> T:
             return result
         except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
             tried += 1
-            await asyncio.sleep(0 if tried < 500 else 0.001)
+            await asyncio.sleep(0 if tried < 500 else 0.001 if tried < 1500 else 0.01)
 
 
 class Wire(ABC):

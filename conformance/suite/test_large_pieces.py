@@ -100,6 +100,8 @@ async def expect_waiting(trial: Trial, reader: StreamReader) -> None:
 
 def next_difference(one: bytes, other: bytes) -> int:
     """Return the index of the first byte in which the two are not the same."""
+    if one == other:  # the common case, and long to find out byte by byte
+        return len(one)
     pairs = enumerate(zip(one, other, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
