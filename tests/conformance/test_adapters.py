@@ -26,6 +26,7 @@ from conformance.session import chosen_networks
 from conformance.trial import Trial
 
 PLUGGED = Path(__file__).parent / "plugged"
+ENDS = pytest.mark.pythons("oldest", "newest", why="long, and much the same on every Python")
 
 
 def certified(name: str, tmp_path: Path, *arguments: str) -> Any:
@@ -48,6 +49,7 @@ def verdicts(certificate: Any, section: str) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in set(found)}
 
 
+@ENDS
 def test_a_reader_alone(tmp_path: Path) -> None:
     process, certificate = certified("Reader", tmp_path)
     assert process.returncode == 0, process.stdout
@@ -59,6 +61,7 @@ def test_a_reader_alone(tmp_path: Path) -> None:
     assert details["write.order"] == "StreamWriter is not offered\na reader alone has no sides"
 
 
+@ENDS
 def test_a_reader_of_lines_only(tmp_path: Path) -> None:
     process, certificate = certified("Lines", tmp_path)
     assert process.returncode == 0, process.stdout
@@ -67,6 +70,7 @@ def test_a_reader_of_lines_only(tmp_path: Path) -> None:
     assert verdicts(certificate, "StreamReader.readexactly").keys() == {"not_applicable"}
 
 
+@ENDS
 @pytest.mark.parametrize("name", ["Pair", "SocketPair"])
 def test_a_pair(name: str, tmp_path: Path) -> None:
     process, certificate = certified(name, tmp_path)
@@ -76,6 +80,7 @@ def test_a_pair(name: str, tmp_path: Path) -> None:
     assert verdicts(certificate, "StreamWriter: drain")["passed"] > 10
 
 
+@ENDS
 def test_an_object_that_only_connects(tmp_path: Path) -> None:
     process, certificate = certified("Client", tmp_path, "--network", "memory")
     assert process.returncode == 0, process.stdout

@@ -15,6 +15,7 @@ import pytest
 from conformance.cli import cli
 
 PLUGGED = Path(__file__).parent / "plugged"
+ENDS = pytest.mark.pythons("oldest", "newest", why="long, and much the same on every Python")
 
 
 def run(*arguments: str, cwd: Path = PLUGGED) -> "subprocess.CompletedProcess[str]":
@@ -49,26 +50,17 @@ def refused(
     return run
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A certification of the reference: the process, and the certificate that it wrote."""
-    file = tmp_path_factory.mktemp("certificate") / "reference.json"
+def test_the_reference_conforms_at_every_level(tmp_path: Path) -> None:
+    file = tmp_path / "reference.json"
     process = run("certify", "reference_impl", "--json", str(file), "-n1")
-    return process, json.loads(file.read_text(encoding="utf-8"))
-
-
-def test_the_reference_conforms_at_every_level(reference: Any) -> None:
-    process, certificate = reference
+    certificate = json.loads(file.read_text(encoding="utf-8"))
     assert process.returncode == 0, process.stdout + process.stderr
     assert certificate["conforms"]
     assert certificate["summary"]["failed"] == 0, process.stdout
     assert certificate["summary"]["not_applicable"] == 0, process.stdout
     assert "reference_impl conforms to specification 3.15\n" in process.stdout
-
-
-def test_the_certificate_keeps_to_its_schema(reference: Any) -> None:
     schema = json.loads((resources.files("conformance") / "certificate.schema.json").read_text())
-    jsonschema.validate(reference[1], schema)
+    jsonschema.validate(certificate, schema)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +101,7 @@ def test_what_cannot_be_run_is_said_in_one_line(
     assert refused("certify", *arguments).startswith(f"streamcert: {message}")
 
 
+@ENDS
 def test_a_process_that_cannot_do_its_work_says_so_and_ends_with_2() -> None:
     process = run("certify", "partly:Nothing", "-n0")
     assert process.returncode == 2
@@ -158,6 +151,7 @@ def test_whatever_the_users_loop_does_is_said_in_one_line(
     assert said == f"streamcert: {message}\n"
 
 
+@ENDS
 @pytest.mark.parametrize("option", ["--json", "--html"])
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
 def test_a_disk_that_is_full_in_the_end_is_said_in_one_line(option: str) -> None:
@@ -204,6 +198,7 @@ def test_a_clause_is_explained() -> None:
     assert "#asyncio.StreamReader.readexactly\n" in process.stdout
 
 
+@ENDS
 def test_what_an_implementation_does_about_a_clause_is_explained_with_the_wire() -> None:
     process = run("explain", "readexactly.returns-n-bytes", "misbehaving:one_short")
     assert process.returncode == 0
@@ -246,6 +241,7 @@ def certify_by_pytest(name: str, tmp_path: Path, *arguments: str) -> tuple[Any, 
     return process, {each["id"]: each for each in clauses}
 
 
+@ENDS
 def test_a_sound_reader_passes(tmp_path: Path) -> None:
     process, clauses = certify_by_pytest("sound", tmp_path)
     assert process.returncode == 0, process.stdout
@@ -254,6 +250,7 @@ def test_a_sound_reader_passes(tmp_path: Path) -> None:
     assert clauses["write.order"]["verdict"] == "not_applicable"
 
 
+@ENDS
 def test_a_wrong_result_is_shown_beside_the_right_one(tmp_path: Path) -> None:
     process, clauses = certify_by_pytest("one_short", tmp_path)
     assert process.returncode == 1
@@ -264,6 +261,7 @@ def test_a_wrong_result_is_shown_beside_the_right_one(tmp_path: Path) -> None:
     assert "misbehaving:one_short deviates" in process.stdout
 
 
+@ENDS
 def test_a_crash_costs_its_own_tests_only(tmp_path: Path) -> None:
     _, clauses = certify_by_pytest(
         "crashing", tmp_path, "-n1", "--max-worker-restart=100", "-ktest_returns_n_bytes"
@@ -272,12 +270,14 @@ def test_a_crash_costs_its_own_tests_only(tmp_path: Path) -> None:
     assert "crashed" in clauses["readexactly.returns-n-bytes"]["detail"]
 
 
+@ENDS
 def test_printing_disturbs_nothing(tmp_path: Path) -> None:
     process, clauses = certify_by_pytest("chatty", tmp_path)
     assert process.returncode == 0
     assert clauses["readexactly.returns-n-bytes"]["verdict"] == "passed"
 
 
+@ENDS
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
@@ -295,6 +295,7 @@ def test_a_hang_is_a_verdict(name: str, seen: str, tmp_path: Path) -> None:
     assert seen in clause["detail"]
 
 
+@ENDS
 @pytest.mark.parametrize("network", ["memory", "tcp"])
 @pytest.mark.parametrize(
     ("name", "seen"),

@@ -36,9 +36,7 @@ MEGABYTES = (
     *("test_all_of_more_than_the_limit", "test_reader_flow_control", "test_limit_default"),
 )
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info[:2] != (3, 14), reason="once is enough: on Python 3.14"
-)
+pytestmark = pytest.mark.pythons("3.14", why="once is enough, and 3.15 has enough to do")
 
 
 def certified(name: str, tmp_path: Path, *arguments: str) -> Any:

@@ -1,6 +1,5 @@
 """The mutants: that they are made, tried and judged as they should be."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,7 @@ def mistake(name: str, old: bytes, new: str) -> Mutant:
     return Mutant("_reader", "", "constant", line, "", name, begin, end, new, (line, line))
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="one Python is enough")
+@pytest.mark.pythons("3.14", why="the campaign runs there")
 def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     """A sample of real ones, which are killed, and some by hand for each way that it can end."""
     by_hand = {
@@ -203,7 +202,7 @@ def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     assert again.results == campaign.results
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="one Python is enough")
+@pytest.mark.pythons("3.14", why="the campaign runs there")
 def test_nothing_is_judged_by_a_suite_that_cannot_be_collected(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, ["-kno_such_test"])
     with pytest.raises(CannotTry, match="no test applies"):

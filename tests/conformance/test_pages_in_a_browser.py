@@ -7,7 +7,6 @@ without them.
 import base64
 import io
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,9 @@ from typing import Any
 import pytest
 
 from conformance.certificate import Certificate
-from conformance.clauses import DECISIVE, LEVELS, clauses, version
+from conformance.clauses import DECISIVE, LEVELS, clauses
 from conformance.description import Description
 from conformance.html import certificate_page, description_page, matrix_page
-from conformance.implementation import NEWEST_SPEC
 from conformance.matrix import Matrix
 
 selenium = pytest.importorskip("selenium", reason="needs selenium")
@@ -37,10 +35,7 @@ pytestmark = [
         BROWSER is None or DRIVER is None,
         reason="needs Chromium and its driver: they are not installed",
     ),
-    pytest.mark.skipif(
-        sys.version_info[:2] != version(NEWEST_SPEC),
-        reason="pages are the same on every Python: on the newest only",
-    ),
+    pytest.mark.pythons("newest", why="pages are the same on every Python"),
 ]
 
 PAGES = ("certificate", "matrix", "clauses")

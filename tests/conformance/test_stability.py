@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.clauses import version
-from conformance.implementation import NEWEST_SPEC
-
 HERE = Path(__file__).parent
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info[:2] != version(NEWEST_SPEC),
-    reason="the tool is the same on every Python: on the newest only",
-)
+pytestmark = pytest.mark.pythons("newest", why="the tool is the same on every Python")
 
 
 def test_a_verdict_that_differs_is_found_and_an_unfinished_run_goes_on(tmp_path: Path) -> None:

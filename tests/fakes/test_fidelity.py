@@ -12,7 +12,7 @@ TOOL = Path(__file__).with_name("fidelity.py")
 
 
 # `tox -m fidelity` asks this of the reference as well, and on every Python.
-@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="asked on Python 3.14 only")
+@pytest.mark.pythons("3.14", why="`tox -m fidelity` asks all")
 def test_every_clause_has_the_same_verdict() -> None:
     done = subprocess.run([sys.executable, TOOL, "asyncio"], capture_output=True, text=True)
     told = re.match(r"asyncio on Python 3\.14\.\S+: (\d+) clauses on .*: 0 with", done.stdout)

@@ -30,6 +30,12 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("new_loop", list(LOOPS.values()), ids=list(LOOPS), scope="function")
 
 
+def pytest_collection_finish():
+    # All that there is now stays: the collections after each test need not look through it.
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Run a coroutine test; it also fails for what is reported to its loop unexpectedly."""
