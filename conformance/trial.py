@@ -31,6 +31,10 @@ that stalls for seconds, and the tests on it with it, makes no hang."""
 LOOKS = 100
 """The times that a test looks whether something has happened, before it says that it has not."""
 
+CLOSING_TURNS = (10, 10, 30)
+"""Turns of the loop that a connection's end is given when a test is over, the later ones only while
+tasks are left that may have more to do."""
+
 LONGEST = 20
 """Bounds after which a test is a hang whatever the progress, as is code that never gives control
 back to the loop."""
@@ -291,7 +295,10 @@ class Trial:
                 await wire.reset()
         for listener in self._listeners:
             listener.close()
-        await turns()
+        for count in CLOSING_TURNS:
+            await turns(count)
+            if asyncio.all_tasks() == {asyncio.current_task()}:
+                break
 
 
 class Served:
