@@ -5,10 +5,12 @@ it on all networks, with all clauses.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from zoo import SPECIMENS, Specimen
-from zoo.forked import ForkedSuite, failures, is_search
+from zoo import SPECIMENS, Specimen, kept
+from zoo.forked import ForkedSuite, Result, is_search
+from zoo.kept import Kept
 
 from conformance.clauses import DECISIVE, clauses
 from conformance.errors import CannotRun
@@ -31,9 +33,9 @@ def test_a_specimen_fails_the_clauses_that_name_its_fault(
     specimen: Specimen, suite: ForkedSuite
 ) -> None:
     network = specimen.networks[0]
-    certificate = suite.certify(specimen.name, network, searching=False, asked=specimen.asked)
-    assert specimen.differences(certificate, network) == []
-    assert failures(certificate, network) or not specimen.fails
+    result = suite.certify(specimen.name, network, searching=False, asked=specimen.asked)
+    assert specimen.differences(result) == []
+    assert result.failures or not specimen.fails
 
 
 def test_every_clause_that_decides_is_stated_by_a_specimen() -> None:
@@ -49,6 +51,21 @@ def test_a_specimen_states_clauses_that_there_are() -> None:
         assert set().union(*each.kept.values()) <= each.fails, each.name
 
 
+def test_a_result_is_kept_until_something_else_could_come_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specimen = next(each for each in SPECIMENS.values() if not each.is_basic)
+    result = Result("memory", ["read.all"], {"read.all": "something else"})
+    Kept(tmp_path).keep(specimen, result)
+    assert Kept(tmp_path).result(specimen, "memory") == result
+    assert Kept(tmp_path).result(specimen, "tcp") is None
+    monkeypatch.setattr(specimen, "is_basic", True)  # asked for other clauses
+    assert Kept(tmp_path).result(specimen, "memory") is None
+    monkeypatch.undo()
+    monkeypatch.setattr(kept, "_packages", lambda: "changed")
+    assert Kept(tmp_path).result(specimen, "memory") is None
+
+
 def test_what_is_no_implementation_is_said(suite: ForkedSuite) -> None:
     with pytest.raises(CannotRun, match=r"cannot find .*zoo:nothing"):
         suite.certify("zoo:nothing", "memory")
@@ -57,4 +74,4 @@ def test_what_is_no_implementation_is_said(suite: ForkedSuite) -> None:
 def test_a_crash_costs_its_own_certification_only(suite: ForkedSuite) -> None:
     with pytest.raises(CannotRun, match="the interpreter ended with status"):
         suite.certify("plugged.misbehaving:crashing", "tls")
-    assert failures(suite.certify("reference_impl", "tls"), "tls") == {}
+    assert suite.certify("reference_impl", "tls").failures == {}

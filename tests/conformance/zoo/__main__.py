@@ -1,9 +1,12 @@
 """Certify every specimen on every network, into docs/zoo.md.
 
-    tox -e zoo [-- [--network NAMES] NAME ...]
+    tox -e zoo [-- [--network NAMES] [-n PROCESSES] [NAME ...]]
 
 With names, only specimens whose own contain one of them, and nothing is written. The exit status is
 1 if a specimen fails a clause that it does not state, or keeps one that it does.
+
+It takes hours of processor time. What came of each specimen on each network is kept in .zoo, and
+not asked again as long as the packages and the specimen's module do what they did.
 """
 
 import argparse
@@ -12,15 +15,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 from conformance.clauses import clauses
 from conformance.networks import NETWORKS, network_names
 
 from . import SPECIMENS, Specimen
-from .forked import ForkedSuite, failures, is_search
+from .forked import ForkedSuite, Result, is_search
+from .kept import Kept
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "zoo.md"
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "zoo.md"
 
 
 def main(arguments: list[str]) -> None:
@@ -28,32 +32,40 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="zoo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--network", metavar="NAMES", default=",".join(NETWORKS))
     parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("-n", type=int, default=os.cpu_count() or 1, metavar="PROCESSES")
     options = parser.parse_args(arguments)
     names, networks = options.names, network_names(options.network)
     chosen = [
         each for each in SPECIMENS.values() if not names or any(n in each.name for n in names)
     ]
+    kept = Kept(ROOT / ".zoo")
     suites: SimpleQueue[ForkedSuite] = SimpleQueue()
-    workers = os.cpu_count() or 1
-
-    def certify(specimen: Specimen) -> dict[str, Any]:
-        suite = suites.get()
-        try:
-            return suite.certify(specimen.name, *networks, asked=specimen.asked)
-        finally:
-            suites.put(suite)
-
-    for _ in range(workers):
+    for _ in range(options.n):
         suites.put(ForkedSuite())
+
+    def results(specimen: Specimen) -> list[Result]:
+        found = []
+        for network in networks:
+            result = kept.result(specimen, network)
+            if result is None:
+                suite = suites.get()
+                try:
+                    result = suite.certify(specimen.name, network, asked=specimen.asked)
+                finally:
+                    suites.put(suite)
+                kept.keep(specimen, result)
+            found.append(result)
+        return found
+
     wrong = 0
     rows = []
-    with ThreadPoolExecutor(workers) as pool:
-        for specimen, certificate in zip(chosen, pool.map(certify, chosen), strict=True):
-            problems = differences(specimen, certificate)
+    with ThreadPoolExecutor(options.n) as pool:
+        for specimen, found in zip(chosen, pool.map(results, chosen), strict=True):
+            problems = differences(specimen, found)
             wrong += bool(problems)
             print("\n    ".join([specimen.name, *problems]), flush=True)
-            rows.append(row(specimen, certificate))
-    for _ in range(workers):
+            rows.append(row(specimen, found))
+    for _ in range(options.n):
         with suites.get():
             pass
     if not names and not wrong:
@@ -62,23 +74,20 @@ def main(arguments: list[str]) -> None:
     sys.exit(bool(wrong))
 
 
-def differences(specimen: Specimen, certificate: dict[str, Any]) -> list[str]:
-    """Return in words where a certificate is not as its specimen states."""
-    networks = certificate["networks"]
-    caught: set[str] = set()
-    for network in networks:
-        caught |= failures(certificate, network).keys()
-    unseen = specimen.fails - caught if len(networks) == len(NETWORKS) else ()
+def differences(specimen: Specimen, found: list[Result]) -> list[str]:
+    """Return in words where results are not as their specimen states."""
+    caught = set[str]().union(*(each.failures for each in found))
+    unseen = specimen.fails - caught if len(found) == len(NETWORKS) else ()
     return [
-        *(each for network in networks for each in specimen.differences(certificate, network)),
+        *(problem for each in found for problem in specimen.differences(each)),
         *(f"never fails {each}" for each in sorted(unseen)),
     ]
 
 
-def row(specimen: Specimen, certificate: dict[str, Any]) -> tuple[str, str]:
+def row(specimen: Specimen, found: list[Result]) -> tuple[str, str]:
     """Return the section that a specimen belongs to, and its row of the table."""
-    networks = [each for each in NETWORKS if failures(certificate, each)]
-    failed = [each["id"] for each in certificate["clauses"] if each["verdict"] == "failed"]
+    caught = set[str]().union(*(each.failures for each in found))
+    failed = [each for each in clauses() if each in caught]
     searches = sum(map(is_search, failed))
     failed = [each for each in failed if not is_search(each)]
     section = clauses()[failed[0]].section if failed else "None"
@@ -86,7 +95,7 @@ def row(specimen: Specimen, certificate: dict[str, Any]) -> tuple[str, str]:
         f"`{specimen.name}`",
         specimen.fault.replace("|", "\\|"),
         ", ".join(f"`{each}`" for each in failed) + (f", {searches} searches" * bool(searches)),
-        ", ".join(networks),
+        ", ".join(each.network for each in found if each.failures),
     ]
     return section, f"| {' | '.join(cells)} |"
 

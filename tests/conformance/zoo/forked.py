@@ -11,19 +11,47 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pytest
 
 from conformance.certificate import Record, Variant
 from conformance.errors import CannotRun
 from conformance.implementation import implementation
-from conformance.networks import NETWORKS
 from conformance.plugin import SESSION
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an implementation on one network.
+
+    Attributes:
+        network: the network's name.
+        checked: the ids of the clauses that were tested.
+        failures: those that failed, with what was seen.
+    """
+
+    network: str
+    checked: list[str]
+    failures: dict[str, str]
+
+    @classmethod
+    def of(cls, certificate: dict[str, Any], network: str) -> "Result":
+        """Return what a certificate, as its JSON has it, says of one of its networks."""
+        tested = [each for each in certificate["clauses"] if network in each["networks"]]
+        return cls(
+            network,
+            [each["id"] for each in tested],
+            {
+                each["id"]: each["detail"]
+                for each in tested
+                if each["networks"][network] == "failed"
+            },
+        )
 
 
 class ForkedSuite:
@@ -47,15 +75,16 @@ class ForkedSuite:
     def certify(
         self,
         streams: str,
-        *networks: str,
+        network: str,
+        *,
         searching: bool = True,
         asked: frozenset[str] | None = None,
-    ) -> dict[str, Any]:
-        """Return the certificate, as its JSON has it.
+    ) -> Result:
+        """Certify an implementation on a network.
 
         Args:
             streams: the implementation, as on the command line.
-            networks: names of networks; all of them by default.
+            network: the network's name.
             searching: whether to run the clauses that are searches, which take half the time.
             asked: the ids of the clauses to test; all of them by default.
 
@@ -64,7 +93,7 @@ class ForkedSuite:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = [streams, networks or tuple(NETWORKS), searching, asked and sorted(asked)]
+        request = [streams, network, searching, asked and sorted(asked)]
         print(json.dumps(request), file=self._process.stdin)
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -74,7 +103,7 @@ class ForkedSuite:
         certificate, problem = json.loads(answer)
         if problem:
             raise CannotRun(problem)
-        return cast("dict[str, Any]", certificate)
+        return Result.of(certificate, network)
 
     def __enter__(self) -> "ForkedSuite":
         return self
@@ -88,20 +117,6 @@ class ForkedSuite:
         with self._process:  # closes its input, which ends it, and waits
             pass
         self._errors.close()
-
-
-def failures(certificate: dict[str, Any], network: str) -> dict[str, str]:
-    """Return the clauses that failed on a network, by id, with what was seen."""
-    return {
-        each["id"]: each["detail"]
-        for each in certificate["clauses"]
-        if each["networks"].get(network) == "failed"
-    }
-
-
-def checked(certificate: dict[str, Any], network: str) -> set[str]:
-    """Return the ids of the clauses that were tested on a network."""
-    return {each["id"] for each in certificate["clauses"] if network in each["networks"]}
 
 
 def is_search(clause: str) -> bool:
@@ -148,7 +163,7 @@ class Server:
         self,
         session: pytest.Session,
         streams: str,
-        networks: list[str],
+        network: str,
         searching: bool,
         asked: list[str] | None,
     ) -> tuple[dict[str, Any] | None, str | None]:
@@ -157,15 +172,13 @@ class Server:
         items = [
             each
             for each in session.items
-            if (variant := Variant.of(each.nodeid)) and variant.network in networks
+            if (variant := Variant.of(each.nodeid)) and variant.network == network
             if searching or not is_search(variant.clause)
             if asked is None or variant.clause in asked
         ]
         try:
-            run.order = replace(
-                run.order, streams=implementation(streams), networks=tuple(networks)
-            )
-            run.record = Record(streams, run.order.loop.name, run.order.spec, tuple(networks))
+            run.order = replace(run.order, streams=implementation(streams), networks=(network,))
+            run.record = Record(streams, run.order.loop.name, run.order.spec, (network,))
             run.record.expect(each.nodeid for each in items)
             for item, following in zip(items, [*items[1:], None], strict=True):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -9,7 +9,7 @@ import reference_impl
 from conformance.clauses import clauses
 from conformance.marks import EVERY
 
-from .forked import checked, failures, is_search
+from .forked import Result, is_search
 
 Kept = Mapping[tuple[str, ...], tuple[str, ...]]
 
@@ -65,15 +65,15 @@ class Specimen:
         """Whether a clause on reading names the fault."""
         return any(clauses()[each].section.startswith("StreamReader") for each in self.fails)
 
-    def differences(self, certificate: dict[str, Any], network: str) -> list[str]:
-        """Return in words where a certificate is not as stated, on one network."""
-        stated = self.fails & checked(certificate, network)
+    def differences(self, result: Result) -> list[str]:
+        """Return in words where what came of it on a network is not as stated."""
+        network, found = result.network, result.failures
+        stated = self.fails.intersection(result.checked)
         for networks, kept in self.kept.items():
             if network in networks:
                 stated -= set(kept)
         if network not in self.networks:
-            stated = set()
-        found = failures(certificate, network)
+            stated = frozenset()
         more = [
             each
             for each in found
