@@ -30,12 +30,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("new_loop", list(LOOPS.values()), ids=list(LOOPS), scope="function")
 
 
-def pytest_collection_finish():
-    # All that there is now stays: the collections after each test need not look through it.
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Run a coroutine test; it also fails for what is reported to its loop unexpectedly."""
@@ -49,11 +43,15 @@ def pytest_pyfunc_call(pyfuncitem):
         async with asyncio.timeout(TOO_LONG):
             await test(**arguments)
 
-    with asyncio.Runner(loop_factory=pyfuncitem.callspec.params["new_loop"]) as runner:
-        runner.get_loop().set_exception_handler(lambda loop, context: reported.append(context))
-        runner.run(bounded())
+    gc.freeze()  # what was there before is not the test's, and long to look through
+    try:
+        with asyncio.Runner(loop_factory=pyfuncitem.callspec.params["new_loop"]) as runner:
+            runner.get_loop().set_exception_handler(lambda loop, context: reported.append(context))
+            runner.run(bounded())
+            gc.collect()
         gc.collect()
-    gc.collect()
+    finally:
+        gc.unfreeze()
     if "reported" not in arguments:
         assert reported == []
     return True

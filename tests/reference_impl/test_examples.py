@@ -55,6 +55,8 @@ def free_port():
 def echo_server(*arguments):
     with subprocess.Popen(
         command("echo_server", *arguments),
+        # Whoever starts tests in the background ignores Ctrl-C, and so would the server.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
