@@ -5,6 +5,7 @@ import contextlib
 import errno
 import logging
 import socket
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -177,6 +178,11 @@ def accepted(sockets: Sequence[socket.socket]) -> int | None:
     return None
 
 
+def abstract_name() -> str:
+    """Return a name in Linux's abstract namespace, which the whole machine shares."""
+    return f"\0streams-{uuid.uuid4()}"
+
+
 async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
     """Return a non-blocking socket that is connected to `listener`."""
     address = address_of(listener)
@@ -344,7 +350,31 @@ def let_block(sock: socket.socket) -> None:
         sock.setblocking(True)
 
 
-async def expect_not_blocking(trial: Trial, connection: Connection) -> None:
+async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) -> None:
+    """Expect what `open_` makes of a connected socket in blocking mode not to stop the loop."""
+    listener = await trial.listen()
+    sock = await connected_socket(trial, listener)
+    let_block(sock)
+    reader, writer = await open_(sock=sock)
+    with contextlib.closing(writer):
+        async with closing(await listener.accept()) as wire:
+            await _expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
+async def expect_server_never_blocks(
+    trial: Trial, start: Callable[..., Any], sock: socket.socket
+) -> None:
+    """Expect what `start` makes of a bound `sock` in blocking mode not to stop the loop."""
+    served, address = Served(), sock.getsockname()
+    let_block(sock)
+    with contextlib.closing(await start(served.accepted, sock=sock)):
+        async with closing(await carrier(trial).connected(sock.family, address)) as wire:
+            reader, writer = await served.pairs.get()
+            with contextlib.closing(writer):
+                await _expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
+async def _expect_not_blocking(trial: Trial, connection: Connection) -> None:
     """Expect neither a read of nothing nor a write of too much to stop the event loop."""
     reader, writer, wire = connection
     reading = trial.start(take(reader, 4))

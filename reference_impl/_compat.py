@@ -12,6 +12,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
@@ -73,19 +74,17 @@ async def create_unix_server(
 
 def _remover(path: str | bytes) -> Callable[[], None] | None:
     """Return what removes the socket at *path* if it is still the one that is there now."""
-    if not path or path[0] in (0, "\0"):
+    if isinstance(path, bytes):
         return None  # abstract: no file
     try:
         inode = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
 
     def remove() -> None:
-        try:
+        with suppress(OSError):  # somebody else has removed it
             if os.path.samestat(inode, os.stat(path)):
                 os.unlink(path)
-        except FileNotFoundError:
-            pass
 
     return remove
 
@@ -123,12 +122,12 @@ async def create_connection(
 ) -> asyncio.Transport:
     """Do what `loop.create_connection()` does, with *happy_eyeballs_delay* and *interleave*."""
     lacking = {"happy_eyeballs_delay", "interleave"} & kwds.keys()
-    if not lacking or all(_accepts(loop.create_connection, name) for name in lacking):
+    if all(_accepts(loop.create_connection, name) for name in lacking):
         transport, _ = await loop.create_connection(lambda: protocol, host, port, **kwds)
         return transport
     delay = kwds.pop("happy_eyeballs_delay", None)
     interleave = kwds.pop("interleave", None)
-    if "sock" in kwds or (host is None and port is None):
+    if kwds.get("sock") is not None or (host is None and port is None):
         # The addresses are not for us to choose.
         transport, _ = await loop.create_connection(lambda: protocol, host, port, **kwds)
         return transport
@@ -142,9 +141,9 @@ async def create_connection(
         interleave = 0 if delay is None else 1
     if interleave:
         targets = _interleaved(targets, interleave)
-    sock = await _first_to_connect(loop, targets, origins, delay)
+    kwds["sock"] = sock = await _first_to_connect(loop, targets, origins, delay)
     try:
-        transport, _ = await loop.create_connection(lambda: protocol, sock=sock, **kwds)
+        transport, _ = await loop.create_connection(lambda: protocol, **kwds)
     except BaseException:
         sock.close()
         raise
@@ -169,7 +168,7 @@ def _interleaved(addresses: list[Address], first: int) -> list[Address]:
     for address in addresses:
         families.setdefault(address[0], deque()).append(address)
     turns = list(families.values())
-    ordered = [turns[0].popleft() for _ in range(min(first - 1, len(turns[0]) - 1))]
+    ordered = [turns[0].popleft() for _ in range(min(first - 1, len(turns[0])))]
     while any(turns):
         ordered += [turn.popleft() for turn in turns if turn]
     return ordered

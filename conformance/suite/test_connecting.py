@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
 
 from conformance.arrangements import (
     DUAL_STACK,
@@ -12,13 +13,12 @@ from conformance.arrangements import (
     bound,
     carrier,
     connected_socket,
+    expect_client_never_blocks,
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
-    expect_not_blocking,
     expect_talk,
     free_port,
-    let_block,
     listening,
     open_sockets,
     resolving,
@@ -167,13 +167,23 @@ async def test_refused_by_several_addresses(trial: Trial) -> None:
 
 @clause("connecting.refused.several-addresses.messages", networks=DUAL_STACK, roles=CLIENT)
 async def test_messages_of_several_addresses(trial: Trial) -> None:
+    await expect_messages(trial)
+
+
+@clause("connecting.happy-eyeballs.refused", networks=DUAL_STACK, roles=CLIENT)
+async def test_messages_of_happy_eyeballs(trial: Trial) -> None:
+    await expect_messages(trial, happy_eyeballs_delay=0.01)
+
+
+async def expect_messages(trial: Trial, **options: float) -> None:
+    """Expect the error of two addresses that refuse to say what the error of each alone says."""
     hosts = ("127.0.0.1", "::1")
     with bound(trial, *hosts) as (port, _):
         alone = [
-            str(await expect_error(OSError, trial.streams.open_connection(host, port)))
+            str(await expect_error(OSError, trial.streams.open_connection(host, port, **options)))
             for host in hosts
         ]
-        error = await expect_error(OSError, trial.streams.open_connection(None, port))
+        error = await expect_error(OSError, trial.streams.open_connection(None, port, **options))
     for message in alone:
         expect_that(message in str(error), f"an error that says {message}", str(error))
 
@@ -259,13 +269,7 @@ async def test_sock_of_a_pair(trial: Trial) -> None:
 
 @clause("connecting.sock.blocking", networks=INTERNET, roles=CLIENT)
 async def test_sock_in_blocking_mode(trial: Trial) -> None:
-    listener = await trial.listen()
-    sock = await connected_socket(trial, listener)
-    let_block(sock)
-    reader, writer = await trial.streams.open_connection(sock=sock)
-    with closing(writer):
-        async with closing_wire(await listener.accept()) as wire:
-            await expect_not_blocking(trial, Connection(reader, writer, wire))
+    await expect_client_never_blocks(trial, trial.streams.open_connection)
 
 
 @clause("connecting.sock.closed-with-the-writer", networks=INTERNET, roles=CLIENT)
@@ -362,8 +366,9 @@ async def test_next_address_after_refusal(trial: Trial) -> None:
 
 @clause("connecting.interleave.zero", networks=DUAL_STACK, roles=CLIENT)
 async def test_interleave_zero(trial: Trial) -> None:
-    order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", interleave=0)
-    expect(order, ["127.0.0.2", "127.0.0.3", "::1"], "addresses tried:")
+    for options in ({"interleave": 0}, {"happy_eyeballs_delay": None}):
+        order = await tried(trial, "127.0.0.2", "127.0.0.3", "::1", **options)
+        expect(order, ["127.0.0.2", "127.0.0.3", "::1"], "addresses tried:")
 
 
 @clause("connecting.interleave.zero", networks=DUAL_STACK, roles=CLIENT)
@@ -405,7 +410,7 @@ async def test_interleave_default_with_happy_eyeballs(trial: Trial) -> None:
     expect(order, ["127.0.0.2", "::1", "127.0.0.3"], "addresses tried:")
 
 
-async def tried(trial: Trial, *hosts: str, **options: float) -> list[str]:
+async def tried(trial: Trial, *hosts: str, **options: float | None) -> list[str]:
     """Return the order in which open_connection() tries the addresses of a host.
 
     Once connected to, an address refuses, so that each call shows the next one.
@@ -427,33 +432,60 @@ async def tried(trial: Trial, *hosts: str, **options: float) -> list[str]:
     return order
 
 
-@clause("connecting.happy-eyeballs", networks=INTERNET, roles=CLIENT)
-async def test_happy_eyeballs(trial: Trial) -> None:
+@asynccontextmanager
+async def one_silent(trial: Trial) -> AsyncIterator[tuple[int, socket.socket]]:
+    """Let `NAME` have two addresses, of which the first does not answer.
+
+    Yields:
+        Their port, and the listening socket of the second, non-blocking.
+    """
     hosts = ("127.0.0.2", "127.0.0.3")
     with ExitStack() as stack:
         port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
         await stall(trial, silent, stack)
         answering.listen()
-        answering.setblocking(False)
         stack.enter_context(resolving(trial, *hosts))
-        _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.01)
-        stack.enter_context(closing(writer))
+        yield port, answering
+
+
+@clause("connecting.happy-eyeballs", networks=INTERNET, roles=CLIENT)
+async def test_happy_eyeballs(trial: Trial) -> None:
+    async with one_silent(trial) as (port, answering):
+        await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
+        expect(accepted([answering]), 0, "index of the listener connected to:")
+
+
+@clause("connecting.happy-eyeballs", networks=DUAL_STACK, roles=CLIENT)
+async def test_happy_eyeballs_without_a_host(trial: Trial) -> None:
+    with ExitStack() as stack:
+        port, sockets = stack.enter_context(bound(trial, "127.0.0.1", "::1"))
+        found = await trial.loop.getaddrinfo(None, port, type=socket.SOCK_STREAM)
+        sockets.sort(key=lambda sock: sock.family != found[0][0])
+        silent, answering = sockets
+        await stall(trial, silent, stack)
+        answering.listen()
+        await _open(trial, port, None, happy_eyeballs_delay=0.01)
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
 
 @clause("connecting.happy-eyeballs.waits", networks=INTERNET, roles=CLIENT)
 async def test_happy_eyeballs_waits(trial: Trial) -> None:
-    hosts = ("127.0.0.2", "127.0.0.3")
-    with ExitStack() as stack:
-        port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
-        await stall(trial, silent, stack)
-        answering.listen()
-        answering.setblocking(False)
-        stack.enter_context(resolving(trial, *hosts))
+    async with one_silent(trial) as (port, answering):
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=1000.0))
         await trial.turns()
         expect(accepted([answering]), None, "connection to the next address, before its time:")
         expect(connecting.done(), False, "given up:")
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+
+@clause("connecting.happy-eyeballs.goes-on", networks=INTERNET, roles=CLIENT)
+async def test_happy_eyeballs_goes_on(trial: Trial) -> None:
+    async with one_silent(trial) as (port, refusing):
+        refusing.close()
+        connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
+        await trial.turns()
+        expect(connecting.done(), False, "given up while an address may still answer:")
         connecting.cancel()
         await asyncio.wait([connecting])
 
@@ -478,16 +510,9 @@ async def test_happy_eyeballs_refused(trial: Trial) -> None:
 
 @clause("connecting.happy-eyeballs.loser-is-closed", networks=INTERNET, roles=CLIENT)
 async def test_loser_is_closed(trial: Trial) -> None:
-    hosts = ("127.0.0.2", "127.0.0.3")
-    with ExitStack() as stack:
-        port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
-        await stall(trial, silent, stack)
-        answering.listen()
-        answering.setblocking(False)
-        stack.enter_context(resolving(trial, *hosts))
+    async with one_silent(trial) as (port, answering):
         before = open_sockets(trial)
-        _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.01)
-        writer.close()
+        await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
         accepted([answering])
         await expect_no_new_socket(trial, before)
 
@@ -569,6 +594,28 @@ async def test_local_addr_unusable_with_happy_eyeballs(trial: Trial) -> None:
         expect(accepted([sock]), None, "connection made from elsewhere:")
 
 
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_no_address_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_error(ValueError, trial.streams.open_connection(happy_eyeballs_delay=0.01))
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_sock_with_happy_eyeballs(trial: Trial) -> None:
+    listener = await trial.listen()
+    sock = await connected_socket(trial, listener)
+    reader, writer = await trial.streams.open_connection(sock=sock, happy_eyeballs_delay=0.01)
+    with closing(writer):
+        async with closing_wire(await listener.accept()) as wire:
+            await expect_talk(Connection(reader, writer, wire))
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_no_sock_with_happy_eyeballs(trial: Trial) -> None:
+    async with one_silent(trial) as (port, answering):
+        await _open(trial, port, NAME, sock=None, happy_eyeballs_delay=0.01)
+        expect(accepted([answering]), 0, "index of the listener connected to:")
+
+
 @clause("connecting.happy-eyeballs.nothing-left-open", networks=DUAL_STACK, roles=CLIENT)
 async def test_refused_with_happy_eyeballs_leaves_nothing_open(trial: Trial) -> None:
     with bound(trial, "127.0.0.1", "::1") as (port, _):
@@ -577,6 +624,18 @@ async def test_refused_with_happy_eyeballs_leaves_nothing_open(trial: Trial) -> 
             connecting = trial.start(_open(trial, port, None, happy_eyeballs_delay=delay))
             await asyncio.wait([connecting])
             expect_that(connecting.exception() is not None, "a failure", "a connection")
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.happy-eyeballs.nothing-left-open", networks=INTERNET, roles=CLIENT)
+async def test_wrong_arguments_with_happy_eyeballs_leave_nothing_open(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, (sock,)):
+        before = open_sockets(trial)
+        wrong = {"happy_eyeballs_delay": 0.01, "ssl_handshake_timeout": 5.0}  # without TLS
+        connecting = trial.start(_open(trial, port, **wrong))
+        await asyncio.wait([connecting])
+        expect_that(connecting.exception() is not None, "a failure", "a connection")
+        accepted([sock])
         await expect_no_new_socket(trial, before)
 
 
@@ -662,6 +721,8 @@ async def test_cancelled_at_any_moment(trial: Trial) -> None:
         await expect_no_new_socket(trial, before)
 
 
-async def _open(trial: Trial, port: int, host: str | None = "127.0.0.1", **options: float) -> None:
+async def _open(
+    trial: Trial, port: int, host: str | None = "127.0.0.1", **options: float | None
+) -> None:
     _, writer = await trial.streams.open_connection(host, port, **options)
     writer.close()

@@ -109,8 +109,7 @@ async def test_ssl_true_accepts_the_trusted(trial: Trial) -> None:
 
 @clause("connecting.ssl.server-hostname.overrides", networks=TLS, roles=CLIENT)
 async def test_server_hostname_that_matches(trial: Trial) -> None:
-    listener = await trial.listen()  # at an address that the certificate is not for
-    await expect_talk(await trial.open(listener, server_hostname=HOST_NAME))
+    await expect_server_hostname_verified(trial)
 
 
 @clause("connecting.ssl.server-hostname.overrides", networks=TLS, roles=CLIENT)
@@ -123,15 +122,33 @@ async def test_server_hostname_that_does_not_match(trial: Trial) -> None:
 
 @clause("connecting.ssl.server-hostname.defaults-to-host", networks=TLS, roles=CLIENT)
 async def test_host_that_matches(trial: Trial) -> None:
-    listener = await trial.listen()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(address_of(listener)[0]).configure_cert(context)
-    await expect_talk(await trial.open(SecureListener(listener, context), server_hostname=None))
+    await expect_host_verified(trial)
 
 
 @clause("connecting.ssl.server-hostname.defaults-to-host", networks=TLS, roles=CLIENT)
 async def test_host_that_does_not_match(trial: Trial) -> None:
     await expect_refused(trial, server_context(), server_hostname=None)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=TLS, roles=CLIENT)
+async def test_names_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_server_hostname_verified(trial, happy_eyeballs_delay=0.01)
+    await expect_host_verified(trial, happy_eyeballs_delay=0.01)
+
+
+async def expect_server_hostname_verified(trial: Trial, **options: Any) -> None:
+    """Expect a certificate for `server_hostname`, and not for the host, to be accepted."""
+    listener = await trial.listen()  # at an address that the certificate is not for
+    await expect_talk(await trial.open(listener, server_hostname=HOST_NAME, **options))
+
+
+async def expect_host_verified(trial: Trial, **options: Any) -> None:
+    """Expect a certificate for the host to be accepted, where there is no `server_hostname`."""
+    listener = await trial.listen()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(address_of(listener)[0]).configure_cert(context)
+    secure = SecureListener(listener, context)
+    await expect_talk(await trial.open(secure, server_hostname=None, **options))
 
 
 @clause("connecting.ssl.server-hostname.is-announced", networks=TLS, roles=CLIENT)

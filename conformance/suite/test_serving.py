@@ -1,5 +1,6 @@
 """`start_server()`: its arguments but those on TLS."""
 
+import asyncio
 import errno
 import socket
 import struct
@@ -13,19 +14,19 @@ from conformance.arrangements import (
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
-    expect_not_blocking,
     expect_not_served,
     expect_served,
+    expect_server_never_blocks,
     expect_talk,
     free_port,
-    let_block,
     open_sockets,
 )
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.networks.sockets import SocketWire
 from conformance.taking import take
-from conformance.trial import Connection, Served, Trial
+from conformance.trial import Served, Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation serves on host and port
 
@@ -301,16 +302,9 @@ async def test_listening_sock_is_used(trial: Trial) -> None:
 
 @clause("serving.sock.blocking", networks=INTERNET, roles=SERVER)
 async def test_sock_in_blocking_mode(trial: Trial) -> None:
-    served = Served()
     sock = carrier(trial).socket(socket.AF_INET)
     sock.bind(("127.0.0.1", 0))
-    let_block(sock)
-    address = sock.getsockname()
-    with closing(await trial.streams.start_server(served.accepted, sock=sock)):
-        async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as wire:
-            reader, writer = await served.pairs.get()
-            with closing(writer):
-                await expect_not_blocking(trial, Connection(reader, writer, wire))
+    await expect_server_never_blocks(trial, trial.streams.start_server, sock)
 
 
 @clause("serving.sock.closed-with-the-server", networks=INTERNET, roles=SERVER)
@@ -437,9 +431,55 @@ async def test_reset_before_accept(trial: Trial) -> None:
 async def test_keep_alive(trial: Trial) -> None:
     for wanted in (True, False):
         _, writer, _ = await trial.accept(await trial.serve(keep_alive=wanted))
-        sock = writer.get_extra_info("socket")
-        seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        expect(bool(seen), wanted, "SO_KEEPALIVE set:")
+        expect_keep_alive(writer, wanted)
+
+
+@clause("serving.keep-alive", networks=("tcp",), roles=SERVER)
+async def test_keep_alive_of_the_first_client(trial: Trial) -> None:
+    served, port = Served(), free_port(trial, "127.0.0.1")
+    dialling = trial.start(dial_at_once(trial, ("127.0.0.1", port)))
+    starting = trial.streams.start_server(served.accepted, "127.0.0.1", port, keep_alive=True)
+    with closing(await starting):
+        async with closing_wire(await dialling):
+            _, writer = await served.pairs.get()
+            with closing(writer):
+                expect_keep_alive(writer, True)
+
+
+@clause("serving.keep-alive", networks=DUAL_STACK, roles=SERVER)
+async def test_keep_alive_with_other_arguments(trial: Trial) -> None:
+    for wanted in (True, False):
+        for family in (socket.AF_INET, socket.AF_INET6):
+            served = Served()
+            starting = trial.streams.start_server(
+                served.accepted, port=0, family=family, keep_alive=wanted, start_serving=False
+            )
+            with closing(await starting) as server:
+                expect(server.is_serving(), False, "serving:")
+                expect({sock.family for sock in server.sockets}, {family}, "families:")
+                await server.start_serving()
+                await expect_served(trial, served, server.sockets[0].getsockname())
+
+
+async def dial_at_once(trial: Trial, address: tuple[str, int]) -> SocketWire:
+    """Return the far end of a connection to `address`, tried until somebody listens there."""
+    while True:
+        sock = carrier(trial).socket(socket.AF_INET)
+        sock.bind(("127.0.0.2", 0))  # not the address, or it might connect to itself
+        if sock.connect_ex(address) in (0, errno.EINPROGRESS):
+            await trial.turns(1)
+            with suppress(OSError):
+                sock.getpeername()
+                return SocketWire(sock)
+        sock.close()
+        await trial.turns(1)
+
+
+def expect_keep_alive(writer: asyncio.StreamWriter, wanted: bool) -> None:
+    """Expect SO_KEEPALIVE of the writer's connection to be as `wanted`."""
+    sock = writer.get_extra_info("socket")
+    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    expect(bool(seen), wanted, "SO_KEEPALIVE set:")
 
 
 @clause("serving.nodelay", networks=HOSTS, roles=SERVER)

@@ -6,20 +6,20 @@ import socket
 import stat
 import struct
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from conformance.arrangements import (
+    abstract_name,
     address_of,
     connected_socket,
+    expect_client_never_blocks,
     expect_given_socket_closed,
     expect_limit,
     expect_no_new_socket,
-    expect_not_blocking,
     expect_not_served,
+    expect_server_never_blocks,
     expect_talk,
-    let_block,
     open_sockets,
 )
 from conformance.arrangements import closing as closing_wire
@@ -40,11 +40,6 @@ def network(trial: Trial) -> UnixNetwork:
 def free_path(trial: Trial) -> str:
     """Return a path that nothing is at."""
     return network(trial).free_path()
-
-
-def abstract_name() -> str:
-    """Return a name in Linux's abstract namespace, which the whole machine shares."""
-    return f"\0streams-{uuid.uuid4()}"
 
 
 @contextmanager
@@ -197,6 +192,14 @@ async def test_open_path_abstract(trial: Trial) -> None:
             await expect_connects(trial, sock, path)
 
 
+@clause("unix.open.path.abstract", networks=UNIX, roles=CLIENT)
+async def test_open_path_abstract_in_debug_mode(trial: Trial) -> None:
+    trial.loop.set_debug(True)  # in which asyncio's loop refuses sockets that would block it
+    name = abstract_name()
+    with listening(name) as sock:
+        await expect_connects(trial, sock, name)
+
+
 @clause("unix.open.path.missing", networks=UNIX, roles=CLIENT)
 async def test_open_path_missing(trial: Trial) -> None:
     await expect_error(FileNotFoundError, trial.streams.open_unix_connection(free_path(trial)))
@@ -211,10 +214,10 @@ async def test_open_refused(trial: Trial) -> None:
 
 @clause("unix.open.failed.nothing-left-open", networks=UNIX, roles=CLIENT)
 async def test_open_failed_leaves_nothing_open(trial: Trial) -> None:
-    path = free_path(trial)
-    before = open_sockets(trial)
-    for _ in range(3):
-        await expect_error(OSError, trial.streams.open_unix_connection(path))
+    before, errors = open_sockets(trial), []
+    for path in (free_path(trial), abstract_name()):
+        opening = trial.streams.open_unix_connection(path)
+        errors.append(await expect_error(OSError, opening))  # what it refers to stays
     await expect_no_new_socket(trial, before)
 
 
@@ -236,13 +239,7 @@ async def test_open_sock(trial: Trial) -> None:
 
 @clause("unix.open.sock.blocking", networks=UNIX, roles=CLIENT)
 async def test_open_sock_in_blocking_mode(trial: Trial) -> None:
-    listener = await trial.listen()
-    sock = await connected_socket(trial, listener)
-    let_block(sock)
-    reader, writer = await trial.streams.open_unix_connection(sock=sock)
-    with closing(writer):
-        async with closing_wire(await listener.accept()) as wire:
-            await expect_not_blocking(trial, Connection(reader, writer, wire))
+    await expect_client_never_blocks(trial, trial.streams.open_unix_connection)
 
 
 @clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
@@ -261,9 +258,9 @@ async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
 @clause("unix.open.sock.excludes-a-path", networks=UNIX, roles=CLIENT)
 async def test_open_sock_excludes_a_path(trial: Trial) -> None:
     listener = await trial.listen()
-    path = address_of(listener)
     with await connected_socket(trial, listener) as sock:
-        await expect_error(ValueError, trial.streams.open_unix_connection(path, sock=sock))
+        for path in (address_of(listener), abstract_name()):
+            await expect_error(ValueError, trial.streams.open_unix_connection(path, sock=sock))
 
 
 @clause("unix.open.sock.unix-only", networks=UNIX, roles=CLIENT)
@@ -374,14 +371,8 @@ async def test_serve_sock(trial: Trial) -> None:
 
 @clause("unix.serve.sock.blocking", networks=UNIX, roles=SERVER)
 async def test_serve_sock_in_blocking_mode(trial: Trial) -> None:
-    served, path = Served(), free_path(trial)
-    sock = bound_socket(path)
-    let_block(sock)
-    with closing(await trial.streams.start_unix_server(served.accepted, sock=sock)):
-        async with closing_wire(await network(trial).connected(socket.AF_UNIX, path)) as wire:
-            reader, writer = await served.pairs.get()
-            with closing(writer):
-                await expect_not_blocking(trial, Connection(reader, writer, wire))
+    sock = bound_socket(free_path(trial))
+    await expect_server_never_blocks(trial, trial.streams.start_unix_server, sock)
 
 
 @clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
@@ -543,6 +534,20 @@ async def test_cleanup_gone(trial: Trial) -> None:
     os.unlink(path)
     server.close()
     await server.wait_closed()
+    await trial.turns()
+    expect(trial.reported, [], "reported:")
+
+
+@clause("unix.cleanup-socket.gone", networks=UNIX, roles=SERVER)
+async def test_cleanup_gone_before_the_start(trial: Trial) -> None:
+    path = free_path(trial)
+    sock = bound_socket(path)
+    os.unlink(path)
+    server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
+    with listening(path):
+        server.close()
+        await server.wait_closed()
+        expect_socket_there(path, True)
     await trial.turns()
     expect(trial.reported, [], "reported:")
 

@@ -1,17 +1,19 @@
 """`open_unix_connection()` and `start_unix_server()`: their arguments on TLS."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
-from conformance.arrangements import address_of, expect_talk
+from conformance.arrangements import abstract_name, address_of, carrier, expect_talk
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_that
 from conformance.marks import CLIENT, SERVER, clause
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
+    TlsListener,
     TlsNetwork,
     TlsWire,
     client_context,
@@ -60,6 +62,17 @@ async def test_open_ssl_for_another_name(trial: Trial) -> None:
             pass
         else:
             expect_that(False, "the certificate to be refused", "a connection")
+
+
+@clause("unix.open.path.abstract", networks=UNIX, roles=CLIENT)
+async def test_open_ssl_on_an_abstract_socket(trial: Trial) -> None:
+    below = carrier(trial).listening(socket.AF_UNIX, abstract_name())
+    with closing(TlsListener(below)) as listener:
+        accepting = trial.start(listener.accept())
+        reader, writer = await TlsNetwork(trial.network).open(trial.streams, listener)
+        with closing(writer):
+            async with closing_wire(await accepting) as wire:
+                await expect_talk(Connection(reader, writer, wire))
 
 
 @clause("unix.open.ssl.server-hostname.required", networks=UNIX, roles=CLIENT)

@@ -8,6 +8,7 @@ import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from conformance.arrangements import NAME
 from conformance.marks import INTERNET, TLS
 from fakes import Loop
 from reference_impl import open_connection
@@ -83,6 +84,7 @@ without_happy_eyeballs_delay = ignoring(
     "connecting.happy-eyeballs",
     "connecting.interleave.default-with-happy-eyeballs",
     "connecting.happy-eyeballs.loser-is-closed",
+    "connecting.happy-eyeballs.other-arguments",
 )
 without_interleave = ignoring(
     "interleave",
@@ -324,6 +326,27 @@ async def keeps_to_the_schedule(host: Any = None, port: Any = None, **options: A
             return pair
     assert failure is not None
     raise failure
+
+
+@specimen(
+    "With happy_eyeballs_delay, the first failure after all were tried is the end of it.",
+    "connecting.happy-eyeballs.goes-on",
+    networks=INTERNET,
+    replaces=open_connection,
+)
+async def gives_up_with_the_last(host: Any = None, port: Any = None, **options: Any) -> Any:
+    attempts = [open_connection(host, port, **options)]
+    if options.get("happy_eyeballs_delay") == 0.0 and host == NAME:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        attempts.append(open_connection(found[-1][4][0], port))
+    tasks = [asyncio.ensure_future(attempt) for attempt in attempts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task.result() for task in reversed(tasks) if task.done())
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @specimen(
