@@ -203,6 +203,21 @@ def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
 
 
 @pytest.mark.pythons("3.14", why="the campaign runs there")
+def test_one_that_is_no_longer_listed_is_tried_on_every_network(tmp_path: Path) -> None:
+    harmless = mistake("harmless", b"stop = start + n", "stop = n + start")
+    options = ["--streams-network=memory,tcp", "-ktest_zero or test_negative"]
+    tests = []
+    for listed in ({harmless.key: "Addition commutes."}, {}, {harmless.key: "It does."}):
+        campaign = Campaign(tmp_path, options)
+        campaign.run([harmless], CONFIGURATIONS[:1], Equivalents(listed))
+        (result,) = campaign.results[harmless.key]
+        assert result.verdict == SURVIVED
+        tests.append(result.tests)
+    assert tests[1] > tests[0]
+    assert tests[2] == tests[1]
+
+
+@pytest.mark.pythons("3.14", why="the campaign runs there")
 def test_nothing_is_judged_by_a_suite_that_cannot_be_collected(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, ["-kno_such_test"])
     with pytest.raises(CannotTry, match="no test applies"):

@@ -147,11 +147,11 @@ class Campaign:
             killers = read_results(old, "")[1] | killers
             write_killers(old, killers)
             file.write_text(self.fingerprint + "\n", encoding="utf-8")
-        jobs = [
+        every = [
             Job(mutant, killers.get(mutant.key, ""), self.once or mutant.key in listed.reasons)
             for mutant in pending
-            if mutant.key not in results
         ]
+        jobs = [job for job in every if not job.is_done(results)]
         print(f"{configuration}: {len(jobs)} mutants to try", flush=True)
         if jobs:
             self._work(configuration, jobs, file)
@@ -180,7 +180,7 @@ class Campaign:
             }
             process = subprocess.run(command, env=environment, capture_output=True, text=True)
         results, _ = read_results(file, self.fingerprint)
-        if any(job.mutant.key not in results for job in jobs):
+        if not all(job.is_done(results) for job in jobs):
             raise CannotTry(f"{configuration}:\n{process.stdout[-3000:]}\n{process.stderr[-3000:]}")
 
     def _interpreter(self, version: str) -> str:

@@ -22,7 +22,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.abc import SourceLoader
@@ -70,6 +70,11 @@ class Job:
         """Return the job as a line of a plan."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
+    def is_done(self, results: Mapping[Key, Result]) -> bool:
+        """Return whether there is a result, not of fewer networks than are asked for here."""
+        result = results.get(self.mutant.key)
+        return result is not None and (result.verdict == KILLED or self.once or not result.once)
+
     @classmethod
     def of(cls, line: str) -> Job:
         """Return the job that a line of a plan holds."""
@@ -89,6 +94,7 @@ class Result:
         seen: what the implementation did, in short.
         tests: how many tests were run.
         seconds: processor time.
+        once: whether each test was run on one network only.
     """
 
     key: Key
@@ -97,6 +103,7 @@ class Result:
     seen: str = ""
     tests: int = 0
     seconds: float = 0.0
+    once: bool = False
 
     def to_json(self) -> str:
         """Return the result as a line of a file of results."""
@@ -282,11 +289,11 @@ class Bench:
             numbers.append(last)
             seen = f"the process ended with {status}"
         assert child.job is not None
-        key = child.job.mutant.key
+        key, once = child.job.mutant.key, child.job.once
         if seen is None:
-            return Result(key, SURVIVED, tests=len(numbers), seconds=child.seconds)
+            return Result(key, SURVIVED, tests=len(numbers), seconds=child.seconds, once=once)
         killer = self.items[int(numbers[-1])].nodeid if numbers and numbers[-1] else ""
-        return Result(key, KILLED, killer, seen, len(numbers), child.seconds)
+        return Result(key, KILLED, killer, seen, len(numbers), child.seconds, once)
 
 
 @dataclass(frozen=True, slots=True)
