@@ -72,6 +72,7 @@ without_sock = ignoring(
     "connecting.nodelay",
     "connecting.sock.closed-with-the-writer",
     "connecting.sock.excludes-an-address",
+    "connecting.happy-eyeballs.other-arguments",
 )
 without_local_addr = ignoring(
     "local_addr",
@@ -335,18 +336,13 @@ async def keeps_to_the_schedule(host: Any = None, port: Any = None, **options: A
     replaces=open_connection,
 )
 async def gives_up_with_the_last(host: Any = None, port: Any = None, **options: Any) -> Any:
-    attempts = [open_connection(host, port, **options)]
     if options.get("happy_eyeballs_delay") == 0.0 and host == NAME:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        attempts.append(open_connection(found[-1][4][0], port))
-    tasks = [asyncio.ensure_future(attempt) for attempt in attempts]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(task.result() for task in reversed(tasks) if task.done())
-    finally:
-        for task in tasks:
-            task.cancel()
+        if len(found) == 2:
+            _, writer = await open_connection(found[-1][4][0], port)
+            writer.close()
+    return await open_connection(host, port, **options)
 
 
 @specimen(
@@ -483,6 +479,8 @@ async def addresses_only(host: Any = None, port: Any = None, **options: Any) -> 
     "connecting.interleave.by-family",
     "connecting.interleave.default-with-happy-eyeballs",
     "connecting.refused.several-addresses.messages",
+    "connecting.happy-eyeballs.refused",
+    "connecting.happy-eyeballs.other-arguments",
 )
 async def ipv4_only(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options.get("sock") is None and (host, port) != (None, None):
