@@ -5,24 +5,30 @@
 Three measurements, on `asyncio`'s streams over the fakes:
 
 * N connections are opened, all of them open at once; then each exchanges ten messages (a round trip
-  each), all of them at the same time; then all are closed. Shown is the time that each part takes,
-  by connection and by message.
+  each), all of them at the same time; then each ten messages more, ten connections at a time, while
+  the others are idle; then all are closed. This is repeated until each row of the table has made as
+  many connections and round trips as the others. Beside it, what the interpreter makes of as many
+  tasks without any network: N pairs of tasks that exchange messages through `asyncio.Queue`, on
+  asyncio's own loop.
 * The memory that an idle connection holds: both ends, with their transports and streams.
 * A simulated day of clients that poll a server every ten minutes, each over a connection of its own
   that stays open.
 
-The times are the processor's, so that what else the machine does counts little.
+The times are the processor's, so that what else the machine does counts little; the rows take
+turns, and the least time of several rounds counts, for each column.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import platform
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
 
@@ -67,30 +73,74 @@ async def serve(network: fakes.Network) -> asyncio.Server:
         return await asyncio.start_server(echo, None, PORT)
 
 
-def exchange(count: int) -> dict[str, float]:
-    """Return seconds: to open `count` connections, for ten messages on each, and to close them."""
+def exchange(count: int, times: int) -> dict[str, float]:
+    """Return seconds for each part of what is done with `count` connections, `times` times."""
     network = a_network()
+    seconds = dict.fromkeys(("open", "message", "message, ten at a time", "close"), 0.0)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(MESSAGES):
             writer.write(b"ping")
             await reader.readexactly(4)
 
-    async def main() -> dict[str, float]:
-        server = await serve(network)
-        start = process_time()
-        connections = await open_many(count)
-        opened = process_time()
-        await asyncio.gather(*(talk(*connection) for connection in connections))
-        exchanged = process_time()
-        for _, writer in connections:
-            writer.close()
-        await asyncio.gather(*(writer.wait_closed() for _, writer in connections))
-        closed = process_time()
-        server.close()
-        return {"open": opened - start, "exchange": exchanged - opened, "close": closed - exchanged}
+    async def once() -> None:
+        with timed(seconds, "open"):
+            connections = await open_many(count)
+        with timed(seconds, "message"):
+            await asyncio.gather(*(talk(*connection) for connection in connections))
+        with timed(seconds, "message, ten at a time"):
+            for start in range(0, count, 10):
+                some = connections[start : start + 10]
+                await asyncio.gather(*(talk(*connection) for connection in some))
+        with timed(seconds, "close"):
+            for _, writer in connections:
+                writer.close()
+            await asyncio.gather(*(writer.wait_closed() for _, writer in connections))
 
-    return fakes.run(main(), network=network)
+    async def main() -> None:
+        server = await serve(network)
+        for _ in range(times):
+            await once()
+        server.close()
+
+    fakes.run(main(), network=network)
+    return seconds
+
+
+def exchange_by_queues(count: int, times: int) -> dict[str, float]:
+    """Return the seconds that as many messages take between tasks, without a network."""
+    Queue = asyncio.Queue[bytes]
+    seconds = {"message, no network": 0.0}
+
+    async def answer(questions: Queue, answers: Queue) -> None:
+        while True:
+            answers.put_nowait(await questions.get())
+
+    async def talk(questions: Queue, answers: Queue) -> None:
+        for _ in range(MESSAGES):
+            questions.put_nowait(b"ping")
+            await answers.get()
+
+    async def main() -> None:
+        pairs = [(Queue(), Queue()) for _ in range(count)]
+        answering = [asyncio.ensure_future(answer(*pair)) for pair in pairs]
+        await asyncio.sleep(0)
+        for _ in range(times):
+            with timed(seconds, "message, no network"):
+                await asyncio.gather(*(talk(*pair) for pair in pairs))
+        for task in answering:
+            task.cancel()
+
+    asyncio.run(main())
+    return seconds
+
+
+@contextlib.contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the processor time that the block takes."""
+    start = process_time()
+    yield
+    seconds[name] += process_time() - start
 
 
 def idle_memory(count: int) -> float:
@@ -151,41 +201,51 @@ def a_day(clients: int) -> dict[str, float]:
     return {"clients": clients, "polls": polls, "seconds": seconds}
 
 
+def measure(count: int, total: int) -> dict[str, float]:
+    """Return microseconds by connection and by message, with `total` connections made."""
+    times = max(1, total // count)
+    gc.collect()
+    seconds = exchange(count, times)
+    gc.collect()
+    seconds |= exchange_by_queues(count, times)
+    made = count * times
+    return {
+        part: 1e6 * value / (made * MESSAGES if part.startswith("message") else made)
+        for part, value in seconds.items()
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 1000, 10000])
-    parser.add_argument("--repeat", type=int, default=3, help="times; the fastest counts")
+    parser.add_argument("--total", type=int, default=10000, help="connections made for each row")
+    parser.add_argument("--repeat", type=int, default=5, help="rounds; the least time counts")
     parser.add_argument("--day", type=int, default=1000, help="clients that poll for a day")
     parser.add_argument(
         "--no-gc", action="store_true", help="without the garbage collector, to see its share"
     )
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, the fastest of {options.repeat}")
-    print(f"{'connections':>11}{'open, us':>12}{'message, us':>14}{'close, us':>12}{'all, s':>10}")
-    rows = []
     if options.no_gc:
         gc.disable()
-    exchange(10)  # warming up
-    for count in options.connections:
-        runs = []
-        for _ in range(options.repeat):
-            gc.collect()
-            runs.append(exchange(count))
-        seconds = min(runs, key=lambda run: sum(run.values()))
-        row = {
-            "connections": count,
-            "open": 1e6 * seconds["open"] / count,
-            "message": 1e6 * seconds["exchange"] / (count * MESSAGES),
-            "close": 1e6 * seconds["close"] / count,
-            "all": sum(seconds.values()),
-        }
-        rows.append(row)
-        print(
-            f"{count:11}{row['open']:12.0f}{row['message']:14.1f}{row['close']:12.0f}"
-            f"{row['all']:10.2f}"
-        )
+    measure(10, 10)  # warming up
+    rounds = [
+        {count: measure(count, options.total) for count in options.connections}
+        for _ in range(options.repeat)
+    ]
+    rows = {
+        count: {part: min(figures[count][part] for figures in rounds) for part in rounds[0][count]}
+        for count in options.connections
+    }
+    print(
+        f"Python {platform.python_version()}{', no garbage collector' * options.no_gc}, "
+        f"us of processor time, the least of {options.repeat}"
+    )
+    parts = list(next(iter(rows.values())))
+    print(f"{'connections':>11}" + "".join(f"{part:>24}" for part in parts))
+    for count, row in rows.items():
+        print(f"{count:11}" + "".join(f"{row[part]:24.1f}" for part in parts))
     memory = idle_memory(1000)
     print(f"an idle connection holds {memory:,.0f} bytes: both ends, transports, streams, a task")
     day = a_day(options.day)

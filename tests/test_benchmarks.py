@@ -11,7 +11,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SHORTEST = {
     "streams": (["--rounds=1", "--longest=1", "--held=1"], "reference_impl"),
     "networks": (["--rounds=1", "--echoes=10", "--pieces=2"], "fakes"),
-    "scale": (["--connections", "2", "4", "--repeat=1", "--day=1"], "connections"),
+    "scale": (["--connections", "2", "4", "--total=4", "--repeat=1", "--day=1"], "connections"),
     "features": (["half_close"], "half_close "),
     "features_trio": ([], "half_close"),
 }
