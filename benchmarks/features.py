@@ -1,11 +1,13 @@
 """What each network can do: small programs, run over the kernel and over every simulated network.
 
-    python -m pip install async-solipsism simloop simloom trustme aiohttp   # what can be had
+    python -m pip install async-solipsism simloop simloom looptime mocket trustme aiohttp
     python benchmarks/features.py [FEATURE ...]
 
 Each feature is a program that only succeeds if the network does what Linux does. The kernel comes
-first, to show that the programs are right. A cell is "yes", or what happened instead. What can be
-asked of trio's testing streams is in features_trio.py.
+first, to show that the programs are right. A cell is "yes", or what happened instead. looptime is
+the kernel's network under a virtual clock. mocket and mocks by hand have no servers: under them the
+programs talk to what a test would put in a server's place, an answer that repeats what was sent.
+What can be asked of trio's testing streams is in features_trio.py.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import importlib
 import signal
 import socket
 import ssl
@@ -21,6 +24,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import networks
 
@@ -64,7 +68,7 @@ async def half_close() -> None:
     server, reader, writer = await linked(handler)
     writer.write(b"all")
     writer.write_eof()
-    assert await reader.read() == b"got all"
+    assert await reader.read() == b"got all", "other data"
     writer.close()
     server.close()
 
@@ -174,6 +178,7 @@ async def port_zero() -> None:
     """Port 0 gives a free port, which getsockname() tells."""
     server = await asyncio.start_server(silent, HOST, 0)
     port = server.sockets[0].getsockname()[1]
+    assert isinstance(port, int), "no port"
     _, writer = await asyncio.open_connection(HOST, port)
     writer.close()
     server.close()
@@ -181,9 +186,11 @@ async def port_zero() -> None:
 
 async def version_six() -> None:
     """IPv6."""
-    server = await asyncio.start_server(silent, "::1", PORT)
-    _, writer = await asyncio.open_connection("::1", PORT)
-    assert writer.get_extra_info("peername")[:2] == ("::1", PORT)
+    server = await asyncio.start_server(networks.echo, "::1", PORT)
+    reader, writer = await asyncio.open_connection("::1", PORT)
+    assert writer.get_extra_info("peername")[:2] == ("::1", PORT), "another name"
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"hello"
     writer.close()
     server.close()
 
@@ -208,8 +215,9 @@ async def socket_options() -> None:
     """get_extra_info("socket") keeps options."""
     server, _, writer = await linked(silent)
     sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    for value in (1, 0):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, value)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == value, "not kept"
     writer.close()
     server.close()
 
@@ -218,8 +226,10 @@ async def unix_paths() -> None:
     """Servers and clients at Unix paths."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "s")
-        server = await asyncio.start_unix_server(silent, path)
-        _, writer = await asyncio.open_unix_connection(path)
+        server = await asyncio.start_unix_server(networks.echo, path)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
         writer.close()
         server.close()
 
@@ -239,6 +249,14 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 async def tls() -> None:
     """TLS from the start, with certificates checked."""
     server_side, client_side = contexts()
+    server = await asyncio.start_server(networks.echo, HOST, PORT + 1, ssl=server_side)
+    try:
+        await asyncio.open_connection(HOST, PORT + 1, ssl=contexts()[1])
+    except ssl.SSLCertVerificationError:
+        pass
+    else:
+        raise AssertionError("trusts anybody")
+    server.close()
     server, reader, writer = await linked(networks.echo, server_ssl=server_side, ssl=client_side)
     writer.write(b"secret")
     assert await reader.readexactly(6) == b"secret"
@@ -260,6 +278,7 @@ async def start_tls() -> None:
 
     server, reader, writer = await linked(handler)
     await writer.start_tls(client_side, server_hostname=HOST)
+    assert isinstance(writer.get_extra_info("cipher"), tuple), "no TLS"
     writer.write(b"secret")
     assert await reader.readexactly(6) == b"secret"
     writer.close()
@@ -269,14 +288,34 @@ async def start_tls() -> None:
 
 async def server_methods() -> None:
     """Server.is_serving(), serve_forever() cancelled, wait_closed()."""
-    server = await asyncio.start_server(silent, HOST, PORT)
-    assert server.is_serving()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"served")
+        writer.close()
+
+    server, reader, writer = await linked(handler)
+    assert server.is_serving() is True, "not serving"
     serving = asyncio.ensure_future(server.serve_forever())
+    assert await reader.read() == b"served"
+    writer.close()
     await asyncio.sleep(0.01)
     serving.cancel()
     await asyncio.wait([serving])
     assert not server.is_serving()
     await server.wait_closed()
+
+
+async def two_connections() -> None:
+    """Two connections to one server, open at the same time, with two messages each."""
+    server = await asyncio.start_server(networks.echo, HOST, PORT)
+    pairs = [await asyncio.open_connection(HOST, PORT) for _ in range(2)]
+    for message in (b"one", b"two"):
+        for reader, writer in pairs:
+            writer.write(message)
+            assert await reader.readexactly(3) == message
+    for _, writer in pairs:
+        writer.close()
+    server.close()
 
 
 async def threads() -> None:
@@ -331,6 +370,7 @@ async def aiohttp() -> None:
 
 
 FEATURES: list[Callable[[], Coroutine[Any, Any, None]]] = [
+    two_connections,
     half_close,
     end_after_data,
     reset_on_unread_data,
@@ -351,6 +391,73 @@ FEATURES: list[Callable[[], Coroutine[Any, Any, None]]] = [
     no_hang,
     aiohttp,
 ]
+
+
+# --- networks that are compared here only ---------------------------------------------------------
+
+
+def on_looptime(program: networks.Program) -> float:
+    """looptime: asyncio's own loop and real sockets, with a clock that jumps."""
+    loop = importlib.import_module("looptime").new_event_loop()
+    try:
+        seconds: float = loop.run_until_complete(program())
+    finally:
+        loop.close()
+    return seconds
+
+
+def on_mocket(program: networks.Program) -> float:
+    """mocket: what libraries ask of the `socket` module is answered by registered entries."""
+    mocket = importlib.import_module("mocket")
+
+    class Repeats(mocket.MocketEntry):  # type: ignore[misc, name-defined]  # known when it runs
+        """Answers each send with the same bytes."""
+
+        def collect(self, data: bytes) -> None:
+            """Keep what was sent."""
+            super().collect(data)
+            self.sent = data
+
+        def get_response(self) -> bytes:
+            """Return it."""
+            return self.sent
+
+    with mocket.Mocketizer(strict_mode=True):
+        for host in (HOST, "::1"):
+            mocket.Mocket.register(Repeats((host, PORT), [b"x"]))
+        return asyncio.run(program())
+
+
+def on_mocks(program: networks.Program) -> float:
+    """Mocks by hand: a reader that is fed, a writer that is a mock, no servers."""
+
+    async def open_connection(*args: Any, **kwargs: Any) -> Any:
+        reader = asyncio.StreamReader()
+        writer = mock.create_autospec(asyncio.StreamWriter, instance=True)
+        writer.write.side_effect = reader.feed_data
+        writer.write_eof.side_effect = writer.close.side_effect = reader.feed_eof
+        return reader, writer
+
+    with (
+        mock.patch("asyncio.open_connection", open_connection),
+        mock.patch("asyncio.open_unix_connection", open_connection),
+        mock.patch("asyncio.start_server", autospec=True),
+        mock.patch("asyncio.start_unix_server", autospec=True),
+        # What they do not reach goes to the kernel.
+        mock.patch(
+            "asyncio.BaseEventLoop.create_server", side_effect=AssertionError("a real server")
+        ),
+    ):
+        return asyncio.run(program())
+
+
+NETWORKS: dict[str, tuple[str | None, Callable[[networks.Program], float]]] = {
+    "kernel loopback": networks.NETWORKS["kernel loopback"],
+    "looptime": ("looptime", on_looptime),
+    "mocks by hand": (None, on_mocks),
+    "mocket": ("mocket", on_mocket),
+    **networks.NETWORKS,
+}
 
 
 # --- running --------------------------------------------------------------------------------------
@@ -395,14 +502,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("features", nargs="*", help="only these")
     options = parser.parse_args()
-    names = [
-        name for name, (package, _) in networks.NETWORKS.items() if networks.available(package)
-    ]
+    names = [name for name, (package, _) in NETWORKS.items() if networks.available(package)]
     print(f"{'':22}" + "".join(f"{name:>28}" for name in names))
     for feature in FEATURES:
         if options.features and feature.__name__ not in options.features:
             continue
-        cells = [outcome(networks.NETWORKS[name][1], feature)[:27] for name in names]
+        cells = [outcome(NETWORKS[name][1], feature)[:27] for name in names]
         print(f"{feature.__name__:22}" + "".join(f"{cell:>28}" for cell in cells), flush=True)
 
 
