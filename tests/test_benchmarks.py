@@ -13,6 +13,7 @@ SHORTEST = {
     "networks": (["--rounds=1", "--echoes=10", "--pieces=2"], "fakes"),
     "scale": (["--connections", "2", "4", "--total=4", "--repeat=1", "--day=1"], "connections"),
     "features": (["half_close"], "half_close "),
+    "features_others": (["ten_tenths", "told_of_unserved"], "told_of_unserved"),
     "features_trio": ([], "half_close"),
 }
 
