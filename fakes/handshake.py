@@ -91,7 +91,7 @@ class Handshake:
             if self.sock.closed:
                 client.close()
             else:
-                self.sock.connected(client)
+                self.sock.connected(client, told=False)
                 self.done(None)
 
         def accepted() -> None:
@@ -110,7 +110,7 @@ class Handshake:
             client.path.send_handshake(accepted)
 
     def _refused(self) -> None:
-        self.network.soon(lambda: self.done(os_error(errno.ECONNREFUSED)))
+        self.network.soon(lambda: self._failed(errno.ECONNREFUSED))
 
     def _lost(self) -> None:
         again = self.send_syn if self.retries < RETRIES else self._timed_out
@@ -118,8 +118,12 @@ class Handshake:
         self.retries += 1
 
     def _timed_out(self) -> None:
+        self._failed(errno.ETIMEDOUT)
+
+    def _failed(self, number: int) -> None:
         if not self.sock.closed:
-            self.done(os_error(errno.ETIMEDOUT))
+            self.sock.failed(number)
+            self.done(os_error(number))
 
     def _after(self, delay: float, kind: str, action: Callable[[], None]) -> None:
         self._show(kind, self.network.loop.time() + delay)

@@ -462,7 +462,12 @@ class Network:
 
         `done` is called where the loop reports a socket as writable. Raises `OSError` for what the
         kernel knows without asking the network: ENETUNREACH, EHOSTUNREACH.
+
+        While an attempt is under way there is no other: `done` is told of that one.
         """
+        if sock.attempt is not None:
+            sock.attempt.done = done
+            return
         ip = str(ip_address(address[0]))
         if ip_address(ip).is_unspecified:
             ip = "127.0.0.1" if sock.family == AF_INET else "::1"
@@ -472,7 +477,8 @@ class Network:
             unreachable.add_note(f"No simulated host has the address {ip}: see Network.host().")
             raise unreachable
         sock.bind_for(ip)
-        Handshake(self, sock, there, ip, address[1], done).send_syn()
+        sock.attempt = Handshake(self, sock, there, ip, address[1], done)
+        sock.attempt.send_syn()
 
     def connect_path(self, sock: Socket, path: str | bytes) -> None:
         """Connect a Unix socket, at once.

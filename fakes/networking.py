@@ -8,6 +8,7 @@ loops of asyncio and uvloop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import itertools
@@ -575,23 +576,20 @@ class Networking(Base):
         """Connect a simulated socket; names are resolved.
 
         On `fakes.Loop`, a real socket that is not connected stands for a simulated one, which
-        `create_connection(sock=...)` will know it by.
+        `create_connection(sock=...)` will know it by. An attempt after one that was refused fails
+        with ECONNABORTED, and the next is made: so does Linux.
         """
         if isinstance(sock, socket.socket) and not self.takes_real_sockets:
             _check_stream(sock)
             sock = stand_in_for(sock, self.network)
-            try:
-                return await self.sock_connect(sock, address)
-            except BaseException:
-                sock.close()
-                raise
         if not self._is_simulated(sock):
             return await super().sock_connect(sock, address)
         if sock.family == socket.AF_UNIX:
             self.network.connect_path(sock, address)
             return await asyncio.sleep(0)
         address = (await self._resolve(address, sock.family))[0][4]
-        sock.check_connectable(address)
+        if not sock.begin_connecting(address):
+            return None
         future: asyncio.Future[None] = self.create_future()
 
         def done(exc: OSError | None) -> None:
@@ -600,6 +598,7 @@ class Networking(Base):
             if exc is None:
                 future.set_result(None)
             else:
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # which clears it
                 future.set_exception(OSError(exc.errno, f"Connect call failed {address}"))
 
         self.network.connect(sock, address, done)
@@ -641,13 +640,15 @@ class Networking(Base):
         if not self._is_simulated(sock):
             return await super().sock_sendall(sock, data)
         simulated: Socket = sock
-        with memoryview(data).cast("B") as view:
+        try:
+            sent = simulated.send(data)  # even if it is empty: there may be no connection
+        except BlockingIOError:
             sent = 0
+        with memoryview(data).cast("B") as view:
             while sent < len(view):
-                try:
+                await self._wait_writable(simulated)
+                with contextlib.suppress(BlockingIOError):
                     sent += simulated.send(view[sent:])
-                except BlockingIOError:
-                    await self._wait_writable(simulated)
         return None
 
     def _watched(self, fd: Any) -> Socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import operator
 import os
 import socket
 import struct
@@ -14,12 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fakes.dns import ip_address
-from fakes.tcp import Endpoint, os_error
+from fakes.dns import ip_address, is_address
+from fakes.tcp import Endpoint, Unconnected, os_error
 
 if TYPE_CHECKING:
     import asyncio
 
+    from fakes.handshake import Handshake
     from fakes.network import Host, Network
     from fakes.watch import Pollable, Watch
 
@@ -55,6 +57,14 @@ _SWITCHES = {
     (socket.IPPROTO_TCP, socket.TCP_NODELAY),
     (socket.IPPROTO_TCP, socket.TCP_CORK),
     (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY),
+}
+# A socket without a file: its methods look at their arguments, and then fail with EBADF.
+_NEVER_OPENED = socket.socket.__new__(socket.socket)
+# The names of a socket that has none.
+_NO_NAME: dict[int, Any] = {
+    socket.AF_INET: ("0.0.0.0", 0),
+    socket.AF_INET6: ("::", 0, 0, 0),
+    socket.AF_UNIX: "",
 }
 _LEVELS = {socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6, socket.IPPROTO_TCP}
 # The smallest and the largest that SO_SNDBUF and SO_RCVBUF can be set to, as reported: Linux
@@ -123,8 +133,12 @@ class Socket:
         self.type = socket.SOCK_STREAM
         self.proto = 0 if family == socket.AF_UNIX else socket.IPPROTO_TCP
         self._endpoint = endpoint
+        self._unconnected: Unconnected | None = None  # what is there instead, made when needed
         self._listener: Listener | None = None
         self._bound: Any = None
+        self._last_name: Any = None  # what getsockname() tells of an attempt that has failed
+        self.attempt: Handshake | None = None  # to connect, under way
+        self._untold: int | None = None  # the outcome of one, if connect() has yet to tell it
         self._ephemeral = False  # the port was chosen by connect()
         self._released = False
         self._closed = False
@@ -166,6 +180,19 @@ class Socket:
         return self._endpoint
 
     @property
+    def end(self) -> Endpoint:
+        """What calls act on: the connected end, or what says that there is none."""
+        if self._closed:
+            raise os_error(errno.EBADF)
+        if self._endpoint is not None:
+            return self._endpoint
+        if self._unconnected is None:
+            self._unconnected = Unconnected(self.network, self.host, self.family)
+            if self._listener is not None or self.attempt is not None:
+                self._unconnected.hang_up(False)
+        return self._unconnected
+
+    @property
     def listener(self) -> Listener | None:
         """The listener under this socket, after `listen()`."""
         return self._listener
@@ -187,15 +214,15 @@ class Socket:
     @property
     def pollable(self) -> Pollable:
         """What there is to watch: the connection, or the listener."""
-        return self.endpoint if self._listener is None else self._listener
+        return self.end if self._listener is None else self._listener
 
     def watch_reading(self, watch: Watch | None) -> bool:
         """Set or remove what is called when the socket can be read; return whether one was set."""
-        return _watch(self._listener or self._endpoint, "reader", watch)
+        return _watch(self._listener or self.end, "reader", watch)
 
     def watch_writing(self, watch: Watch | None) -> bool:
         """Set or remove what is called when it can be written; return whether one was set."""
-        return _watch(self._endpoint, "writer", watch)
+        return _watch(self.end, "writer", watch)
 
     # --- addresses ----------------------------------------------------------------------------
 
@@ -204,19 +231,22 @@ class Socket:
 
         Raises `OSError`: EADDRINUSE, EADDRNOTAVAIL, or EINVAL if bound already.
         """
-        if self._closed:
-            raise os_error(errno.EBADF)
         if self.family == socket.AF_UNIX:
             address = unix_path(address)
         else:
-            check_port(address, "bind")
+            check_address(self.family, address, "bind")
+        if self._closed:
+            raise os_error(errno.EBADF)
         if self._bound is not None or self._endpoint is not None:
             raise os_error(errno.EINVAL)
         if self.family == socket.AF_UNIX:
             self.host.bind_path(self, address)
             self._bound = address
         else:
-            self._bound = self.host.bind(self, address)
+            host = address[0] or _NO_NAME[self.family][0]
+            if not is_address(host):
+                host = self.network.dns.getaddrinfo(host, None, self.family)[0][4][0]
+            self._bound = self.host.bind(self, (host, *address[1:]))
 
     def unlink(self) -> None:
         """Remove the Unix path that the socket is bound to, if it still is this socket's."""
@@ -254,17 +284,54 @@ class Socket:
         else:
             self.host.unbind(self, bound[1])
 
-    def check_connectable(self, address: Any) -> None:
-        """Raise what `connect()` does before it asks the network: `OverflowError`, EISCONN, ..."""
-        check_port(address, "connect")
+    def begin_connecting(self, address: Any) -> bool:
+        """Do what `connect()` does before it asks the network; return whether it then asks it.
+
+        It does not if there is something to tell of the attempt before, which Linux does once:
+        that it has succeeded, or ECONNABORTED. Raises `OverflowError`, `OSError` (EISCONN, ...).
+        """
+        check_address(self.family, address, "connect")
         if self._closed:
             raise os_error(errno.EBADF)
+        untold, self._untold = self._untold, None
+        if untold == 0:
+            return False
+        if untold is not None:
+            if self._last_name is not None:
+                self._last_name = (_NO_NAME[self.family][0], *self._last_name[1:])
+            assert self._unconnected is not None
+            raise os_error(self._unconnected.forgive() or untold)
         if self._endpoint is not None or self._listener is not None:
             raise os_error(errno.EISCONN)
+        if self._unconnected is not None:
+            self._unconnected.hang_up(False)
+        return True
 
-    def connected(self, endpoint: Endpoint) -> None:
-        """The connection is established. The local port is taken until it has ended."""
+    def failed(self, number: int) -> None:
+        """The attempt to connect has failed. A port that it has chosen is free again."""
+        self.attempt = None
+        self._untold = errno.ECONNABORTED
+        if self._ephemeral:
+            self._last_name = self._bound
+            self.host.free_port(self._bound[1])
+            self._bound = None
+            self._ephemeral = False
+        end = self.end
+        assert isinstance(end, Unconnected)
+        end.refuse(number)
+
+    def connected(self, endpoint: Endpoint, *, told: bool = True) -> None:
+        """The connection is established. The local port is taken until it has ended.
+
+        `told` is false if `connect()` did not wait for it, and has yet to say so.
+        """
         self._endpoint = endpoint
+        self.attempt = None
+        if not told:
+            self._untold = 0
+        before, self._unconnected = self._unconnected, None
+        if before is not None:
+            before.hand_over(endpoint)
         # The connection must not keep alive a socket that the program has dropped.
         endpoint.releases = (
             functools.partial(self.host.free_port, self._bound[1])
@@ -274,17 +341,26 @@ class Socket:
         self._apply_options()
 
     def listen(self, backlog: int = 128) -> None:
-        """Let connections come in. Raises `OSError` (EINVAL) if the socket is connected."""
+        """Let connections come in.
+
+        Raises `OSError` (EINVAL) if the socket is connected, or was to be, and for a Unix socket
+        that is not bound.
+        """
+        check_arguments("listen", backlog)
         if self._closed:
             raise os_error(errno.EBADF)
-        if self._endpoint is not None:
+        if self._endpoint is not None or self._untold is not None:
             raise os_error(errno.EINVAL)
         if self._listener is not None:
             self._listener.backlog = backlog
             return
         if self._bound is None:
-            self.bind(("0.0.0.0", 0) if self.family == socket.AF_INET else ("::", 0, 0, 0))
+            if self.family == socket.AF_UNIX:
+                raise os_error(errno.EINVAL)
+            self.bind(_NO_NAME[self.family])
         self._listener = Listener(self.network, self, backlog)
+        if self._unconnected is not None:
+            self._unconnected.hang_up(False)
 
     def accept(self) -> tuple[Socket, Any]:
         """Return the next connection and the address it comes from.
@@ -317,9 +393,7 @@ class Socket:
             return self._endpoint.local
         if self._bound is not None:
             return self._bound
-        return {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0, 0, 0)}.get(
-            self.family, ""
-        )
+        return self._last_name or _NO_NAME[self.family]
 
     def getpeername(self) -> Any:
         """Return the address of the other end. Raises `OSError` if there is none."""
@@ -330,6 +404,7 @@ class Socket:
 
     def getsockopt(self, level: int, optname: int, buflen: int = 0) -> int | bytes:
         """Return an option as it was set, or Linux's default."""
+        check_arguments("getsockopt", level, optname, buflen)
         if self._closed:
             raise os_error(errno.EBADF)
         if level not in _LEVELS:
@@ -341,7 +416,7 @@ class Socket:
         return raw[:buflen]
 
     def _option(self, level: int, optname: int) -> int | bytes:
-        end = self._endpoint
+        end = self._endpoint or self._unconnected
         if (level, optname) == (socket.IPPROTO_TCP, socket.TCP_INFO) and self._listener is not None:
             return _TCP_INFO.pack(_TCP_LISTEN, len(self._listener.queue), self._listener.backlog)
         if level == socket.SOL_SOCKET:
@@ -369,6 +444,10 @@ class Socket:
         self, level: int, optname: int, value: int | bytes | None, optlen: int | None = None
     ) -> None:
         """Set an option. SO_LINGER, SO_SNDBUF and SO_RCVBUF have their effect; others are kept."""
+        if optlen is not None:
+            check_arguments("setsockopt", level, optname, value, optlen)
+        elif type(value) is not int:
+            check_arguments("setsockopt", level, optname, value)
         if self._closed:
             raise os_error(errno.EBADF)
         if level not in _LEVELS:
@@ -428,21 +507,22 @@ class Socket:
 
         Raises `BrokenPipeError` without a connection, and as the connection says.
         """
-        with memoryview(data):
-            pass  # a TypeError for what is no data
-        if self._endpoint is None and not self._closed:
-            raise os_error(errno.EPIPE)
-        end = self.endpoint
-        return end.send(data) if len(data) else 0
+        if type(data) is not bytes:
+            check_arguments("send", data, flags)
+        end = self.end
+        return end.send(data) if len(data) or self._endpoint is None else 0
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Return what has arrived, at most `bufsize` bytes; empty at the end.
 
         With the flag MSG_PEEK it stays there. Raises `BlockingIOError` if there is nothing yet.
         """
-        if bufsize < 0:
-            raise ValueError("negative buffersize in recv")
-        end = self.endpoint
+        if type(bufsize) is not int or bufsize <= 0:
+            check_arguments("recv", bufsize, flags)
+            bufsize = operator.index(bufsize)
+            if not bufsize:
+                return b""
+        end = self.end
         if flags & socket.MSG_PEEK and end.received:
             return b"".join(end.received)[:bufsize]
         end.merge = len(end.received)
@@ -450,14 +530,16 @@ class Socket:
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As `recv()`, into a buffer; return how many bytes."""
-        with writable_view(buffer) as view:
+        check_arguments("recv_into", buffer, nbytes, flags)
+        with memoryview(buffer).cast("B") as view:
             data = self.recv(nbytes or len(view), flags)
             view[: len(data)] = data
         return len(data)
 
     def shutdown(self, how: int) -> None:
         """Close one direction or both. Raises `OSError` (ENOTCONN) without a connection."""
-        end = self.endpoint
+        check_arguments("shutdown", how)
+        end = self.end
         if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             raise os_error(errno.EINVAL)
         end.shutdown(how)
@@ -470,6 +552,8 @@ class Socket:
         if self._endpoint is not None:
             self._endpoint.close()
             return
+        if self._unconnected is not None:
+            self._unconnected.close()
         if self._listener is not None:
             self._listener.close()
         self.release()
@@ -501,9 +585,20 @@ def unix_path(path: str | bytes) -> str | bytes:
     return encoded if abstract else os.fsdecode(encoded)
 
 
-def check_port(address: Any, call: str) -> None:
-    """Raise what `socket.bind()` and `connect()` do for a port that is none."""
-    port = address[1]
+def check_address(family: int, address: Any, call: str) -> None:
+    """Raise what `socket.bind()` and `connect()` do for an address that is none."""
+    name = socket.AddressFamily(family).name
+    if not isinstance(address, tuple):
+        raise TypeError(f"{call}(): {name} address must be tuple, not {type(address).__name__}")
+    if family == socket.AF_INET and len(address) != 2:
+        raise TypeError("AF_INET address must be a pair (host, port)")
+    if not 2 <= len(address) <= 4:
+        raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
+    host, port = address[:2]
+    if not isinstance(host, str):
+        raise TypeError(f"str, bytes or bytearray expected, not {type(host).__name__}")
+    if "\0" in host:
+        raise TypeError("host name must not contain null character")
     if not isinstance(port, int):
         raise TypeError(f"{type(port).__name__!r} object cannot be interpreted as an integer")
     if not 0 <= port <= 65535:
@@ -512,14 +607,24 @@ def check_port(address: Any, call: str) -> None:
 
 def writable_view(buffer: Any) -> memoryview[Any]:
     """Return the bytes of a buffer to receive into. Raises `TypeError` if it is none."""
-    view = memoryview(buffer).cast("B")
+    try:
+        view = memoryview(buffer).cast("B")
+    except TypeError:
+        check_arguments("recv_into", buffer)
+        raise
     if view.readonly:
         view.release()
-        raise TypeError(
-            "recv_into() argument 1 must be read-write bytes-like object, "
-            f"not {type(buffer).__name__}"
-        )
+        check_arguments("recv_into", buffer)
     return view
+
+
+def check_arguments(method: str, *arguments: Any) -> None:
+    """Raise what a method of the running Python's sockets does for arguments that are none."""
+    try:
+        getattr(_NEVER_OPENED, method)(*arguments)
+    except OSError as exc:
+        if exc.errno != errno.EBADF:
+            raise
 
 
 def _watch(target: Listener | Endpoint | None, which: str, watch: Watch | None) -> bool:

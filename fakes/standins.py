@@ -18,10 +18,13 @@ _stand_ins: weakref.WeakKeyDictionary[socket.socket, Socket] = weakref.WeakKeyDi
 
 
 def stand_in_for(real: socket.socket, network: Network) -> Socket:
-    """Return a new simulated socket, on the current host, in place of a real one.
+    """Return the simulated socket in place of a real one; at first a new one, on the current host.
 
     It is bound as the real one is. Raises `OSError` as `Socket.bind()` if that is not possible.
     """
+    simulated = _stand_ins.get(real)
+    if simulated is not None and simulated.network is network:
+        return simulated
     simulated = network.socket(real.family)
     simulated.stands_for = weakref.ref(real)
     if real.family != socket.AF_UNIX and (address := real.getsockname())[1]:

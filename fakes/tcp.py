@@ -417,6 +417,69 @@ class Endpoint:
             self.network.forget(self)
 
 
+class Unconnected(Endpoint):
+    """What is under a socket without a connection: each call says so, as Linux does.
+
+    Such a socket is reported as readable and as writable, unless it listens or is being connected.
+    """
+
+    __slots__ = ("family",)
+
+    def __init__(self, network: Network, host: Host, family: int) -> None:
+        super().__init__(network, -1, host, None, network.send_buffer, network.receive_buffer)
+        self.family = family
+        self.hang_up()
+
+    def hang_up(self, over: bool = True) -> None:
+        """Become readable and writable, or neither of them."""
+        self.reset = self.ended = over
+        self.check_readable()
+        self.check_writable()
+
+    def refuse(self, number: int) -> None:
+        """An attempt to connect has failed: the next call reports why, and then the end."""
+        self.error = number
+        self.receive_shut = True
+        self.hang_up()
+
+    def forgive(self) -> int | None:
+        """Be as if no attempt had failed; return the error that no call has reported yet."""
+        number, self.error = self.error, None
+        self.receive_shut = False
+        return number
+
+    def hand_over(self, end: Endpoint) -> None:
+        """There is a connection now: who watched for one watches it."""
+        end.reader, end.writer = self.reader, self.writer
+        self.reader = self.writer = None
+        for watch in (end.reader, end.writer):
+            if watch is not None:
+                watch.endpoint = end
+        end.check_readable()
+        end.check_writable()
+
+    def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
+        """Raise `OSError`: EPIPE, or ENOTCONN on a Unix socket."""
+        self._raise_error()
+        raise os_error(errno.ENOTCONN if self.family == socket.AF_UNIX else errno.EPIPE)
+
+    def recv(self, limit: int) -> bytes:
+        """Raise `OSError`: ENOTCONN, EINVAL on a Unix socket. After `refuse()` it is the end."""
+        self._raise_error()
+        if self.family == socket.AF_UNIX:
+            raise os_error(errno.EINVAL)
+        if self.receive_shut:
+            return b""
+        raise os_error(errno.ENOTCONN)
+
+    def shutdown(self, how: int) -> None:
+        """Raise `OSError` (ENOTCONN); without effect on a Unix socket, or one that listens."""
+        if self.family == socket.AF_UNIX or (how == socket.SHUT_WR and not self.reset):
+            return
+        self.receive_shut |= how != socket.SHUT_WR
+        raise os_error(errno.ENOTCONN)
+
+
 class UnixEndpoint(Endpoint):
     """One end of a Unix stream connection.
 

@@ -140,7 +140,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         server: Attached | None = None,
         context: contextvars.Context | None = None,
     ) -> None:
-        end = sock.endpoint
+        end = sock.end
         super().__init__(
             {
                 "socket": TransportSocket(sock),

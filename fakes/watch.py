@@ -53,7 +53,7 @@ class Watch(asyncio.Handle):
     ready and the watch is not cancelled, the callback runs once in every turn of the loop.
     """
 
-    __slots__ = ("_endpoint", "_for_reading", "queued")
+    __slots__ = ("_for_reading", "endpoint", "queued")
 
     # Of asyncio.Handle.
     _callback: Callable[[], object]
@@ -70,7 +70,7 @@ class Watch(asyncio.Handle):
         context: contextvars.Context | None = None,
     ) -> None:
         super().__init__(callback, (), loop, context)
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._for_reading = for_reading
         self.queued = False
 
@@ -90,6 +90,6 @@ class Watch(asyncio.Handle):
             )
         if not self._cancelled:
             if self._for_reading:
-                self._endpoint.check_readable()
+                self.endpoint.check_readable()
             else:
-                self._endpoint.check_writable()
+                self.endpoint.check_writable()

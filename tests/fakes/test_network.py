@@ -305,6 +305,28 @@ def test_a_full_backlog_makes_a_connection_wait_for_the_next_try() -> None:
     fakes.run(main())
 
 
+def test_who_connects_while_an_attempt_is_under_way_is_told_of_that_one() -> None:
+    """As over a kernel, where such a `connect()` says EALREADY; here because a SYN was lost."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, fakes.Loop)
+        with loop.network.socket() as listening, loop.network.socket() as sock:
+            listening.bind(("127.0.0.1", 80))
+            listening.listen()
+            link = loop.network.link("localhost", "localhost")
+            link.partition()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(loop.sock_connect(sock, ("127.0.0.1", 80)), 0.5)  # type: ignore[arg-type]
+            link.heal()
+            await loop.sock_connect(sock, ("127.0.0.1", 81))  # type: ignore[arg-type]
+            assert (now(), sock.getpeername()) == (1.0, ("127.0.0.1", 80))
+            (accepted, _) = listening.accept()
+            accepted.close()
+
+    fakes.run(main())
+
+
 # --- links ----------------------------------------------------------------------------------------
 
 

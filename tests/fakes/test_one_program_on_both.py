@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -39,14 +40,52 @@ def new_socket(family: int = socket.AF_INET) -> Any:
     return sock
 
 
+def name_of(thing: Any) -> Any:
+    """The name of a socket or a transport, without the port that it was given."""
+    if isinstance(thing, asyncio.BaseTransport):
+        name = thing.get_extra_info("sockname")
+    else:
+        name = thing.getsockname()
+    return (name[0], bool(name[1]), *name[2:]) if isinstance(name, tuple) else name
+
+
+def told_at_once(call: Callable[..., Any], *args: Any) -> Any:
+    try:
+        return call(*args)
+    except Exception as exc:
+        return words(exc)
+
+
 class Ends(asyncio.Protocol):
-    """Tells when its connection has ended."""
+    """Tells when its connection has ended, and what came before."""
 
     def __init__(self) -> None:
         self.lost = asyncio.Event()
+        self.seen: Seen = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.seen += [name_of(transport), transport.get_extra_info("peername")]
+
+    def data_received(self, data: bytes) -> None:
+        self.seen.append(data)
+
+    def eof_received(self) -> None:
+        self.seen.append("end")
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.seen.append(exc and words(exc))
         self.lost.set()
+
+
+LOCAL = {
+    socket.AF_INET: ("127.0.0.1", 0),
+    socket.AF_INET6: ("::1", 0),
+}
+NOBODY = {  # a port that only the administrator could listen at
+    socket.AF_INET: ("127.0.0.1", 9),
+    socket.AF_INET6: ("::1", 9),
+    socket.AF_UNIX: "/nobody",
+}
 
 
 async def names(path: str) -> Seen:
@@ -186,9 +225,159 @@ async def debug_mode(path: str) -> Seen:
     return seen
 
 
+async def unconnected(path: str) -> Seen:
+    """What a transport over a socket without a connection is told, and when."""
+    loop = asyncio.get_running_loop()
+    uses: list[Callable[[asyncio.Transport], Any]] = [
+        asyncio.Transport.get_protocol,
+        lambda transport: [transport.write(b"x"), transport.write(b"x")],
+        lambda transport: transport.write_eof(),
+        lambda transport: transport.close(),
+        lambda transport: transport.abort(),
+    ]
+    seen: Seen = []
+    for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        for state in ("fresh", "bound", "refused", "refused twice", "listening", "closed"):
+            for number, use in enumerate(uses):
+                sock = new_socket(family)
+                if state in ("bound", "listening"):
+                    sock.bind(LOCAL.get(family, f"{path} {state} {number}"))
+                if state == "listening":
+                    sock.listen()
+                for _ in range({"refused": 1, "refused twice": 2}.get(state, 0)):
+                    await told(loop.sock_connect, sock, NOBODY[family])
+                if state == "closed":
+                    sock.close()
+                protocol = Ends()
+                unix = family == socket.AF_UNIX
+                connect = loop.create_unix_connection if unix else loop.create_connection
+                made = await told(connect, lambda protocol=protocol: protocol, sock=sock)
+                if not isinstance(made[0], asyncio.Transport):
+                    seen.append([state, made, sock.fileno()])
+                    continue
+                if number:
+                    protocol.seen.append(told_at_once(use, made[0]))
+                if state == "listening":
+                    made[0].abort()  # nothing happens to it
+                await protocol.lost.wait()
+                seen.append([state, protocol.seen, sock.fileno()])
+    for tls in (None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)):
+        sock = new_socket()
+        opened = await told(
+            asyncio.open_connection, sock=sock, ssl=tls, server_hostname=tls and "x"
+        )
+        if tls is not None:
+            seen.append(opened)
+            continue
+        reader, writer = opened
+        seen.append(await told(reader.read))
+        writer.close()
+        seen.append(await told(writer.wait_closed))
+    return seen
+
+
+async def connecting_again(path: str) -> Seen:
+    """Connecting, and whatever else, on a socket after an attempt that failed or succeeded."""
+    loop = asyncio.get_running_loop()
+    seen: Seen = []
+    for family in LOCAL:
+        with new_socket(family) as listening:
+            listening.bind(LOCAL[family])
+            listening.listen()
+            nobody, somebody = NOBODY[family], listening.getsockname()
+            calls = {
+                "listen": lambda sock: sock.listen(),
+                "bind": lambda sock, family=family: sock.bind(LOCAL[family]),
+                "send": lambda sock: sock.send(b"x"),
+                "send nothing": lambda sock: sock.send(b""),
+                "receive": lambda sock: sock.recv(1),
+                "receive nothing": lambda sock: sock.recv(0),
+                "error": lambda sock: sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+                "peer": lambda sock: sock.getpeername() and None,
+                **{f"shut {how}": lambda sock, how=how: sock.shutdown(how) for how in (0, 1, 2, 9)},
+            }
+            for steps in (
+                [nobody] * 5,
+                [nobody, somebody, somebody, somebody, nobody],
+                [somebody, nobody, nobody],
+                ["listen", nobody, "listen"],
+                [nobody, "listen", "send", "receive", "bind", nobody, "send", "receive", "listen"],
+                [nobody, nobody, "listen", nobody],
+                ["bind", nobody, nobody, nobody, somebody],
+                [nobody, "error", "receive", nobody, "receive", "send nothing"],
+                [nobody, "shut 0", "shut 1", "shut 2", "shut 9", "peer", "receive nothing"],
+                [nobody, nobody, "shut 1", "receive", "shut 0", "receive", somebody, "peer"],
+                ["send", "receive", somebody, "peer"],
+            ):
+                with new_socket(family) as sock:
+                    for step in steps:
+                        if isinstance(step, str):
+                            seen.append(told_at_once(calls[step], sock))
+                        else:
+                            seen.append(await told(loop.sock_connect, sock, step))
+                        seen.append(name_of(sock))
+    return seen
+
+
+async def connecting_again_after_a_cancellation(path: str) -> Seen:
+    loop = asyncio.get_running_loop()
+    seen: Seen = []
+    with new_socket() as sock:
+        attempt = asyncio.create_task(loop.sock_connect(sock, NOBODY[socket.AF_INET]))
+        await asyncio.sleep(0)
+        attempt.cancel()
+        await asyncio.wait([attempt])
+        answered = asyncio.Event()
+        loop.add_writer(sock, answered.set)
+        await answered.wait()
+        loop.remove_writer(sock)
+        for _ in range(3):  # the first is told what nobody has been told yet
+            seen.append(await told(loop.sock_connect, sock, NOBODY[socket.AF_INET]))
+            seen.append(name_of(sock))
+    return seen
+
+
+async def arguments_that_are_none(path: str) -> Seen:
+    loop = asyncio.get_running_loop()
+    seen: Seen = []
+    nones: list[Any] = ["text", None, 1.5, [1], (), ("a",), ("x\0", 1), (5, 1), ("127.0.0.1", "x")]
+    nones += [b"for reading only", memoryview(b"abcdef")[::2], ("127.0.0.1", 0, 0, 0, 0), -1]
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for closed in (False, True):
+            for none in nones:
+                with new_socket(family) as sock:
+                    if closed:
+                        sock.close()
+                    for call, *args in (
+                        *((getattr(sock, name), none) for name in ("send", "recv", "recv_into")),
+                        (sock.recv_into, bytearray(3), none),
+                        (sock.getsockopt, socket.SOL_SOCKET, socket.SO_LINGER, none),
+                        (sock.setsockopt, socket.SOL_SOCKET, socket.SO_KEEPALIVE, none),
+                        (sock.bind, none),
+                        *((getattr(sock, name), none) for name in ("shutdown", "listen")),
+                    ):
+                        seen.append((call.__name__, told_at_once(call, *args)))
+                    seen += [await told(loop.sock_sendall, sock, none)]
+                    seen += [await told(loop.sock_recv, sock, none)]
+                    seen += [await told(loop.sock_recv_into, sock, none)]
+    return seen
+
+
 @pytest.mark.parametrize(
     "program",
-    [names, addresses_that_are_none, sockets, watching, options, unix_paths, debug_mode],
+    [
+        names,
+        addresses_that_are_none,
+        sockets,
+        watching,
+        options,
+        unix_paths,
+        debug_mode,
+        unconnected,
+        connecting_again,
+        connecting_again_after_a_cancellation,
+        arguments_that_are_none,
+    ],
     ids=lambda program: program.__name__,
 )
 def test_sees_the_same(program: Callable[[str], Any]) -> None:
