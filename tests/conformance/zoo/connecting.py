@@ -54,15 +54,18 @@ without_family = ignoring(
     "family",
     "connecting.family",
     "connecting.family.no-such-address",
+    "connecting.happy-eyeballs.other-arguments",
 )
 without_proto = ignoring(
     "proto",
     "connecting.proto",
+    "connecting.happy-eyeballs.other-arguments",
     networks=INTERNET,
 )
 without_flags = ignoring(
     "flags",
     "connecting.flags",
+    "connecting.happy-eyeballs.other-arguments",
     networks=INTERNET,
 )
 without_sock = ignoring(
@@ -79,6 +82,7 @@ without_local_addr = ignoring(
     "connecting.local-addr",
     "connecting.local-addr.unusable",
     "connecting.local-addr.name",
+    "connecting.happy-eyeballs.other-arguments",
 )
 without_happy_eyeballs_delay = ignoring(
     "happy_eyeballs_delay",
@@ -97,6 +101,7 @@ without_ssl_handshake_timeout = ignoring(
     "connecting.ssl.handshake-timeout",
     "connecting.ssl.handshake-timeout.closes",
     "connecting.ssl.timeouts.not-positive",
+    "connecting.happy-eyeballs.nothing-left-open",
     networks=("tls-memory", "tls", "memory", "tcp"),
 )
 without_ssl_shutdown_timeout = ignoring(
@@ -164,6 +169,7 @@ async def one_for_all(host: Any = None, port: Any = None, **options: Any) -> Any
     "Whatever goes wrong is a ConnectionError of its own.",
     "connecting.refused",
     "connecting.refused.several-addresses.messages",
+    "connecting.happy-eyeballs.refused",
     networks=INTERNET,
     replaces=open_connection,
 )
@@ -221,6 +227,7 @@ async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:
     "connecting.cancelled.while-connecting",
     "connecting.cancelled.at-any-moment",
     "connecting.cancelled.in-the-handshake",
+    "connecting.happy-eyeballs.nothing-left-open",
     networks=HOSTS,
     replaces=open_connection,
 )
@@ -257,6 +264,7 @@ async def socket_wins(host: Any = None, port: Any = None, **options: Any) -> Any
 @specimen(
     "Of several failures only the first is told.",
     "connecting.refused.several-addresses.messages",
+    "connecting.happy-eyeballs.refused",
     networks=("memory", "tcp"),
     replaces=open_connection,
 )
@@ -297,6 +305,8 @@ async def tries_all_at_once(host: Any = None, port: Any = None, **options: Any) 
     "With happy_eyeballs_delay, addresses are tried by the clock, also when those before failed.",
     "connecting.happy-eyeballs.after-a-failure",
     "connecting.interleave.default-with-happy-eyeballs",
+    "connecting.happy-eyeballs.other-arguments",
+    "connecting.happy-eyeballs.refused",
     networks=("memory", "tcp"),
     replaces=open_connection,
 )
@@ -551,6 +561,7 @@ async def local_address_only(host: Any = None, port: Any = None, **options: Any)
 @opens(
     "Without any address it connects to the local host.",
     "connecting.no-address",
+    "connecting.happy-eyeballs.other-arguments",
 )
 async def somewhere_local(host: Any = None, port: Any = None, **options: Any) -> Any:
     if (host, port, options.get("sock")) == (None, None, None):
@@ -657,6 +668,7 @@ async def either_name_will_do(host: Any = None, port: Any = None, **options: Any
 @opens(
     "TLS needs server_hostname: the host is not taken for it.",
     "connecting.ssl.server-hostname.defaults-to-host",
+    "connecting.happy-eyeballs.other-arguments",
     networks=TLS,
 )
 async def needs_a_name(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -694,7 +706,8 @@ async def address_for_a_name(host: Any = None, port: Any = None, **options: Any)
     networks=TLS,
 )
 async def no_name_for_no_check(host: Any = None, port: Any = None, **options: Any) -> Any:
-    if options.get("sock") is not None and not options["ssl"].check_hostname:
+    context = options.get("ssl")
+    if options.get("sock") is not None and context and not context.check_hostname:
         options.setdefault("server_hostname", "")
     return await open_connection(host, port, **options)
 
@@ -703,6 +716,7 @@ async def no_name_for_no_check(host: Any = None, port: Any = None, **options: An
     "Without TLS, its arguments are ignored.",
     "connecting.ssl.server-hostname.without-ssl",
     "connecting.ssl.timeouts.without-ssl",
+    "connecting.happy-eyeballs.nothing-left-open",
 )
 async def ignores_what_tls_takes(host: Any = None, port: Any = None, **options: Any) -> Any:
     if not options.get("ssl"):

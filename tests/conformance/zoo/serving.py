@@ -5,6 +5,7 @@ import inspect
 import socket
 import ssl as ssl_module
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 from conformance.marks import INTERNET, PLAIN, TLS
@@ -12,7 +13,7 @@ from reference_impl import StreamReaderProtocol, start_server
 from reference_impl._server import Server
 
 from .connecting import HOSTS
-from .specimen import Specimen, specimen
+from .specimen import Kept, Specimen, specimen
 
 
 def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
@@ -50,6 +51,7 @@ without_family = ignoring(
     "family",
     "serving.family",
     "serving.flags",
+    "serving.keep-alive",
     networks=INTERNET,
 )
 without_flags = ignoring(
@@ -90,6 +92,7 @@ without_start_serving = ignoring(
     "start_serving",
     "serving.start-serving.false",
     "server.is-serving",
+    "serving.keep-alive",
 )
 without_ssl_handshake_timeout = ignoring(
     "ssl_handshake_timeout",
@@ -297,10 +300,13 @@ class ClosesTheServerToo(Server):
 
 
 def starts(
-    fault: str, *fails: str, networks: tuple[str, ...] = INTERNET
+    fault: str,
+    *fails: str,
+    networks: tuple[str, ...] = INTERNET,
+    kept: Kept = MappingProxyType({}),
 ) -> Callable[[Any], Specimen]:
     """Make a specimen of what replaces `start_server()`."""
-    return specimen(fault, *fails, networks=networks, replaces=start_server)
+    return specimen(fault, *fails, networks=networks, kept=kept, replaces=start_server)
 
 
 last_callback: list[Any] = []
@@ -377,6 +383,8 @@ async def needs_a_port(
     "serving.failed.nothing-left-listening",
     "serving.host.sequence",
     "serving.reuse-port",
+    "serving.keep-alive",
+    kept={("memory",): ("serving.keep-alive",)},
 )
 async def any_port(
     client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any

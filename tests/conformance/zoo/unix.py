@@ -134,6 +134,7 @@ serves_without_sock = serving(
     "unix.cleanup-socket.sock",
     "unix.cleanup-socket.abstract",
     "unix.serve.sock.blocking",
+    "unix.cleanup-socket.gone",
 )
 serves_without_backlog = serving(
     "backlog",
@@ -229,6 +230,7 @@ async def opens_strings_only(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() looks whether there is a file before it connects.",
     "unix.open.path.abstract",
+    "unix.open.sock.excludes-a-path",
 )
 async def looks_for_a_file(path: Any = None, **options: Any) -> Any:
     if path is not None and not os.path.exists(path):
@@ -478,7 +480,7 @@ async def serves_any_socket(client_connected_cb: Any, path: Any = None, **option
 def cleans_up(fault: str, *fails: str) -> Callable[[Any], Specimen]:
     """Make a specimen of a function that removes the socket when its server is closed.
 
-    The function takes the socket's name, its inode (None of an abstract one) and how often the
+    The function takes the socket's name, its inode (None where there is no file) and how often the
     server has been closed before.
     """
 
@@ -494,8 +496,8 @@ def cleans_up(fault: str, *fails: str) -> Callable[[Any], Specimen]:
                 client_connected_cb, path, cleanup_socket=False, **options
             )
             name = server.sockets[0].getsockname()
-            is_file = bool(name) and name[0] not in (0, "\0")
-            inode = os.stat(name).st_ino if is_file else None
+            is_there = bool(name) and name[0] not in (0, "\0") and os.path.exists(name)
+            inode = os.stat(name).st_ino if is_there else None
             closed = 0
             close = server.close
 
@@ -567,6 +569,7 @@ def misses_it(name: str, inode: int | None, closed: int) -> None:
     "A Unix server that is closed takes its name for a path.",
     "unix.cleanup-socket.abstract",
     "unix.serve.path.abstract",
+    "unix.cleanup-socket.gone",
 )
 def takes_it_for_a_path(name: str, inode: int | None, closed: int) -> None:
     if not closed and (inode is None or is_there(name, inode)):
