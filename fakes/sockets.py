@@ -11,6 +11,7 @@ import struct
 import sys
 import warnings
 import weakref
+from asyncio import trsock
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -157,11 +158,11 @@ class Socket:
 
     def __getattr__(self, name: str) -> NoReturn:
         """Say of a method that only real sockets have that it is not simulated."""
-        why = (
-            " is not simulated: use the event loop's methods"
-            if hasattr(socket.socket, name)
-            else ""
-        )
+        why = ""
+        if name == "dup":  # what no method of a loop does either
+            why = " is not simulated: a simulated socket has one owner"
+        elif hasattr(socket.socket, name):
+            why = " is not simulated: use the event loop's methods"
         raise AttributeError(f"fakes.Socket.{name}{why}", name=name, obj=self)
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
@@ -650,6 +651,11 @@ class TransportSocket:
     def __repr__(self) -> str:
         """Say what it is and the state it is in."""
         return f"<fakes.TransportSocket {self._sock!r}>"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say of a method that asyncio's has that it is not simulated."""
+        why = " is not simulated" if hasattr(trsock.TransportSocket, name) else ""
+        raise AttributeError(f"fakes.TransportSocket.{name}{why}", name=name, obj=self)
 
     @property
     def family(self) -> int:

@@ -170,9 +170,25 @@ def test_peeking() -> None:
         one.send(b"abc")
         assert other.recv(2, socket.MSG_PEEK) == b"ab"
         assert other.recv(9) == b"abc"
-        with pytest.raises(AttributeError, match=r"fakes.Socket.makefile is not simulated"):
-            other.makefile("rb")
         one.close()
+        other.close()
+
+    fakes.run(main())
+
+
+def test_what_only_real_sockets_have_is_named() -> None:
+    async def main() -> None:
+        one, other = fakes.open_socket_pair()
+        _, writer = await asyncio.open_connection(sock=one)
+        for sock, name in (
+            (other, "Socket.makefile"),
+            (other, "Socket.dup"),
+            (writer.get_extra_info("socket"), "TransportSocket.dup"),
+        ):
+            with pytest.raises(AttributeError, match=rf"fakes\.{name} is not simulated"):
+                getattr(sock, name.partition(".")[2])
+        assert not hasattr(writer.get_extra_info("socket"), "nothing")
+        writer.close()
         other.close()
 
     fakes.run(main())
