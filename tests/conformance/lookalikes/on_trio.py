@@ -258,7 +258,7 @@ class Accepting:
 async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
     """Connect in trio, and raise what the operating system said where trio says less."""
     if host is None:
-        return await connect_here(port)
+        return await connect_here(port, delay)
     try:
         return await trio.open_tcp_stream(host, port, happy_eyeballs_delay=delay)
     except OSError as error:
@@ -267,23 +267,43 @@ async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
         raise
 
 
-async def connect_here(port: Any) -> trio.SocketStream:
+async def connect_here(port: Any, delay: float) -> trio.SocketStream:
     """Connect to the loopback interface, which trio wants to have named."""
     errors: list[OSError] = []
-    found = await trio.socket.getaddrinfo(None, port, type=socket.SOCK_STREAM)
-    for family, kind, proto, _, address in found:
+    connected: list[trio.socket.SocketType] = []
+
+    async def attempt(family: int, kind: int, proto: int, address: Any, failed: trio.Event) -> None:
         sock = trio.socket.socket(family, kind, proto)
         try:
             await sock.connect(address)
         except OSError as error:
             sock.close()
             errors.append(error)
+            failed.set()
         except BaseException:
             sock.close()
             raise
         else:
-            return trio.SocketStream(sock)
-    raise connecting.together(errors)
+            connected.append(sock)
+            nursery.cancel_scope.cancel()
+
+    found = await trio.socket.getaddrinfo(None, port, type=socket.SOCK_STREAM)
+    try:
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            for family, kind, proto, _, address in found:
+                failed = trio.Event()
+                nursery.start_soon(attempt, family, kind, proto, address, failed)
+                with trio.move_on_after(delay):
+                    await failed.wait()
+    except BaseException:
+        for sock in connected:
+            sock.close()
+        raise
+    if not connected:
+        raise connecting.together(errors)
+    for late in connected[1:]:
+        late.close()
+    return trio.SocketStream(connected[0])
 
 
 async def connect_unix(path: Any) -> trio.SocketStream:
