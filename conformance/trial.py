@@ -31,10 +31,6 @@ that stalls for seconds, and the tests on it with it, makes no hang."""
 LOOKS = 100
 """The times that a test looks whether something has happened, before it says that it has not."""
 
-CLOSING_TURNS = (10, 10, 30)
-"""Turns of the loop that a connection's end is given when a test is over, the later ones only while
-tasks are left that may have more to do."""
-
 LONGEST = 20
 """Bounds after which a test is a hang whatever the progress, as is code that never gives control
 back to the loop."""
@@ -272,10 +268,10 @@ class Trial:
         try:
             with watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(self._close())
-                if tasks := asyncio.all_tasks(self.loop):
-                    for task in tasks:
-                        task.cancel()
-                    self.loop.run_until_complete(turns())
+                for task in asyncio.all_tasks(self.loop):
+                    task.cancel()
+                # Also without a task left: an implementation's threads may have to end something.
+                self.loop.run_until_complete(turns())
                 self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         except SystemExit as exit_:
             # pytest would leave the rest undone, and blame the next test for it.
@@ -295,10 +291,7 @@ class Trial:
                 await wire.reset()
         for listener in self._listeners:
             listener.close()
-        for count in CLOSING_TURNS:
-            await turns(count)
-            if asyncio.all_tasks() == {asyncio.current_task()}:
-                break
+        await turns()
 
 
 class Served:
