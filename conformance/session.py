@@ -199,10 +199,6 @@ class Session:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which tests are to be reported (in a run without workers)."""
         self.record.expect(item.nodeid for item in session.items)
-        # All that there is now stays to the end. Tests that collect garbage look through what they
-        # have made themselves, and not each time through thousands of tests and their modules.
-        gc.collect()
-        gc.freeze()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from conformance.implementation import Implementation
 from conformance.loops import Loop
 from conformance.networks.adapted import FeedingWire, PeerWire
 from conformance.networks.network import Listener, Network, Options, ServerOptions
-from conformance.networks.wire import Progress, Wire, turns
+from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, turns
 
 T = TypeVar("T")
 
@@ -27,6 +28,13 @@ milliseconds."""
 TICKS = 20
 """The loop has to come round this many times, evenly spread, before the bound is used up: a machine
 that stalls for seconds, and the tests on it with it, makes no hang."""
+
+CLOSING_TURNS = 20
+"""The turns of the loop in which what a test has left comes to its end, unless threads are at work
+on it."""
+
+THREADS = threading.active_count()
+"""The threads that are none of an implementation's."""
 
 LOOKS = 100
 """The times that a test looks whether something has happened, before it says that it has not."""
@@ -271,7 +279,7 @@ class Trial:
                 for task in asyncio.all_tasks(self.loop):
                     task.cancel()
                 # Also without a task left: an implementation's threads may have to end something.
-                self.loop.run_until_complete(turns())
+                self.loop.run_until_complete(turns(closing_turns()))
                 self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         except SystemExit as exit_:
             # pytest would leave the rest undone, and blame the next test for it.
@@ -291,7 +299,7 @@ class Trial:
                 await wire.reset()
         for listener in self._listeners:
             listener.close()
-        await turns()
+        await turns(closing_turns())
 
 
 class Served:
@@ -307,6 +315,11 @@ class Served:
     def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a pair: the default `client_connected_cb`."""
         self.pairs.put_nowait((reader, writer))
+
+
+def closing_turns() -> int:
+    """Return how many turns of the loop what a test has left gets to come to its end."""
+    return CLOSING_TURNS if threading.active_count() <= THREADS else SETTLING_TURNS
 
 
 @contextmanager

@@ -159,6 +159,18 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if took >= self.slow_callback_duration:
             logger.warning("Executing %s took %.3f seconds", described(handle), took)
 
+    def is_settled(self) -> bool:
+        """Return whether nothing is left to run at this instant of virtual time but the caller.
+
+        Time goes on, or the loop waits for a thread, as soon as the caller waits for something.
+        """
+        return not (
+            self._ready
+            or self._arrivals
+            or self._threads.has_calls()
+            or (self._timers and self._timers[0][0] <= self._now)
+        )
+
     def _wait(self) -> None:
         """Let time pass until something is ready. Raises `Deadlock` if nothing ever will be."""
         if self._threads.wait_for_job():

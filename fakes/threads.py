@@ -56,6 +56,10 @@ class Threads:
 
     # --- from the loop ------------------------------------------------------------------------
 
+    def has_calls(self) -> bool:
+        """Return whether threads have handed over what the loop has not taken yet."""
+        return bool(self._calls)
+
     def take_calls(self, ready: deque[asyncio.Handle]) -> None:
         """Move what threads have handed over to the loop's ready queue."""
         while self._calls:

@@ -37,6 +37,58 @@ def test_timers_of_one_time_run_in_the_order_of_their_calls() -> None:
     assert fakes.run(main()) == list(range(50))
 
 
+def test_settled_once_nothing_is_left_to_run_at_this_instant() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, fakes.Loop)
+        assert loop.is_settled()
+        (_, writer), (reader, other) = await fakes.open_stream_pair()
+        writer.write(b"x")
+        ran: list[str] = []
+        loop.call_soon(loop.call_soon, ran.append, "soon")
+        loop.call_at(loop.time(), ran.append, "at")
+        loop.call_later(1, ran.append, "later")
+        loop.call_soon_threadsafe(ran.append, "from a thread")
+        turns = 0
+        while not loop.is_settled():
+            turns += 1
+            await asyncio.sleep(0)
+        assert (sorted(ran), loop.time()) == (["at", "from a thread", "soon"], 0.0)
+        assert 1 < turns < 10
+        reading = asyncio.ensure_future(reader.read(1))
+        await asyncio.sleep(0)
+        assert reading.done()  # it had arrived
+        for each in (writer, other):
+            each.close()
+            await each.wait_closed()
+
+    fakes.run(main())
+
+
+@pytest.mark.parametrize("what", ["callback", "timer", "call", "arrival"])
+def test_not_settled_while_something_is_due(what: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, fakes.Loop)
+        if what == "callback":
+            loop.call_soon(print)
+        elif what == "timer":
+            loop.call_at(loop.time(), print)
+        elif what == "call":
+            loop.call_soon_threadsafe(print)
+        else:
+            one, other = loop.network.socketpair()
+            with one, other:
+                loop.add_reader(other, print)
+                one.send(b"x")
+                assert not loop.is_settled()
+                loop.remove_reader(other)
+                return
+        assert not loop.is_settled()
+
+    fakes.run(main())
+
+
 def test_deadlock_names_the_tasks_the_places_and_the_causes() -> None:
     async def waits_for_event() -> None:
         await asyncio.Event().wait()
