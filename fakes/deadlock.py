@@ -19,17 +19,27 @@ _ASYNCIO = str(Path(asyncio.__file__).parent)
 class Deadlock(RuntimeError):
     """Every task waits and nothing is left that could wake one.
 
-    The message names each waiting task, where it waits and on what. Attributes:
+    The message names each waiting task, where it waits and on what; and each callback of
+    `add_reader()` or `add_writer()` that is called again and again, since it leaves its socket as
+    it is. Attributes:
         tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
     """
 
-    def __init__(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+    def __init__(
+        self, tasks: Iterable[asyncio.Task[Any]], in_vain: Iterable[tuple[object, object]] = ()
+    ) -> None:
         self.tasks = tasks = sorted(tasks, key=_order)
         waiting = {0: "no task is waiting", 1: "1 task is waiting:"}.get(
             len(tasks), f"{len(tasks)} tasks are waiting:"
         )
         first = f"nothing is left that could happen, and {waiting}"
-        super().__init__("\n".join([first, *(describe(task) for task in tasks)]))
+        lines = [first, *(describe(task) for task in tasks)]
+        for callback, sock in in_vain:
+            lines += [
+                f"  {_same_in_every_run(callback)}",
+                f"    is called in every turn, and does nothing to {sock}",
+            ]
+        super().__init__("\n".join(lines))
 
 
 def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:

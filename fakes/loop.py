@@ -6,6 +6,9 @@ same, step by step.
 
 The order within a turn of the loop is asyncio's: first the callbacks that were ready when the turn
 began, then what the network has made readable or writable, then the timers that have come due.
+
+What is ready may be no more than a socket whose watch leaves it as it is, and is called again in
+every turn. Over a kernel time goes on meanwhile; here it does after `TURNS_IN_VAIN` such turns.
 """
 
 from __future__ import annotations
@@ -25,9 +28,15 @@ from fakes.borrowed import described
 from fakes.deadlock import Deadlock
 from fakes.network import Network
 from fakes.networking import Networking, NotSimulated
+from fakes.sockets import Socket
 from fakes.threads import Threads
+from fakes.watch import Watch
 
 logger = logging.getLogger("asyncio")
+
+# How often a watch may be called in vain, with nothing else going on, before it counts as waiting:
+# a callback may do something in the end, if only it is called a few times.
+TURNS_IN_VAIN = 100
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,6 +48,40 @@ class Timer(asyncio.TimerHandle):
     __slots__ = ()
 
     _scheduled: bool  # while it is, cancel() tells the loop
+
+
+class WatchCallback:
+    """What a watch calls: a callback of `add_reader()` or `add_writer()`, on the socket it is for.
+
+    It tells the loop of every call that has left all sockets as they were.
+    """
+
+    def __init__(
+        self, loop: Loop, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> None:
+        self._loop = loop
+        self._fileno = sock.fileno()  # a number does not keep the socket alive
+        self._callback = callback
+        self._args = args
+
+    def __repr__(self) -> str:
+        """Give the callback as it is."""
+        return repr(self._callback)
+
+    def __call__(self) -> None:
+        """Call back."""
+        network = self._loop.network
+        before = network.operations
+        try:
+            self._callback(*self._args)
+        finally:
+            if network.operations == before:
+                self._loop.calls_in_vain += 1
+
+    @property
+    def sock(self) -> Socket:
+        """The socket that is watched, which is open."""
+        return self._loop.network.socket_of(self._fileno)
 
 
 class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Networking
@@ -72,6 +115,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._timer_order = itertools.count()
         self._cancelled_timers = 0
         self._threads = Threads()
+        self.calls_in_vain = 0  # of watches, in this turn
+        self._turns_in_vain = 0  # those of nothing else, up to now
         self.network.attach(self, self._arrivals.append, seed)
 
     def __repr__(self) -> str:
@@ -130,7 +175,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def _run_once(self) -> None:
         ready = self._ready
         self._threads.take_calls(ready)
-        if not ready and not self._arrivals and not self._stopping:
+        nothing_new = not self._arrivals or self._turns_in_vain >= TURNS_IN_VAIN
+        if nothing_new and not ready and not self._stopping:
             self._wait()
         if self._arrivals:
             ready.extend(self._arrivals)
@@ -143,13 +189,19 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 self._cancelled_timers -= 1
             else:
                 ready.append(timer)
-        for _ in range(len(ready)):
+        handles = len(ready)
+        for _ in range(handles):
             handle = ready.popleft()
             if not handle._cancelled:
                 if self._debug:
                     self._run_watched(handle)
                 else:
                     handle._run()
+        if 0 < self.calls_in_vain == handles:
+            self._turns_in_vain += 1
+        else:
+            self._turns_in_vain = 0
+        self.calls_in_vain = 0
 
     def _run_watched(self, handle: asyncio.Handle) -> None:
         """Run a callback, and say so if it took long: in real time, since it takes no other."""
@@ -182,7 +234,15 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             self._now = max(self._now, self._timers[0][0])
             return
         if not self._threads.wait_for_call():
-            raise Deadlock(asyncio.all_tasks(self))
+            self._turns_in_vain = 0
+            called = [watch._callback for watch in self._arrivals if isinstance(watch, Watch)]
+            in_vain = [(one, one.sock) for one in called if isinstance(one, WatchCallback)]
+            raise Deadlock(asyncio.all_tasks(self), in_vain)
+
+    def _watch_callback(
+        self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> Callable[[], object]:
+        return WatchCallback(self, sock, callback, args)
 
     # --- threads ------------------------------------------------------------------------------
 

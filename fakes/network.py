@@ -205,6 +205,7 @@ class Network:
         self.poll: Callable[[asyncio.Handle], None] = _no_loop
         self.hosts: dict[str, Host] = {}
         self.connections: dict[int, Endpoint] = {}  # by serial number: two for a connection
+        self.operations = 0  # how often a program has sent, received, ... on a socket of its own
         self.seed = 0
         self.varies = bool(vary)
         self._vary = vary

@@ -680,7 +680,8 @@ class Networking(Base):
         if not self._is_watchable(fd):
             return super().add_reader(fd, callback, *args)
         sock = self._watched(fd)
-        sock.watch_reading(Watch(sock.pollable, True, functools.partial(callback, *args), self))
+        called = self._watch_callback(sock, callback, args)
+        sock.watch_reading(Watch(sock.pollable, True, called, self))
         return None
 
     def remove_reader(self, fd: Any) -> bool:
@@ -694,7 +695,8 @@ class Networking(Base):
         if not self._is_watchable(fd):
             return super().add_writer(fd, callback, *args)
         sock = self._watched(fd)
-        sock.watch_writing(Watch(sock.pollable, False, functools.partial(callback, *args), self))
+        called = self._watch_callback(sock, callback, args)
+        sock.watch_writing(Watch(sock.pollable, False, called, self))
         return None
 
     def remove_writer(self, fd: Any) -> bool:
@@ -702,6 +704,12 @@ class Networking(Base):
         if not self._is_watchable(fd):
             return super().remove_writer(fd)
         return self._watched(fd).watch_writing(None)
+
+    def _watch_callback(
+        self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> Callable[[], object]:
+        """Return what a watch on a socket calls: a subclass can come to know of each call."""
+        return functools.partial(callback, *args)
 
     async def _wait_readable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()

@@ -306,6 +306,7 @@ class Socket:
             raise os_error(errno.EISCONN)
         if self._unconnected is not None:
             self._unconnected.hang_up(False)
+        self.network.operations += 1
         return True
 
     def failed(self, number: int) -> None:
@@ -375,6 +376,7 @@ class Socket:
         if not self._listener.queue:
             raise os_error(errno.EAGAIN)
         end = self._listener.queue.popleft()
+        self.network.operations += 1
         accepted = Socket(self.network, self.host, self.family, end)
         accepted._options = self._options.copy()  # as Linux: SO_KEEPALIVE, SO_LINGER, ...
         accepted._apply_options()
@@ -511,7 +513,11 @@ class Socket:
         if type(data) is not bytes:
             check_arguments("send", data, flags)
         end = self.end
-        return end.send(data) if len(data) or self._endpoint is None else 0
+        if not len(data) and self._endpoint is not None:
+            return 0
+        sent = end.send(data)
+        self.network.operations += 1
+        return sent
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Return what has arrived, at most `bufsize` bytes; empty at the end.
@@ -527,7 +533,10 @@ class Socket:
         if flags & socket.MSG_PEEK and end.received:
             return b"".join(end.received)[:bufsize]
         end.merge = len(end.received)
-        return end.recv(bufsize)
+        data = end.recv(bufsize)
+        if data:
+            self.network.operations += 1
+        return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As `recv()`, into a buffer; return how many bytes."""
@@ -550,6 +559,7 @@ class Socket:
         if self._closed:
             return
         self._closed = True
+        self.network.operations += 1
         if self._endpoint is not None:
             self._endpoint.close()
             return

@@ -2,11 +2,13 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import socket
 import sys
 import threading
 import time
 import unittest
+from collections.abc import Callable
 
 import pytest
 
@@ -201,6 +203,133 @@ def test_readers_and_writers() -> None:
         loop.add_writer(one, writable.set)  # type: ignore[arg-type]
         await writable.wait()
         loop.remove_writer(one)  # type: ignore[arg-type]
+        one.close()
+        other.close()
+
+    fakes.run(main())
+
+
+def test_time_goes_on_while_a_watch_leaves_its_socket_as_it_is() -> None:
+    async def main() -> tuple[float, int]:
+        loop = asyncio.get_running_loop()
+        calls: list[float] = []
+        one, other = fakes.open_socket_pair()
+        loop.add_reader(other, lambda: calls.append(loop.time()))  # type: ignore[arg-type]
+        one.send(b"never read")
+        await asyncio.sleep(5)
+        assert await asyncio.to_thread(int, "7") == 7
+        await asyncio.sleep(5)
+        assert {0.0, 5.0, 10.0} == set(calls)
+        loop.remove_reader(other)  # type: ignore[arg-type]
+        before = len(calls)
+        await asyncio.sleep(5)
+        assert len(calls) == before
+        one.close()
+        other.close()
+        return loop.time(), len(calls)
+
+    runs = [fakes.run(main()) for _ in range(2)]
+    assert runs[0] == runs[1]  # to the number of calls
+    assert runs[0][0] == 15.0
+
+
+def test_deadlock_names_the_watch_that_leaves_its_socket_as_it_is() -> None:
+    def looks_only() -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock.recv(1, socket.MSG_PEEK)
+
+    def finds_the_end() -> None:
+        assert sock.recv(1) == b""
+
+    async def main(watch: str, callback: Callable[[], None]) -> None:
+        nonlocal sock
+        sock, other = fakes.open_socket_pair()
+        with sock, other:
+            getattr(asyncio.get_running_loop(), watch)(sock, callback)
+            if callback is looks_only:
+                other.send(b"x")
+            else:
+                other.shutdown(socket.SHUT_WR)
+            await asyncio.Event().wait()
+
+    sock: fakes.Socket
+    for watch, callback in (
+        ("add_reader", looks_only),
+        ("add_reader", finds_the_end),
+        ("add_writer", looks_only),
+    ):
+        with pytest.raises(fakes.Deadlock) as caught:
+            fakes.run(main(watch, callback))
+        message = str(caught.value)
+        assert "1 task is waiting:" in message
+        assert f"{callback.__name__}>\n    is called in every turn, and does nothing to" in message
+        assert "<fakes.Socket fd=1048577 family=AF_INET laddr=('127.0.0.1', 32768)>" in message
+        assert " at 0x" not in message
+
+
+def test_deadlock_does_not_name_a_watch_that_is_over() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        one, other = fakes.open_socket_pair()
+        with one, other:
+            loop.add_writer(one, loop.remove_writer, one)  # type: ignore[arg-type]
+            await asyncio.Event().wait()
+
+    with pytest.raises(fakes.Deadlock) as caught:
+        fakes.run(main())
+    assert "is called in every turn" not in str(caught.value)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own socket", "another"])
+def test_a_watch_that_does_something_has_all_its_calls_before_time_goes_on(own: bool) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        one, other = fakes.open_socket_pair()
+        far, near = fakes.open_socket_pair()
+        sizes: list[int] = []
+
+        def byte_by_byte() -> None:
+            sizes.append(len(other.recv(1)) if own else far.send(b"x"))
+            if len(sizes) == 1000:
+                loop.remove_reader(other)  # type: ignore[arg-type]
+                done.set_result(loop.time())
+
+        done = loop.create_future()
+        loop.add_reader(other, byte_by_byte)  # type: ignore[arg-type]
+        one.send(bytes(1000))
+        timer = loop.call_later(1, done.cancel)
+        assert await done == 0.0
+        timer.cancel()
+        assert sizes == [1] * 1000
+        for sock in (one, other, far, near):
+            sock.close()
+
+    fakes.run(main())
+
+
+def test_a_watch_that_waits_for_a_timer_is_called_at_its_time() -> None:
+    """Between one timer and the next it has its turns again."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        one, other = fakes.open_socket_pair()
+        allowed = False
+        read: list[tuple[float, bytes]] = []
+
+        def if_allowed() -> None:
+            if allowed:
+                read.append((loop.time(), other.recv(9)))
+
+        def allow() -> None:
+            nonlocal allowed
+            allowed = True
+
+        loop.add_reader(other, if_allowed)  # type: ignore[arg-type]
+        one.send(b"x")
+        loop.call_later(5, allow)
+        loop.call_later(6, int)
+        await asyncio.sleep(7)
+        assert read == [(5.0, b"x")]
         one.close()
         other.close()
 

@@ -156,6 +156,28 @@ async def watching(path: str) -> Seen:
     return seen
 
 
+async def a_watch_that_never_reads(path: str) -> Seen:
+    loop = asyncio.get_running_loop()
+    calls = 0
+
+    def look() -> None:
+        nonlocal calls
+        calls += 1
+
+    with new_socket() as listening, new_socket() as client:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        await loop.sock_connect(client, listening.getsockname())
+        loop.add_reader(listening, look)
+        loop.add_writer(client, look)
+        await asyncio.sleep(0.01)
+        seen: Seen = [calls > 10, loop.remove_reader(listening), loop.remove_writer(client)]
+        before = calls
+        await asyncio.sleep(0)
+        seen += [calls == before, await told(asyncio.wait_for, loop.create_future(), 0.001)]
+    return seen
+
+
 async def options(path: str) -> Seen:
     loop = asyncio.get_running_loop()
     serving = Ends()
@@ -370,6 +392,7 @@ async def arguments_that_are_none(path: str) -> Seen:
         addresses_that_are_none,
         sockets,
         watching,
+        a_watch_that_never_reads,
         options,
         unix_paths,
         debug_mode,
