@@ -19,6 +19,20 @@ TCP = ("tcp",)
 HOSTS = ("memory", "tls-memory", "tcp", "tls")
 """The networks of hosts and ports."""
 
+OF_THE_LIMIT = (
+    "readline.limit.exceeded",
+    "readline.limit.exceeded-without-newline",
+    "readuntil.limit.exceeded-before-separator",
+    "readuntil.limit.exceeded-without-separator",
+    "readuntil.limit.data-is-kept",
+    "readuntil.limit.other-separator",
+    "readuntil.limit.consumed-is-a-count",
+    "readuntil.tuple.limit.exceeded",
+    "readuntil.tuple.limit.shortest-matched",
+    "reader.iteration.limit",
+)
+"""The clauses on reads that no implementation keeps whose readers are not given their limit."""
+
 
 def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
     """Return a specimen that takes an argument of `open_connection()` and does nothing with it."""
@@ -37,16 +51,7 @@ without_limit = ignoring(
     "limit",
     "connecting.limit.given",
     "connecting.limit.not-positive",
-    "readline.limit.exceeded",
-    "readline.limit.exceeded-without-newline",
-    "readuntil.limit.exceeded-before-separator",
-    "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "reader.iteration.limit",
+    *OF_THE_LIMIT,
     "reader.errors.pickle",
     networks=HOSTS,
 )

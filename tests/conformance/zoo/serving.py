@@ -12,7 +12,7 @@ from conformance.marks import INTERNET, PLAIN, TLS
 from reference_impl import StreamReaderProtocol, start_server
 from reference_impl._server import Server
 
-from .connecting import HOSTS
+from .connecting import HOSTS, OF_THE_LIMIT
 from .specimen import Kept, Specimen, specimen
 
 
@@ -35,16 +35,7 @@ without_limit = ignoring(
     "limit",
     "serving.limit.given",
     "serving.limit.not-positive",
-    "readline.limit.exceeded",
-    "readline.limit.exceeded-without-newline",
-    "readuntil.limit.exceeded-before-separator",
-    "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "reader.iteration.limit",
+    *OF_THE_LIMIT,
     networks=HOSTS,
 )
 without_family = ignoring(

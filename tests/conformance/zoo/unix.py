@@ -11,7 +11,7 @@ from typing import Any
 
 from reference_impl import open_unix_connection, start_unix_server
 
-from .connecting import Wrapped
+from .connecting import OF_THE_LIMIT, Wrapped
 from .specimen import Specimen, specimen
 
 UNIX = ("unix",)
@@ -44,16 +44,7 @@ def serving(name: str, *fails: str) -> Specimen:
 opens_without_limit = opening(
     "limit",
     "unix.open.limit.given",
-    "readline.limit.exceeded",
-    "readline.limit.exceeded-without-newline",
-    "readuntil.limit.exceeded-before-separator",
-    "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "reader.iteration.limit",
+    *OF_THE_LIMIT,
     "reader.errors.pickle",
 )
 
@@ -115,16 +106,7 @@ opens_without_ssl_shutdown_timeout = opening(
 serves_without_limit = serving(
     "limit",
     "unix.serve.limit.given",
-    "readline.limit.exceeded",
-    "readline.limit.exceeded-without-newline",
-    "readuntil.limit.exceeded-before-separator",
-    "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "reader.iteration.limit",
+    *OF_THE_LIMIT,
 )
 serves_without_sock = serving(
     "sock",
