@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable
+from types import MappingProxyType
 from typing import Any
 
 from conformance.arrangements import NAME
@@ -13,7 +14,7 @@ from conformance.marks import INTERNET, TLS
 from fakes import Loop
 from reference_impl import open_connection
 
-from .specimen import Specimen, specimen
+from .specimen import Some, Specimen, specimen
 
 TCP = ("tcp",)
 HOSTS = ("memory", "tls-memory", "tcp", "tls")
@@ -34,7 +35,12 @@ OF_THE_LIMIT = (
 """The clauses on reads that no implementation keeps whose readers are not given their limit."""
 
 
-def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
+def ignoring(
+    name: str,
+    *fails: str,
+    networks: tuple[str, ...] = INTERNET,
+    only_on: Some = MappingProxyType({}),
+) -> Specimen:
     """Return a specimen that takes an argument of `open_connection()` and does nothing with it."""
 
     async def broken(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -43,7 +49,11 @@ def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Sp
 
     broken.__name__ = f"without_{name}"
     return specimen(
-        f"open_connection() ignores `{name}`.", *fails, networks=networks, replaces=open_connection
+        f"open_connection() ignores `{name}`.",
+        *fails,
+        networks=networks,
+        only_on=only_on,
+        replaces=open_connection,
     )(broken)
 
 
@@ -77,10 +87,12 @@ without_sock = ignoring(
     "sock",
     "connecting.sock.is-used",
     "connecting.sock.blocking",
-    "connecting.nodelay",
     "connecting.sock.closed-with-the-writer",
     "connecting.sock.excludes-an-address",
-    "connecting.happy-eyeballs.other-arguments",
+    "connecting.ssl.over-sock",
+    networks=HOSTS,
+    # By TLS they ask for no socket of one's own.
+    only_on={INTERNET: ("connecting.nodelay", "connecting.happy-eyeballs.other-arguments")},
 )
 without_local_addr = ignoring(
     "local_addr",
@@ -216,7 +228,7 @@ async def trusts_everybody(host: Any = None, port: Any = None, **options: Any) -
 @specimen(
     "TCP_NODELAY is not set.",
     "connecting.nodelay",
-    networks=INTERNET,
+    networks=HOSTS,
     replaces=open_connection,
 )
 async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:

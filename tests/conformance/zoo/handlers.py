@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
-from conformance.marks import TLS
+from conformance.marks import PLAIN, TLS
 from reference_impl import StreamReaderProtocol, StreamWriter
 from reference_impl._server import Server
 
@@ -19,13 +19,11 @@ from .specimen import specimen
 @specimen(
     "A handler that fails is reported, and its connection stays open.",
     "handlers.coroutine.failure.closes",
-    "handlers.coroutine.failure.harms-nobody",
     "handlers.plain.failure.closes",
-    "handlers.plain.failure.harms-nobody",
     "start_tls.handler-failure.shuts-tls-down",
-    kept={
-        TLS: (
-            # There the client's end closes the connection.
+    only_on={
+        PLAIN: (
+            # Over TLS the client's end closes the connection.
             "handlers.coroutine.failure.harms-nobody",
             "handlers.plain.failure.harms-nobody",
         )
@@ -176,6 +174,7 @@ class CancelsItsHandler(OwnServing):
     "handlers.called-once-for-each-connection",
     "serving.limit.given",
     "server.start-serving.idempotent",
+    "serving.ssl.context",
 )
 class CallsForEachPiece(OwnServing):
     def data_received(self, data: bytes) -> None:
@@ -350,8 +349,8 @@ class KeepsRunning(OwnServing):
     "close() closes the connections, too.",
     "server.close.connections-stay",
     "server.close.connections-stay.after-serve-forever",
-    "server.wait-closed.waits-for-connections",
-    kept={TLS: ("server.wait-closed.waits-for-connections",)},  # the peer has to answer
+    # Over TLS the peer has to answer first.
+    only_on={PLAIN: ("server.wait-closed.waits-for-connections",)},
 )
 class CloseEndsConnections(Server):
     def close(self) -> None:
@@ -377,7 +376,7 @@ class DoesNotWaitForClients(Server):
     "wait_closed() returns at once where close() was not called.",
     "server.wait-closed.waits-for-close",
     "server.wait-closed.cancelled-alone",
-    "server.wait-closed.waits-for-connections",
+    only_on={PLAIN: ("server.wait-closed.waits-for-connections",)},  # begun before close()
 )
 class WaitsOnlyWhenClosed(Server):
     async def wait_closed(self) -> None:
@@ -507,6 +506,7 @@ class StartsTheClosed(Server):
 @specimen(
     "close_clients() throws away what was written.",
     "server.close-clients.flushes",
+    "server.close-clients.tls-shutdown",
 )
 class AbortsClients(Server):
     def close_clients(self) -> None:
@@ -661,16 +661,20 @@ class ServesFromTheStart(Server):
 
 @specimen(
     "wait_closed() waits for ever where the server and its connections were closed before.",
-    "server.wait-closed.returns",
-    "handlers.coroutine.failure.harms-nobody",
-    "handlers.plain.failure.harms-nobody",
     "server.close.twice",
     "server.wait-closed.cancelled-alone",
-    "server.abort-clients.ends-at-once",
     "server.async-with.gives-the-server",
     "server.async-with.closes",
     "server.async-with.exception",
-    kept={TLS: ("server.wait-closed.returns",)},  # there a connection is left for a while
+    only_on={
+        PLAIN: (
+            # By TLS a connection is left for a while.
+            "server.wait-closed.returns",
+            "handlers.coroutine.failure.harms-nobody",
+            "handlers.plain.failure.harms-nobody",
+            "server.abort-clients.ends-at-once",
+        )
+    },
 )
 class WaitsForWhatIsOver(Server):
     async def wait_closed(self) -> None:

@@ -13,7 +13,7 @@ from reference_impl import StreamReaderProtocol, start_server
 from reference_impl._server import Server
 
 from .connecting import HOSTS, OF_THE_LIMIT
-from .specimen import Kept, Specimen, specimen
+from .specimen import Some, Specimen, specimen
 
 
 def ignoring(name: str, *fails: str, networks: tuple[str, ...] = INTERNET) -> Specimen:
@@ -294,10 +294,10 @@ def starts(
     fault: str,
     *fails: str,
     networks: tuple[str, ...] = INTERNET,
-    kept: Kept = MappingProxyType({}),
+    only_on: Some = MappingProxyType({}),
 ) -> Callable[[Any], Specimen]:
     """Make a specimen of what replaces `start_server()`."""
-    return specimen(fault, *fails, networks=networks, kept=kept, replaces=start_server)
+    return specimen(fault, *fails, networks=networks, only_on=only_on, replaces=start_server)
 
 
 last_callback: list[Any] = []
@@ -374,8 +374,7 @@ async def needs_a_port(
     "serving.failed.nothing-left-listening",
     "serving.host.sequence",
     "serving.reuse-port",
-    "serving.keep-alive",
-    kept={("memory",): ("serving.keep-alive",)},
+    only_on={("tcp",): ("serving.keep-alive",)},
 )
 async def any_port(
     client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any

@@ -11,7 +11,8 @@ from conformance.marks import EVERY
 
 from .forked import Result, is_search
 
-Kept = Mapping[tuple[str, ...], tuple[str, ...]]
+Some = Mapping[tuple[str, ...], tuple[str, ...]]
+"""Ids of clauses, by the networks that they are about."""
 
 Part = TypeVar("Part", bound=Callable[..., Any])
 
@@ -26,11 +27,13 @@ class Specimen:
         original: the class or function of the reference that is replaced.
         broken: what replaces it.
         fault: what is wrong, in one sentence.
-        fails: the ids of the clauses that it must fail: those that name the fault, and those that
-            cannot hold because of it. It must keep all others; only the searches of programs, which
-            are not stated, may find a fault in reading besides.
+        everywhere: the ids of the clauses that it must fail on each of its networks that they are
+            tested on: those that name the fault, and those that cannot hold because of it. It must
+            keep all others; only the searches of programs, which are not stated, may find a fault
+            in reading besides.
         networks: the networks on which it shows, the cheapest first. On the others it must conform.
-        kept: those of `fails` that hold all the same on some of its networks, by these.
+        only_on: further ids, of clauses that it must fail on some of its networks, by these, and
+            keep on the others.
         is_basic: whether so much rests on what is broken that little else can be asked. Only the
             clauses that it states are.
     """
@@ -40,20 +43,33 @@ class Specimen:
         original: Callable[..., Any],
         broken: Callable[..., Any],
         fault: str,
-        fails: frozenset[str],
+        everywhere: frozenset[str],
         networks: tuple[str, ...],
-        kept: Kept = MappingProxyType({}),
+        only_on: Some = MappingProxyType({}),
         is_basic: bool = False,
     ) -> None:
         self.name = f"{broken.__module__}:{broken.__name__}"
         self.original = original
         self.broken = broken
         self.fault = fault
-        self.fails = fails
+        self.everywhere = everywhere
         self.networks = networks
-        self.kept = kept
+        self.only_on = only_on
         self.is_basic = is_basic
         self.is_loose = False
+
+    @property
+    def fails(self) -> frozenset[str]:
+        """The ids of the clauses that it must fail on some network."""
+        return self.everywhere.union(*self.only_on.values())
+
+    def stated(self, network: str) -> frozenset[str]:
+        """Return the ids of the clauses that it must fail on a network, where it tests them."""
+        if network not in self.networks:
+            return frozenset()
+        return self.everywhere.union(
+            *(clauses for networks, clauses in self.only_on.items() if network in networks)
+        )
 
     @property
     def asked(self) -> frozenset[str] | None:
@@ -68,12 +84,7 @@ class Specimen:
     def differences(self, result: Result) -> list[str]:
         """Return in words where what came of it on a network is not as stated."""
         network, found = result.network, result.failures
-        stated = self.fails.intersection(result.checked)
-        for networks, kept in self.kept.items():
-            if network in networks:
-                stated -= set(kept)
-        if network not in self.networks:
-            stated = frozenset()
+        stated = self.stated(network).intersection(result.checked)
         more = [
             each
             for each in found
@@ -121,7 +132,7 @@ def specimen(
     fault: str,
     *fails: str,
     networks: tuple[str, ...] = EVERY,
-    kept: Kept = MappingProxyType({}),
+    only_on: Some = MappingProxyType({}),
     basic: bool = False,
     replaces: Callable[..., Any] | None = None,
 ) -> Callable[[Part], Specimen]:
@@ -129,9 +140,9 @@ def specimen(
 
     Args:
         fault: what is wrong, in one sentence.
-        fails: the ids of the clauses that it must fail.
+        fails: the ids of the clauses that it must fail on all of them.
         networks: the networks on which it shows; all by default.
-        kept: those of `fails` that hold all the same on some of them, by these.
+        only_on: further ones, that it must fail on some of them, by these, and keep on the others.
         basic: whether only those clauses are asked, because little holds without them.
         replaces: what of the reference is replaced; by default the class that the one decorated
             derives from.
@@ -142,7 +153,7 @@ def specimen(
         if original is None:
             assert isinstance(broken, type)
             original = next(each for each in broken.__mro__ if _is_reference(each.__module__))
-        made = Specimen(original, broken, fault, frozenset(fails), networks, kept, basic)
+        made = Specimen(original, broken, fault, frozenset(fails), networks, only_on, basic)
         SPECIMENS[made.name] = made
         return made
 

@@ -8,10 +8,10 @@ from conformance.marks import PLAIN, TLS
 from reference_impl import FlowControlMixin, StreamReaderProtocol, StreamWriter
 from reference_impl._tls import upgrade
 
-from .specimen import Kept, Specimen, specimen
+from .specimen import Some, Specimen, specimen
 
 
-def ignoring(name: str, *fails: str, kept: Kept = MappingProxyType({})) -> Specimen:
+def ignoring(name: str, *fails: str, only_on: Some = MappingProxyType({})) -> Specimen:
     """Return a specimen that takes an argument of `start_tls()` and does nothing with it."""
 
     class Ignoring(StreamWriter):
@@ -21,16 +21,16 @@ def ignoring(name: str, *fails: str, kept: Kept = MappingProxyType({})) -> Speci
 
     Ignoring.__name__ = f"without_{name}"
     fault = f"start_tls() ignores `{name}`."
-    return specimen(fault, *fails, kept=kept)(Ignoring)
+    return specimen(fault, *fails, only_on=only_on)(Ignoring)
 
 
 without_server_hostname = ignoring(
     "server_hostname",
     "start_tls.server_hostname",
+    "start_tls.over-tls",
     "start_tls.sslcontext.positional-or-keyword",
     "start_tls.handshake-timeout.default",
     "start_tls.shutdown-timeout.default",
-    "tls.end.no-warning",
     "start_tls.encrypts",
     "start_tls.reads",
     "start_tls.both-directions",
@@ -56,7 +56,7 @@ without_server_hostname = ignoring(
     "start_tls.refused.ends",
     "start_tls.handshake-timeout.ends",
     "start_tls.peer-leaves.ends",
-    kept={TLS: ("tls.end.no-warning",)},
+    only_on={PLAIN: ("tls.end.no-warning",)},
 )
 without_ssl_handshake_timeout = ignoring(
     "ssl_handshake_timeout",
@@ -73,7 +73,6 @@ without_ssl_shutdown_timeout = ignoring(
 @specimen(
     "start_tls() takes the client's part on either side.",
     "start_tls.on-server-side",
-    "tls.end.no-warning",
     "start_tls.encrypts",
     "start_tls.reads",
     "start_tls.both-directions",
@@ -98,7 +97,7 @@ without_ssl_shutdown_timeout = ignoring(
     "start_tls.handshake-timeout.default",
     "start_tls.shutdown-timeout.default",
     "start_tls.sslcontext.positional-or-keyword",
-    kept={TLS: ("tls.end.no-warning",)},
+    only_on={PLAIN: ("tls.end.no-warning",)},
     replaces=upgrade,
 )
 async def always_the_client(
@@ -154,6 +153,7 @@ async def drops_early_bytes(
     "start_tls.plain-writes-first.large",
     "start_tls.handler-failure.shuts-tls-down",
     "start_tls.shutdown-timeout.default",
+    "start_tls.over-tls",
 )
 class KeepsTheOldTransport(StreamWriter):
     async def start_tls(self, sslcontext: Any, **options: Any) -> None:

@@ -386,9 +386,8 @@ class CanNever(StreamWriter):
 @specimen(
     "can_write_eof() is always True.",
     "can_write_eof.tls",
-    "can_write_eof.tells-the-truth",
     "start_tls.can_write_eof",
-    kept={PLAIN: ("can_write_eof.tells-the-truth",)},
+    only_on={TLS: ("can_write_eof.tells-the-truth",)},
 )
 class CanAlways(StreamWriter):
     def can_write_eof(self) -> bool:
