@@ -10,7 +10,7 @@ from typing import Any
 from conformance.arrangements import carrier, expect_not_served, expect_talk
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import INTERNET, PLAIN, SERVER, TLS, clause
-from conformance.payload import overfill
+from conformance.payload import overfill, pattern
 from conformance.trial import Connection, Served, Trial
 
 
@@ -354,6 +354,22 @@ async def test_close_clients_that_speak_tls(trial: Trial) -> None:
     await served.server.wait_closed()
 
 
+@clause("server.close-clients.closes", networks=TLS, roles=SERVER)
+async def test_close_clients_that_ended_with_much_unread(trial: Trial) -> None:
+    served = await trial.serve(limit=10)
+    reader, writer, wire = await trial.accept(served)
+    writer.write(b"hello")
+    await wire.receive(5)  # and what TLS sends first: closing with anything unread is a reset
+    await wire.send(pattern(1000))
+    await reader.readexactly(1)
+    await wire.send(pattern(1000))
+    await wire.close()
+    await wire.settle()
+    served.server.close()
+    _close_clients(served)
+    await served.server.wait_closed()  # a hang where it is left open
+
+
 @clause("server.close-clients.tls-shutdown", networks=TLS, roles=SERVER)
 async def test_close_clients_shuts_tls_down(trial: Trial) -> None:
     served = await trial.serve()
@@ -400,6 +416,21 @@ async def test_abort_clients_that_do_nothing(trial: Trial) -> None:
     for connection in connections:
         await connection.wire.receive_to_end()
     await served.server.wait_closed()
+
+
+@clause("server.abort-clients.ends-at-once", roles=SERVER)
+async def test_abort_clients_that_are_being_closed(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    data = overfill(trial)
+    writer.write(data)
+    writer.close()
+    served.server.close()
+    _close_clients(served)
+    _abort_clients(served)
+    await trial.turns()
+    received, _ = await wire.receive_to_end()
+    expect_that(len(received) < len(data), "a part to be dropped", "all that was written")
 
 
 def _close_clients(served: Served) -> None:

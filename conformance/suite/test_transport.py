@@ -249,7 +249,7 @@ async def test_peername_after_reset(trial: Trial) -> None:
     address = address_of_wire(trial, wire)
     await wire.reset()
     await trial.turns()
-    expect_address_or_none(writer, address)
+    expect_address_or_default(writer, address)
 
 
 @clause("get_extra_info.peername.lost")
@@ -260,16 +260,18 @@ async def test_peername_when_closed(trial: Trial) -> None:
     await wire.receive_to_end()
     await wire.close()
     await writer.wait_closed()
-    expect_address_or_none(writer, address)
+    expect_address_or_default(writer, address)
 
 
-def expect_address_or_none(writer: asyncio.StreamWriter, address: object) -> None:
-    """Expect get_extra_info() to give the peer's `address` still, or None."""
-    try:
-        seen = writer.get_extra_info("peername")
-    except Exception as error:
-        raise Deviation(f"{address!r} or None", described(error)) from error
-    expect_that(seen in (address, None), f"{address!r} or None", seen)
+def expect_address_or_default(writer: asyncio.StreamWriter, address: object) -> None:
+    """Expect get_extra_info() to give the peer's `address` still, or the default."""
+    for default in (None, "the default"):
+        expected = f"{address!r} or {default!r}"
+        try:
+            seen = writer.get_extra_info("peername", default)
+        except Exception as error:
+            raise Deviation(expected, described(error)) from error
+        expect_that(seen in (address, default), expected, seen)
 
 
 @clause("get_extra_info.sockname")
