@@ -43,7 +43,7 @@ def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Suite:
         loaded = request.config.pluginmanager.has_plugin("fakes")
         options = [] if loaded else ["-p", "fakes.pytest_plugin"]
         # Other plug-ins that happen to be installed have no part in this.
-        options += ["-p", "no:randomly", "-W", "error"]
+        options += ["-p", "no:randomly", "-p", "no:hypothesispytest", "-W", "error"]
         if asyncio_mode is None:
             options += ["-p", "no:asyncio"]
         else:
