@@ -34,8 +34,9 @@ async def first_to_succeed(
         return None
     waiting = list(reversed(attempts))
     running: list[asyncio.Task[C]] = []
+    winner: asyncio.Task[C] | None = None
     try:
-        while waiting or running:
+        while winner is None and (waiting or running):
             if waiting:
                 running.append(asyncio.create_task(waiting.pop()()))
             await asyncio.wait(
@@ -44,15 +45,26 @@ async def first_to_succeed(
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in [task for task in running if task.done()]:
+                if winner is None and not isinstance(task.exception(), OSError):
+                    winner = task
+                else:
+                    task.add_done_callback(_give_up)
                 running.remove(task)
-                if not isinstance(task.exception(), OSError):
-                    return task.result()
-        return None
     finally:
         for task in running:
             task.cancel()
-        if running:
-            await asyncio.wait(running)
-        for task in running:
-            if not task.cancelled() and task.exception() is None:
-                task.result().close()
+            task.add_done_callback(_give_up)
+        try:
+            if running:
+                await asyncio.wait(running)
+        except asyncio.CancelledError:
+            if winner is not None:
+                winner.add_done_callback(_give_up)
+            raise
+    return None if winner is None else winner.result()
+
+
+def _give_up(task: asyncio.Task[Any]) -> None:
+    """Close what an attempt has made, if anything."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
