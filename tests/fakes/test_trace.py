@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import ssl
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -200,6 +203,24 @@ def test_recording_changes_nothing(seed: int) -> None:
         return seen
 
     assert run(watched=True) == run(watched=False)
+
+
+@pytest.mark.parametrize("python", [f"python3.{minor}" for minor in range(11, 16)])
+def test_a_hard_run_has_the_same_trace_in_every_process_and_on_every_python(python: str) -> None:
+    found = sys.executable if python.endswith(f".{sys.version_info.minor}") else which(python)
+    if found is None:
+        pytest.skip(f"{python} is not installed")
+    program = Path(__file__).parent / "hard_run.py"
+    path = str(Path(fakes.__file__).parents[1])
+    done = subprocess.run(
+        [found, program],
+        env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "random"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout[:16] == "e76c3ba823d0df3b"
 
 
 # --- tshark ---------------------------------------------------------------------------------------
