@@ -59,6 +59,9 @@ _SWITCHES = {
     (socket.IPPROTO_TCP, socket.TCP_CORK),
     (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY),
 }
+# What fits into an int of C. (A real recv() sets as much memory apart as it is asked for, and what
+# is more than this may be more than there is.)
+_C_INTS = range(-(2**31), 2**31)
 # A socket without a file: its methods look at their arguments, and then fail with EBADF.
 _NEVER_OPENED = socket.socket.__new__(socket.socket)
 # The names of a socket that has none.
@@ -245,7 +248,7 @@ class Socket:
             self._bound = address
         else:
             host = address[0] or _NO_NAME[self.family][0]
-            if not is_address(host):
+            if not is_address(host, self.family):
                 host = self.network.dns.getaddrinfo(host, None, self.family)[0][4][0]
             self._bound = self.host.bind(self, (host, *address[1:]))
 
@@ -449,7 +452,7 @@ class Socket:
         """Set an option. SO_LINGER, SO_SNDBUF and SO_RCVBUF have their effect; others are kept."""
         if optlen is not None:
             check_arguments("setsockopt", level, optname, value, optlen)
-        elif type(value) is not int:
+        elif type(value) is not int or value not in _C_INTS:
             check_arguments("setsockopt", level, optname, value)
         if self._closed:
             raise os_error(errno.EBADF)
@@ -524,7 +527,7 @@ class Socket:
 
         With the flag MSG_PEEK it stays there. Raises `BlockingIOError` if there is nothing yet.
         """
-        if type(bufsize) is not int or bufsize <= 0:
+        if type(bufsize) is not int or bufsize <= 0 or bufsize not in _C_INTS:
             check_arguments("recv", bufsize, flags)
             bufsize = operator.index(bufsize)
             if not bufsize:
@@ -582,12 +585,14 @@ def _no_transport() -> None:
     """Stand for the transport of a socket that none uses."""
 
 
-def unix_path(path: str | bytes) -> str | bytes:
+def unix_path(path: str | bytes | bytearray | memoryview[Any]) -> str | bytes:
     """Return a Unix path as `getsockname()` gives it: an abstract one as bytes, others as text.
 
     Raises what `socket.bind()` does: `TypeError`, `OSError` if it is too long.
     """
-    if not isinstance(path, (str, bytes)):
+    if isinstance(path, (bytearray, memoryview)):
+        path = bytes(path)
+    elif not isinstance(path, (str, bytes)):
         raise TypeError(f"a bytes-like object is required, not {type(path).__name__!r}")
     encoded = os.fsencode(path)
     abstract = encoded[:1] == b"\0"

@@ -81,6 +81,7 @@ LOCAL = {
     socket.AF_INET: ("127.0.0.1", 0),
     socket.AF_INET6: ("::1", 0),
 }
+KEEP_ALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 NOBODY = {  # a port that only the administrator could listen at
     socket.AF_INET: ("127.0.0.1", 9),
     socket.AF_INET6: ("::1", 9),
@@ -385,6 +386,33 @@ async def arguments_that_are_none(path: str) -> Seen:
     return seen
 
 
+async def small_differences(path: str) -> Seen:
+    """Names to bind to, and arguments at the edge of what a call takes."""
+    seen: Seen = []
+    for family, address in (
+        (socket.AF_INET, ("", 0)),
+        (socket.AF_INET6, ("", 0)),
+        (socket.AF_INET, ("localhost", 0)),
+        (socket.AF_INET6, ("::1", 0)),
+        (socket.AF_INET, ("nobody.invalid", 0)),
+        (socket.AF_INET6, ("127.0.0.1", 0)),
+        (socket.AF_INET, ("::1", 0)),
+        (socket.AF_UNIX, memoryview(f"{path} view".encode())),
+        (socket.AF_UNIX, bytearray(f"{path} array".encode())),
+        (socket.AF_UNIX, memoryview(b"\0" + path.encode())),
+    ):
+        with new_socket(family) as sock:
+            seen += [told_at_once(sock.bind, address), name_of(sock)]
+            for value in (2**40, -(2**40), 2**31 - 1):
+                seen.append(told_at_once(sock.setsockopt, *KEEP_ALIVE, value))
+            for size in (-1, 1025, 1024, 4):
+                seen.append(told_at_once(sock.getsockopt, *KEEP_ALIVE, size))
+            for size in (2**40, 2**70):
+                seen.append(told_at_once(sock.recv, size))
+                seen.append(told_at_once(sock.recv_into, bytearray(1), size))
+    return seen
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -400,6 +428,7 @@ async def arguments_that_are_none(path: str) -> Seen:
         connecting_again,
         connecting_again_after_a_cancellation,
         arguments_that_are_none,
+        small_differences,
     ],
     ids=lambda program: program.__name__,
 )
