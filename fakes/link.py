@@ -401,6 +401,8 @@ class Path:
             self._transmit(kind, data, accepted)
 
     def _transmit(self, kind: str, data: Piece, accepted: Callable[[], None] | None) -> None:
+        if self.network.loop.is_closed():
+            return  # nothing arrives any more
         if self.link.partitioned:
             self._observe(kind, data, None)
             if kind != "RST":
@@ -462,6 +464,8 @@ class Path:
             self._return_now(action)
 
     def _return_now(self, action: Callable[[], None]) -> None:
+        if self.network.loop.is_closed():
+            return
         if self.link.partitioned:
             self._lose(lambda: self._return_now(action))
             return

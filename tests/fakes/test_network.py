@@ -537,6 +537,26 @@ def test_links_say_what_is_wrong_with_their_arguments() -> None:
         fakes.Network().link("x", "localhost")
 
 
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_sockets_are_closed_after_their_loop(partitioned: bool) -> None:
+    """By the collector, at the latest: what they would send has no time to travel in."""
+    network = fakes.Network(link=fakes.Link(latency=0.1))
+
+    async def main() -> tuple[fakes.Socket, fakes.Socket]:
+        one, other = fakes.open_socket_pair()
+        one.send(b"x")
+        await asyncio.sleep(1)
+        if partitioned:
+            network.link("localhost", "localhost").partition()
+        return one, other
+
+    one, other = fakes.run(main(), network=network)
+    assert other.recv(1) == b"x"
+    one.close()
+    other.close()
+    assert network.open_sockets() == []
+
+
 # --- chance ---------------------------------------------------------------------------------------
 
 
