@@ -77,3 +77,12 @@ def test_a_crash_costs_its_own_certification_only(suite: ForkedSuite) -> None:
     with pytest.raises(CannotRun, match="the interpreter ended with status"):
         suite.certify("plugged.misbehaving:crashing", "tls")
     assert suite.certify("reference_impl", "tls").failures == {}
+
+
+def test_a_specimen_of_which_nothing_is_tested_on_a_network_fails_nothing(
+    suite: ForkedSuite,
+) -> None:
+    result = suite.certify(
+        "zoo.reader:EndsAtOnce", "tls", asked=frozenset({"reader.closed-in-order.keeps-data"})
+    )
+    assert result == Result("tls", [], {})

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -112,7 +113,7 @@ class ForkedSuite:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        frames: TracebackType | None,
     ) -> None:
         with self._process:  # closes its input, which ends it, and waits
             pass
@@ -150,9 +151,15 @@ class Server:
         gc.freeze()
         for request in self.requests:
             if os.fork() == 0:
-                answer = self.answer(session, *json.loads(request))
-                print(json.dumps(answer), file=self.answers, flush=True)
-                os._exit(0)
+                status = 1  # unless it has answered: who asked would wait for ever
+                try:
+                    answer = self.answer(session, *json.loads(request))
+                    print(json.dumps(answer), file=self.answers, flush=True)
+                    status = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
             _, status = os.wait()
             if status:
                 problem = f"the interpreter ended with status {status}"
@@ -176,6 +183,8 @@ class Server:
             if searching or not is_search(variant.clause)
             if asked is None or variant.clause in asked
         ]
+        if not items:
+            return {"clauses": []}, None  # nothing of what is asked is tested on this network
         try:
             run.order = replace(run.order, streams=implementation(streams), networks=(network,))
             run.record = Record(streams, run.order.loop.name, run.order.spec, (network,))
