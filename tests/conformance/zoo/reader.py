@@ -4,7 +4,7 @@ import asyncio
 import weakref
 from typing import Any
 
-from conformance.marks import PLAIN
+from conformance.marks import PLAIN, TLS, VIRTUAL
 from reference_impl import StreamReader, StreamReaderProtocol
 from reference_impl._errors import fresh
 
@@ -139,6 +139,14 @@ class EndsAtOnce(StreamReader):
 @specimen(
     "What is unread when the connection is gone is thrown away.",
     "reader.own-close.keeps-data",
+    only_on={
+        TLS: (
+            # There the peer's end is that of the connection.
+            "read.n.data-before-eof",
+            "readexactly.eof.after-n-bytes",
+            "reader.at-eof.false-while-bytes-remain",
+        )
+    },
 )
 class DropsTheUnread(StreamReaderProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -155,6 +163,7 @@ class DropsTheUnread(StreamReaderProtocol):
     "reader.flow.goes-on",
     "read.all.more-than-limit",
     "readexactly.held-back-peer",
+    only_on={VIRTUAL: ("close.unread.tls",)},  # the kernel's peer, gone, answers with a reset
 )
 class ResumesWhenEmpty(StreamReader):
     def _resume(self) -> None:
@@ -171,6 +180,7 @@ class ResumesWhenEmpty(StreamReader):
     "readuntil.limit.separator-not-counted",
     "reader.by-hand.transport",
     "start_tls.reader-flow-control",
+    only_on={VIRTUAL: ("close.unread.tls",)},  # the kernel's peer, gone, answers with a reset
 )
 class NeverResumes(StreamReader):
     def _resume(self) -> None:
@@ -286,6 +296,7 @@ def the_same_exception(error: Any) -> Any:
     "reader.reset.read-all-keeps-bytes",
     "reader.reset.own-exception",
     "write_eof.after-reset",
+    "tls.garbage",
 )
 class ErrorWakesNobody(StreamReader):
     def set_exception(self, exc: BaseException) -> None:

@@ -414,7 +414,7 @@ async def wrong_type_of_socket(
 @specimen(
     "TCP_NODELAY is not set on the connections of a server.",
     "serving.nodelay",
-    networks=INTERNET,
+    networks=HOSTS,
 )
 class DelaysAnswers(StreamReaderProtocol):
     def connection_made(self, transport: Any) -> None:

@@ -458,7 +458,7 @@ class DrainersShareAFuture(FlowControlMixin):
     shared: Any = None
 
     async def _drain_helper(self) -> None:
-        if self._connection_lost or not self._paused:
+        if self._connection_lost or not self._paused or self._drained():
             await super()._drain_helper()
             return
         if self.shared is None or self.shared.done():
