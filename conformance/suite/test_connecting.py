@@ -1,6 +1,7 @@
 """`open_connection()`: what it returns, and its arguments but those on TLS."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -586,12 +587,36 @@ async def test_local_addr_of_one_family_with_happy_eyeballs(trial: Trial) -> Non
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_local_addr_unusable_with_happy_eyeballs(trial: Trial) -> None:
     with listening(trial, "127.0.0.1") as (port, (sock,)):
+        seen = []
         for local in ("203.0.113.1", "::1"):  # no interface's, and another family's
             opening = trial.streams.open_connection(
                 "127.0.0.1", port, local_addr=(local, 0), happy_eyeballs_delay=1000.0
             )
-            await expect_error(OSError, opening)
+            seen.append((await expect_error(OSError, opening)).errno)
         expect(accepted([sock]), None, "connection made from elsewhere:")
+        expect(seen[0], errno.EADDRNOTAVAIL, "with an address of no interface, the errno:")
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_flags_for_local_addr_with_happy_eyeballs(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    opening = trial.streams.open_connection(
+        host,
+        port,
+        local_addr=("localhost", 0),
+        flags=socket.AI_NUMERICHOST,
+        happy_eyeballs_delay=1000.0,
+    )
+    await expect_error(socket.gaierror, opening)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=("tcp",), roles=CLIENT)
+async def test_family_without_address_with_happy_eyeballs(trial: Trial) -> None:
+    with resolving(trial, "127.0.0.1"):  # with no error of its own for a host without addresses
+        opening = trial.streams.open_connection(
+            NAME, 1, family=socket.AF_INET6, happy_eyeballs_delay=1000.0
+        )
+        await expect_error(OSError, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -607,6 +632,15 @@ async def test_sock_with_happy_eyeballs(trial: Trial) -> None:
     with closing(writer):
         async with closing_wire(await listener.accept()) as wire:
             await expect_talk(Connection(reader, writer, wire))
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_sock_and_an_address_with_happy_eyeballs(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    with await connected_socket(trial, listener) as sock:
+        opening = trial.streams.open_connection(host, port, sock=sock, happy_eyeballs_delay=0.01)
+        await expect_error(ValueError, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
