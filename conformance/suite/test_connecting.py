@@ -509,6 +509,13 @@ async def test_happy_eyeballs_refused(trial: Trial) -> None:
         expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
 
 
+@clause("connecting.happy-eyeballs.refused", networks=INTERNET, roles=CLIENT)
+async def test_the_only_address_refuses_with_happy_eyeballs(trial: Trial) -> None:
+    with bound(trial, "127.0.0.1") as (port, _):
+        opening = trial.streams.open_connection("127.0.0.1", port, happy_eyeballs_delay=0.01)
+        await expect_error(ConnectionRefusedError, opening)
+
+
 @clause("connecting.happy-eyeballs.loser-is-closed", networks=INTERNET, roles=CLIENT)
 async def test_loser_is_closed(trial: Trial) -> None:
     async with one_silent(trial) as (port, answering):
