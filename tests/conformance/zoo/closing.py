@@ -5,7 +5,7 @@ import warnings
 from types import MappingProxyType
 from typing import Any
 
-from conformance.marks import EVERY, PLAIN, TLS, VIRTUAL
+from conformance.marks import EVERY, PLAIN, RESETTABLE, TLS, VIRTUAL
 from reference_impl import FlowControlMixin, StreamReader, StreamReaderProtocol, StreamWriter
 
 from .specimen import Some, Specimen, specimen
@@ -57,6 +57,8 @@ class CloseOnce(StreamWriter):
     "wait_closed.after-reset.leaves-traceback",
     "start_tls.peer-leaves.ends",
     "start_tls.cancelled.ends",
+    # Its programs close what they have reset.
+    only_on={RESETTABLE: ("reader.any-program.with-cancellation",)},
 )
 class CloseRaisesAfterReset(StreamWriter):
     def close(self) -> None:

@@ -29,8 +29,8 @@ class Specimen:
         fault: what is wrong, in one sentence.
         everywhere: the ids of the clauses that it must fail on each of its networks that they are
             tested on: those that name the fault, and those that cannot hold because of it. It must
-            keep all others; only the searches of programs, which are not stated, may find a fault
-            in reading besides.
+            keep all others; only the searches of programs may find a fault in reading besides,
+            without being stated.
         networks: the networks on which it shows, the cheapest first. On the others it must conform.
         only_on: further ids, of clauses that it must fail on some of its networks, by these, and
             keep on the others.
@@ -79,7 +79,11 @@ class Specimen:
     @property
     def is_about_reading(self) -> bool:
         """Whether a clause on reading names the fault."""
-        return any(clauses()[each].section.startswith("StreamReader") for each in self.fails)
+        return any(
+            clauses()[each].section.startswith("StreamReader")
+            for each in self.fails
+            if not is_search(each)
+        )
 
     def differences(self, result: Result) -> list[str]:
         """Return in words where what came of it on a network is not as stated."""
