@@ -657,8 +657,6 @@ class Streams:
             own = ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
             address = {name: options.pop(name) for name in list(options) if name not in own}
             sock = await connecting.tcp_socket(host, port, **address)
-        for how in ("happy_eyeballs_delay", "interleave"):
-            options.pop(how, None)  # there are no addresses to try, and uvloop has no such argument
         loop = asyncio.get_running_loop()
         return await self._over(reader, sock, loop.create_connection, options)
 
