@@ -107,6 +107,15 @@ class Networking(Base):
             host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
         )
 
+    async def _resolve_some(
+        self, address: Any, family: int, proto: int, flags: int
+    ) -> list[AddressInfo]:
+        """As `_resolve()`, for a client, who has to have an address."""
+        found = await self._resolve(address, family, proto, flags)
+        if not found:
+            raise OSError("getaddrinfo() returned empty list")
+        return found
+
     # --- clients ------------------------------------------------------------------------------
 
     async def create_connection(
@@ -156,10 +165,10 @@ class Networking(Base):
                 raise ValueError("host/port and sock can not be specified at the same time")
             if happy_eyeballs_delay is not None and interleave is None:
                 interleave = 1
-            infos = await self._resolve((host, port), family, proto, flags)
+            infos = await self._resolve_some((host, port), family, proto, flags)
             local_infos: list[AddressInfo] | None = None
             if local_addr is not None:
-                local_infos = await self._resolve(local_addr, family, proto, flags)
+                local_infos = await self._resolve_some(local_addr, family, proto, flags)
             if interleave:
                 infos = _interleave(infos, interleave)
             sock = await self._connect_to_one(infos, local_infos, happy_eyeballs_delay, all_errors)
@@ -383,6 +392,8 @@ class Networking(Base):
             infos: dict[AddressInfo, None] = {}  # a set that keeps its order
             for name in hosts:
                 found = await self._resolve((name, port), family, 0, flags)
+                if not found:
+                    raise OSError(f"getaddrinfo({name!r}) returned empty list")
                 infos.update(dict.fromkeys(found))
             sockets = self._bind_all(
                 list(infos), reuse_address is not False, bool(reuse_port), bool(keep_alive)

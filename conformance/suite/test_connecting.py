@@ -617,7 +617,7 @@ async def test_flags_for_local_addr_with_happy_eyeballs(trial: Trial) -> None:
     await expect_error(socket.gaierror, opening)
 
 
-@clause("connecting.happy-eyeballs.other-arguments", networks=("tcp",), roles=CLIENT)
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_family_without_address_with_happy_eyeballs(trial: Trial) -> None:
     with resolving(trial, "127.0.0.1"):  # with no error of its own for a host without addresses
         opening = trial.streams.open_connection(
@@ -629,16 +629,6 @@ async def test_family_without_address_with_happy_eyeballs(trial: Trial) -> None:
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_no_address_with_happy_eyeballs(trial: Trial) -> None:
     await expect_error(ValueError, trial.streams.open_connection(happy_eyeballs_delay=0.01))
-
-
-@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
-async def test_sock_with_happy_eyeballs(trial: Trial) -> None:
-    listener = await trial.listen()
-    sock = await connected_socket(trial, listener)
-    reader, writer = await trial.streams.open_connection(sock=sock, happy_eyeballs_delay=0.01)
-    with closing(writer):
-        async with closing_wire(await listener.accept()) as wire:
-            await expect_talk(Connection(reader, writer, wire))
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)

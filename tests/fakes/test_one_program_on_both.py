@@ -4,6 +4,7 @@ Each returns what it saw, or what was raised. Ports, which the kernel chooses, r
 """
 
 import asyncio
+import functools
 import logging
 import re
 import socket
@@ -413,6 +414,25 @@ async def small_differences(path: str) -> Seen:
     return seen
 
 
+async def nothing_found(path: str) -> Seen:
+    """Names that have no address, of which the resolver says nothing."""
+    loop = asyncio.get_running_loop()
+    ask: Any = loop.getaddrinfo
+
+    async def answer(host: Any, *args: Any, **options: Any) -> Any:
+        return [] if host == "nobody.invalid" else await ask(host, *args, **options)
+
+    loop.getaddrinfo = answer  # type: ignore[assignment]
+    local = {"host": "127.0.0.1", "port": 9, "local_addr": ("nobody.invalid", 0)}
+    return [
+        await told(loop.create_connection, asyncio.Protocol, "nobody.invalid", 9),
+        await told(loop.create_connection, asyncio.Protocol, "nobody.invalid", 9, interleave=1),
+        await told(functools.partial(loop.create_connection, asyncio.Protocol, **local)),
+        await told(loop.create_server, asyncio.Protocol, "nobody.invalid", 9),
+        await told(loop.create_server, asyncio.Protocol, ["127.0.0.1", "nobody.invalid"], 0),
+    ]
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -429,6 +449,7 @@ async def small_differences(path: str) -> Seen:
         connecting_again_after_a_cancellation,
         arguments_that_are_none,
         small_differences,
+        nothing_found,
     ],
     ids=lambda program: program.__name__,
 )
