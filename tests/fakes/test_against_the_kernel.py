@@ -395,9 +395,21 @@ def test_reactions_from_within_callbacks(unix: bool, scenario: Scenario) -> None
     check(scenario, Wire(unix))
 
 
+def reads_to_the_end(scenario: Scenario) -> bool:
+    """Return whether nobody shuts his own end down for reading.
+
+    Over TLS what comes after that is lost, or not, as the kernel makes pieces: one piece in place
+    of two, and asyncio has decrypted both before it meets the end, and hands over what its
+    protocol's buffer takes.
+    """
+    done = [(action, size) for group in scenario.groups for _, action, size in group]
+    done += [doing for reactions in scenario.reactions for doing in reactions.values()]
+    return ("shutdown", socket.SHUT_RD) not in done
+
+
 @pytest.mark.parametrize("upgrade", [False, True], ids=["from the start", "start_tls"])
 @settings(max_examples=EXAMPLES // 3, deadline=None, derandomize="FAKES_EXAMPLES" not in os.environ)
-@given(scenario=scenarios | reacting)
+@given(scenario=(scenarios | reacting).filter(reads_to_the_end))
 def test_tls(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], upgrade: bool, scenario: Scenario
 ) -> None:
