@@ -25,11 +25,10 @@ from conformance.arrangements import (
     resolving,
     stall,
 )
-from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import CLIENT, INTERNET, TLS, clause
 from conformance.taking import take
-from conformance.trial import Connection, Trial
+from conformance.trial import Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
 
