@@ -21,9 +21,6 @@ from .specimen import Some, Specimen, specimen
     "writelines.wide-items",
     "drain.close.waiting",
     "wait_closed.waits-until-sent",
-    "start_tls.close",
-    "start_tls.shutdown-timeout",
-    "start_tls.shutdown-timeout.default",
 )
 class CloseAborts(StreamWriter):
     def close(self) -> None:
