@@ -76,7 +76,7 @@ class WatchCallback:
             self._callback(*self._args)
         finally:
             if network.operations == before:
-                self._loop.calls_in_vain += 1
+                self._loop._calls_in_vain += 1
 
     @property
     def sock(self) -> Socket:
@@ -115,7 +115,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._timer_order = itertools.count()
         self._cancelled_timers = 0
         self._threads = Threads()
-        self.calls_in_vain = 0  # of watches, in this turn
+        self._calls_in_vain = 0  # of watches, in this turn
         self._turns_in_vain = 0  # those of nothing else, up to now
         self.network.attach(self, self._arrivals.append, seed)
 
@@ -197,11 +197,11 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                     self._run_watched(handle)
                 else:
                     handle._run()
-        if 0 < self.calls_in_vain == handles:
+        if 0 < self._calls_in_vain == handles:
             self._turns_in_vain += 1
         else:
             self._turns_in_vain = 0
-        self.calls_in_vain = 0
+        self._calls_in_vain = 0
 
     def _run_watched(self, handle: asyncio.Handle) -> None:
         """Run a callback, and say so if it took long: in real time, since it takes no other."""

@@ -7,7 +7,6 @@ commands that start tox are left to continuous integration, and to `tox` itself.
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,30 +60,11 @@ def test_the_first_command(installed: "subprocess.CompletedProcess[str]") -> Non
     assert "reference_impl conforms to specification 3.15" in installed.stdout
 
 
-@pytest.fixture(scope="module")
-def processes(
-    clone: Path, project: Path, installed: "subprocess.CompletedProcess[str]"
-) -> "dict[str, subprocess.CompletedProcess[str]]":
-    """What became of the other commands.
-
-    Those on asyncio run beside the rest, since they mostly wait: each hang is waited for.
-    """
-    on_asyncio = [command for command in OTHERS if " asyncio" in command]
-    rest = [command for command in OTHERS if command not in on_asyncio]
-
-    def run_all(commands: list[str]) -> "dict[str, subprocess.CompletedProcess[str]]":
-        return {command: run(command, clone, project) for command in commands}
-
-    with ThreadPoolExecutor() as pool:
-        one, other = pool.map(run_all, (on_asyncio, rest))
-    return one | other
-
-
 @pytest.mark.parametrize("command", OTHERS)
 def test_another_command(
-    command: str, processes: "dict[str, subprocess.CompletedProcess[str]]"
+    command: str, clone: Path, project: Path, installed: "subprocess.CompletedProcess[str]"
 ) -> None:
-    process = processes[command]
+    process = run(command, clone, project)
     if "certify" in command or "--streams" in command:
         implementation = "mypackage.streams" if "mypackage" in command else "asyncio"
         assert process.returncode in (0, 1), process.stdout + process.stderr

@@ -72,21 +72,19 @@ def test_not_settled_while_something_is_due(what: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, fakes.Loop)
-        if what == "callback":
-            loop.call_soon(print)
-        elif what == "timer":
-            loop.call_at(loop.time(), print)
-        elif what == "call":
-            loop.call_soon_threadsafe(print)
-        else:
-            one, other = loop.network.socketpair()
-            with one, other:
+        one, other = loop.network.socketpair()
+        with one, other:
+            if what == "callback":
+                loop.call_soon(print)
+            elif what == "timer":
+                loop.call_at(loop.time(), print)
+            elif what == "call":
+                loop.call_soon_threadsafe(print)
+            else:
                 loop.add_reader(other, print)
                 one.send(b"x")
-                assert not loop.is_settled()
-                loop.remove_reader(other)
-                return
-        assert not loop.is_settled()
+            assert not loop.is_settled()
+            loop.remove_reader(other)
 
     fakes.run(main())
 
