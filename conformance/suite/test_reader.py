@@ -617,9 +617,16 @@ async def test_errors_can_be_pickled(trial: Trial) -> None:
 def test_by_hand(trial: Trial) -> None:
     # Made outside the loop, as protocol factories are.
     reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
-    reader.feed_data(b"one\n" + b"x" * (LIMIT + 1) + b"\n")
-    expect(trial.run(reader.readline()), b"one\n")
-    trial.run(expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n")))
+    reader.feed_data(b"one\n")
+
+    async def read() -> None:
+        expect(await reader.readline(), b"one\n")
+        reading = trial.start(reader.readuntil(b"\n"))
+        await trial.turns()
+        reader.feed_data(b"x" * (LIMIT + 1) + b"\n")
+        await expect_error(trial.streams.LimitOverrunError, reading)
+
+    trial.run(read())
 
 
 @clause("reader.by-hand.running-loop", roles=CLIENT)

@@ -181,6 +181,14 @@ async def test_separator_after_a_longer_one(trial: Trial) -> None:
 
 
 @clause("readuntil.separator.changes")
+async def test_default_separator_after_another(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"a\nb;c;d\n")
+    expect(await reader.readuntil(b";"), b"a\nb;")
+    expect(await reader.readuntil(), b"c;d\n")
+
+
+@clause("readuntil.separator.changes")
 async def test_separator_that_is_changed_in_place(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"a;b;c,d,")

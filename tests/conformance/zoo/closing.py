@@ -791,7 +791,6 @@ hides_sslcontext = hiding(
 hides_cipher = hiding(
     "cipher",
     "get_extra_info.cipher",
-    "handlers.tls.after-the-handshake",
     "start_tls.transport",
     networks=EVERY,
 )
