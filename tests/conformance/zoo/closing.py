@@ -5,7 +5,7 @@ import warnings
 from types import MappingProxyType
 from typing import Any
 
-from conformance.marks import EVERY, PLAIN, RESETTABLE, TLS, VIRTUAL
+from conformance.marks import EVERY, PLAIN, TLS, VIRTUAL
 from reference_impl import FlowControlMixin, StreamReader, StreamReaderProtocol, StreamWriter
 
 from .specimen import Some, Specimen, specimen
@@ -54,8 +54,6 @@ class CloseOnce(StreamWriter):
     "wait_closed.after-reset.leaves-traceback",
     "start_tls.peer-leaves.ends",
     "start_tls.cancelled.ends",
-    # Its programs close what they have reset.
-    only_on={RESETTABLE: ("reader.any-program.with-cancellation",)},
 )
 class CloseRaisesAfterReset(StreamWriter):
     def close(self) -> None:
@@ -171,6 +169,7 @@ class WaitsForReaders(StreamWriter):
 @specimen(
     "close() leaves a TLS transport paused.",
     "close.unread.tls",
+    "server.close-clients.closes",
     networks=VIRTUAL,  # the kernel's peer, which is gone, answers with a reset
 )
 class LeavesItPaused(StreamReader):
@@ -421,6 +420,7 @@ class WaitsForAnotherEnd(StreamWriter):
     "get_extra_info.default",
     "get_extra_info.by-keyword",
     "get_extra_info.plain-has-no-tls",
+    only_on={TLS: ("get_extra_info.peername.lost",)},  # plain transports go on saying it
 )
 class IgnoresTheDefault(StreamWriter):
     def get_extra_info(self, name: str, default: Any = None) -> Any:

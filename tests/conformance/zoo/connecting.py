@@ -118,6 +118,7 @@ without_ssl_handshake_timeout = ignoring(
     "connecting.ssl.handshake-timeout",
     "connecting.ssl.handshake-timeout.closes",
     "connecting.ssl.timeouts.not-positive",
+    "connecting.ssl.timeouts.without-ssl",
     "connecting.happy-eyeballs.nothing-left-open",
     networks=("tls-memory", "tls", "memory", "tcp"),
 )
@@ -125,6 +126,7 @@ without_ssl_shutdown_timeout = ignoring(
     "ssl_shutdown_timeout",
     "connecting.ssl.shutdown-timeout",
     "connecting.ssl.timeouts.not-positive",
+    "connecting.ssl.timeouts.without-ssl",
     networks=("tls-memory", "tls", "memory", "tcp"),
 )
 
@@ -245,6 +247,7 @@ async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:
     "connecting.cancelled.at-any-moment",
     "connecting.cancelled.in-the-handshake",
     "connecting.happy-eyeballs.nothing-left-open",
+    "close.forgotten.warns",  # its task has the writer, too
     networks=HOSTS,
     replaces=open_connection,
 )
@@ -269,6 +272,7 @@ async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) 
 @specimen(
     "A socket excludes no host: the host is ignored.",
     "connecting.sock.excludes-an-address",
+    "connecting.happy-eyeballs.other-arguments",
     networks=INTERNET,
     replaces=open_connection,
 )
@@ -282,6 +286,7 @@ async def socket_wins(host: Any = None, port: Any = None, **options: Any) -> Any
     "Of several failures only the first is told.",
     "connecting.refused.several-addresses.messages",
     "connecting.happy-eyeballs.refused",
+    "connecting.happy-eyeballs.other-arguments",
     networks=("memory", "tcp"),
     replaces=open_connection,
 )
@@ -568,6 +573,7 @@ async def first_address_only(host: Any = None, port: Any = None, **options: Any)
 @opens(
     "The host in local_addr must be an address.",
     "connecting.local-addr.name",
+    "connecting.happy-eyeballs.other-arguments",
 )
 async def local_address_only(host: Any = None, port: Any = None, **options: Any) -> Any:
     if options.get("local_addr") is not None:

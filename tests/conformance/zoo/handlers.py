@@ -175,6 +175,7 @@ class CancelsItsHandler(OwnServing):
     "serving.limit.given",
     "server.start-serving.idempotent",
     "serving.ssl.context",
+    "reader.any-program",
 )
 class CallsForEachPiece(OwnServing):
     def data_received(self, data: bytes) -> None:
@@ -421,6 +422,7 @@ class GivesItsOwnList(Server):
     "server.close.stops-listening",
     "server.async-with.closes",
     "server.async-with.exception",
+    "serving.keep-alive",
 )
 class AlwaysServing(Server):
     def is_serving(self) -> bool:
@@ -520,7 +522,7 @@ class AbortsClients(Server):
 class ClosesOneClient(Server):
     def close_clients(self) -> None:
         for client in tuple(self._clients)[:1]:
-            client._transport.close()
+            client._close()
 
 
 @specimen(
@@ -608,6 +610,7 @@ class HasNoLoop(Server):
     "server.serve-forever.starts",
     "server.is-serving",
     "serving.start-serving.false",
+    "serving.keep-alive",
     "unix.serve.start-serving.false",
 )
 class StartsNothing(Server):

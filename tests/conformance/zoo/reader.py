@@ -163,7 +163,8 @@ class DropsTheUnread(StreamReaderProtocol):
     "reader.flow.goes-on",
     "read.all.more-than-limit",
     "readexactly.held-back-peer",
-    only_on={VIRTUAL: ("close.unread.tls",)},  # the kernel's peer, gone, answers with a reset
+    # The kernel's peer, which is gone, answers with a reset.
+    only_on={VIRTUAL: ("close.unread.tls", "server.close-clients.closes")},
 )
 class ResumesWhenEmpty(StreamReader):
     def _resume(self) -> None:
@@ -180,7 +181,8 @@ class ResumesWhenEmpty(StreamReader):
     "readuntil.limit.separator-not-counted",
     "reader.by-hand.transport",
     "start_tls.reader-flow-control",
-    only_on={VIRTUAL: ("close.unread.tls",)},  # the kernel's peer, gone, answers with a reset
+    # The kernel's peer, which is gone, answers with a reset.
+    only_on={VIRTUAL: ("close.unread.tls", "server.close-clients.closes")},
 )
 class NeverResumes(StreamReader):
     def _resume(self) -> None:
@@ -296,6 +298,7 @@ def the_same_exception(error: Any) -> Any:
     "reader.reset.read-all-keeps-bytes",
     "reader.reset.own-exception",
     "write_eof.after-reset",
+    "tls.cut-off",
     "tls.garbage",
 )
 class ErrorWakesNobody(StreamReader):
