@@ -239,6 +239,7 @@ class ReadRefusesLargeN(StreamReader):
     "read() and read(n) tell the end of the stream once, and then raise EOFError.",
     "read.eof.repeats",
     "reader.feed-eof.twice",
+    "tls.close_notify.is-the-end",
 )
 class TellsTheEndOnce(StreamReader):
     told = False
@@ -426,7 +427,6 @@ class LineIsImpatient(StreamReader):
     "reader.iteration.limit",
     "reader.flow.goes-on",
     "reader.closed-in-order.keeps-data",
-    "reader.by-hand.limit-and-loop",
     "reader.by-hand.transport",
 )
 class DropsWhatFollows(StreamReader):

@@ -174,6 +174,7 @@ class UntilDropsTheRest(PlainReader):
 @specimen(
     "readuntil() reads until CR LF by default.",
     "readuntil.default-separator",
+    "readuntil.separator.changes",
     "readuntil.tuple.with-empty-separator",
     "readuntil.tuple.empty",
 )
