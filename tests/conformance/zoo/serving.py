@@ -461,7 +461,7 @@ async def takes_no_none(
 async def offers_its_own_protocols(
     client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
 ) -> Any:
-    if options.get("ssl") is not None:
+    if isinstance(options.get("ssl"), ssl_module.SSLContext):
         options["ssl"].set_alpn_protocols(["http/1.1"])
     return await start_server(client_connected_cb, host, port, **options)
 

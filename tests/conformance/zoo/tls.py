@@ -97,7 +97,7 @@ without_ssl_shutdown_timeout = ignoring(
     "start_tls.handshake-timeout.default",
     "start_tls.shutdown-timeout.default",
     "start_tls.sslcontext.positional-or-keyword",
-    only_on={PLAIN: ("tls.end.no-warning",)},
+    only_on={PLAIN: ("tls.end.no-warning",), TLS: ("start_tls.over-tls",)},
     replaces=upgrade,
 )
 async def always_the_client(
@@ -340,7 +340,7 @@ class CloseNotifyIsAnError(StreamReaderProtocol):
 @specimen(
     "Reading is not told of an error of TLS.",
     "tls.garbage",
-    networks=TLS,
+    "start_tls.refused.ends",
 )
 class KeepsTlsErrors(StreamReaderProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
