@@ -88,11 +88,13 @@ without_start_serving = ignoring(
 without_ssl_handshake_timeout = ignoring(
     "ssl_handshake_timeout",
     "serving.ssl.handshake-timeout",
+    "serving.ssl.timeouts.without-ssl",
     networks=("tls-memory", "tls", "memory", "tcp"),
 )
 without_ssl_shutdown_timeout = ignoring(
     "ssl_shutdown_timeout",
     "serving.ssl.shutdown-timeout",
+    "serving.ssl.timeouts.without-ssl",
     networks=("tls-memory", "tls", "memory", "tcp"),
 )
 
@@ -306,6 +308,7 @@ last_callback: list[Any] = []
 @specimen(
     "All servers of a program call the callback of the last one.",
     "serving.several-servers",
+    "reader.any-program",  # which has a server for each limit
 )
 class LastCallbackForAll(Server):
     def __init__(self, client_connected_cb: Any, limit: int, loop: Any) -> None:
@@ -374,6 +377,8 @@ async def needs_a_port(
     "serving.failed.nothing-left-listening",
     "serving.host.sequence",
     "serving.reuse-port",
+    "serving.reuse-port.not-given",
+    "serving.reuse-address.default",
     only_on={("tcp",): ("serving.keep-alive",)},
 )
 async def any_port(
