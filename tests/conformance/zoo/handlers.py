@@ -176,6 +176,7 @@ class CancelsItsHandler(OwnServing):
     "server.start-serving.idempotent",
     "serving.ssl.context",
     "reader.any-program",
+    "unix.serve.accepts-clients",
 )
 class CallsForEachPiece(OwnServing):
     def data_received(self, data: bytes) -> None:
@@ -432,6 +433,7 @@ class AlwaysServing(Server):
 @specimen(
     "A second close() raises.",
     "server.close.twice",
+    "unix.cleanup-socket.once",
 )
 class ServerCloseOnce(Server):
     def close(self) -> None:

@@ -193,6 +193,10 @@ class HoldsBack(StreamWriter):
     "write.bytearray.later-changes",
     "writelines.large",
     "writelines.later-changes",
+    "connecting.sock.blocking",
+    "serving.sock.blocking",
+    "unix.open.sock.blocking",
+    "unix.serve.sock.blocking",
 )
 class SendsTheRestLater(HoldsBack):
     def write(self, data: Any) -> None:
