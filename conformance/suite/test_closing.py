@@ -199,6 +199,8 @@ async def unkept(trial: Trial) -> Connection:
 
 async def collect(trial: Trial) -> None:
     """Collect what nothing refers to any more, and let what that causes happen."""
+    # The loop refers to what woke this task until it has given control back.
+    await asyncio.sleep(0)
     gc.collect()
     await trial.turns()
     gc.collect()

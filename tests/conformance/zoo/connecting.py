@@ -247,7 +247,6 @@ async def delays(host: Any = None, port: Any = None, **options: Any) -> Any:
     "connecting.cancelled.at-any-moment",
     "connecting.cancelled.in-the-handshake",
     "connecting.happy-eyeballs.nothing-left-open",
-    only_on={("memory", "tls-memory"): ("close.forgotten.warns",)},
     networks=HOSTS,
     replaces=open_connection,
 )
