@@ -317,7 +317,6 @@ class Run:
         self.session: Session | None = None
         self.problem: str | None = None
         self.failures = 0
-        self.reported: set[str] = set()
         console = Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -347,12 +346,12 @@ class Run:
         self._start(len(ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Move the bar; a test that fails may be reported more than once."""
+        """Move the bar to the number of tests on record: one can be reported more than once."""
         if report.failed:
             self.failures += 1
             self.progress.update(self.bar, failures=f"{self.failures} failed")
-        self.reported.add(report.nodeid)
-        self.progress.update(self.bar, completed=len(self.reported))
+        if self.session is not None:
+            self.progress.update(self.bar, completed=len(self.session.record.seen))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what keeps the suite from being collected."""

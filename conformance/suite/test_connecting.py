@@ -487,7 +487,8 @@ async def test_happy_eyeballs_goes_on(trial: Trial) -> None:
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
         await trial.turns()
         # A busy kernel may take its time to refuse. It refuses in order.
-        await expect_error(ConnectionRefusedError, asyncio.open_connection(*address))
+        again = carrier(trial).connected(refusing.family, address)
+        await expect_error(ConnectionRefusedError, again)
         await trial.turns()
         expect(connecting.done(), False, "given up while an address may still answer:")
         connecting.cancel()

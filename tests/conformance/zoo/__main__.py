@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
             problems = differences(specimen, found)
             wrong += bool(problems)
             print("\n    ".join([specimen.name, *problems]), flush=True)
-            if not specimen.networks or set(specimen.networks) & set(networks):
+            if set(specimen.networks) & set(networks):
                 rows.append(row(specimen, found))  # others conform here: the fault does not show
     for _ in range(options.n):
         with suites.get():
@@ -103,7 +103,8 @@ def row(specimen: Specimen, found: list[Result]) -> tuple[str, str]:
 
 def page(rows: list[tuple[str, str]], networks: tuple[str, ...], others: int) -> str:
     """Return the page; `others` is how many show their fault on other networks only."""
-    parts = [HEAD.format(count=len(rows), networks=", ".join(networks), others=others)]
+    elsewhere = ELSEWHERE.format(others=others) if others else ""
+    parts = [HEAD.format(count=len(rows), networks=", ".join(networks), elsewhere=elsewhere)]
     sections = [each.section for each in clauses().values()]
     for section in dict.fromkeys([*sections, "None"]):
         of_section = [text for name, text in rows if name == section]
@@ -122,14 +123,16 @@ of it. Every other clause held. Of the clauses that are searches (`any-program`)
 how many found a fault in reading. Each specimen is under the section of the first clause that it
 failed.
 
-This page is written by `tox -e zoo`, here on the networks {networks}, on which {others} more
-specimens, whose faults show elsewhere only, conformed as they should; it compares with what is
-stated in [tests/conformance/zoo](../tests/conformance/zoo). To look at one specimen, in the folder
-tests/conformance:
+This page is written by `tox -e zoo`, here on the networks {networks}{elsewhere}; it compares with
+what is stated in [tests/conformance/zoo](../tests/conformance/zoo). To look at one specimen, in the
+folder tests/conformance:
 
 ```console
 streamcert certify zoo.reading:OnlyMinusOne --network memory
 ```"""
+
+ELSEWHERE = """, on which {others} more
+specimens, whose faults show elsewhere only, conformed as they should"""
 
 TABLE_HEAD = """\
 | Specimen | Fault | Clauses that catch it | Networks |
