@@ -486,9 +486,9 @@ async def test_happy_eyeballs_goes_on(trial: Trial) -> None:
         refusing.close()
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
         await trial.turns()
-        # A busy kernel may take its time to refuse. It refuses in order.
-        again = carrier(trial).connected(refusing.family, address)
-        await expect_error(ConnectionRefusedError, again)
+        # The kernel and a loop's threads may take their time: what is asked for later ends later.
+        again = _open(trial, port, address[0], happy_eyeballs_delay=0.0)
+        await asyncio.gather(again, return_exceptions=True)
         await trial.turns()
         expect(connecting.done(), False, "given up while an address may still answer:")
         connecting.cancel()
