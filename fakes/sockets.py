@@ -264,7 +264,8 @@ class Socket:
         """
         if self._bound is None:
             if self.host.has_address(ip):
-                mine = ip
+                local = ip_address(ip)  # all of 127.0.0.0/8 is the host's, and met from one address
+                mine = "127.0.0.1" if local.version == 4 and local.is_loopback else ip
             else:
                 version = 4 if self.family == socket.AF_INET else 6
                 same = [a for a in self.host.addresses if ip_address(a).version == version]

@@ -414,6 +414,26 @@ async def small_differences(path: str) -> Seen:
     return seen
 
 
+async def where_connections_come_from(path: str) -> Seen:
+    loop = asyncio.get_running_loop()
+    seen: Seen = []
+    for family, ip in (
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET, "127.0.0.2"),
+        (socket.AF_INET, "127.9.9.9"),
+        (socket.AF_INET, "0.0.0.0"),
+        (socket.AF_INET6, "::1"),
+    ):
+        with new_socket(family) as listener, new_socket(family) as sock:
+            listener.bind((ip, 0))
+            listener.listen()
+            await loop.sock_connect(sock, listener.getsockname())
+            connection, address = await loop.sock_accept(listener)
+            seen += [name_of(sock), address == sock.getsockname(), name_of(connection)]
+            connection.close()
+    return seen
+
+
 async def nothing_found(path: str) -> Seen:
     """Names that have no address, of which the resolver says nothing."""
     loop = asyncio.get_running_loop()
@@ -450,6 +470,7 @@ async def nothing_found(path: str) -> Seen:
         arguments_that_are_none,
         small_differences,
         nothing_found,
+        where_connections_come_from,
     ],
     ids=lambda program: program.__name__,
 )
