@@ -15,6 +15,7 @@ MEMORY = ("memory", "tls-memory")
 PLAIN = ("memory", "tcp", "unix")  # no TLS: streams that can be half-closed
 TLS = ("tls-memory", "tls")
 INTERNET = ("memory", "tcp")  # hosts and ports, no TLS
+UNIX = ("unix",)
 VIRTUAL = ("tls-memory",)  # TLS in a time of its own, which takes none to pass
 EVERY = ("memory", "tls-memory", "tcp", "unix", "tls")
 RESETTABLE = ("memory", "tls-memory", "tcp", "tls")  # a Unix socket has no such thing as a reset

@@ -24,11 +24,9 @@ from conformance.arrangements import (
 )
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
-from conformance.marks import CLIENT, SERVER, clause
+from conformance.marks import CLIENT, SERVER, UNIX, clause
 from conformance.networks.kernel import UnixNetwork
 from conformance.trial import Connection, Served, Trial
-
-UNIX = ("unix",)
 
 
 def network(trial: Trial) -> UnixNetwork:

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.arrangements import abstract_name, address_of, carrier, expect_talk
 from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, SERVER, clause
+from conformance.marks import CLIENT, SERVER, UNIX, clause
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -20,8 +20,6 @@ from conformance.networks.tls import (
 )
 from conformance.networks.wire import Wire
 from conformance.trial import Connection, Served, Trial
-
-UNIX = ("unix",)
 
 
 @asynccontextmanager

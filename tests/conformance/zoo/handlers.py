@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
-from conformance.marks import PLAIN, TLS
+from conformance.marks import PLAIN, RESETTABLE, TLS, UNIX
 from reference_impl import StreamReaderProtocol, StreamWriter
 from reference_impl._server import Server
 
@@ -152,6 +152,7 @@ tasks: set[Any] = set()
 @specimen(
     "A handler is cancelled when its connection is lost.",
     "handlers.not-cancelled-by-the-client",
+    networks=RESETTABLE,
 )
 class CancelsItsHandler(OwnServing):
     serving: Any = None
@@ -351,8 +352,11 @@ class KeepsRunning(OwnServing):
     "close() closes the connections, too.",
     "server.close.connections-stay",
     "server.close.connections-stay.after-serve-forever",
-    # Over TLS the peer has to answer first.
-    only_on={PLAIN: ("server.wait-closed.waits-for-connections",)},
+    only_on={
+        # Over TLS the peer has to answer first.
+        PLAIN: ("server.wait-closed.waits-for-connections",),
+        UNIX: ("unix.serve.ssl",),
+    },
 )
 class CloseEndsConnections(Server):
     def close(self) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from conformance.marks import UNIX
 from reference_impl import open_unix_connection, start_unix_server
 
 from .connecting import OF_THE_LIMIT, Wrapped
 from .specimen import Specimen, specimen
-
-UNIX = ("unix",)
 
 
 def opening(name: str, *fails: str) -> Specimen:
