@@ -573,9 +573,10 @@ def run_programs(
         limit, taken = search.suspect
         search.patience = None
         program = kind(search)
-        program.connect(limit=limit)
-        for step in taken:
-            program.take(step)
-        program.teardown()
+        with suppress(ShortEnough):  # it never ended
+            program.connect(limit=limit)
+            for step in taken:
+                program.take(step)
+            program.teardown()
     if search.found is not None:
         raise search.found[1]

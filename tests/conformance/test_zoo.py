@@ -38,6 +38,12 @@ def test_a_specimen_fails_the_clauses_that_name_its_fault(
     assert result.failures or not specimen.fails
 
 
+def test_a_search_over_the_kernel_ends_with_a_read_that_never_does(suite: ForkedSuite) -> None:
+    search = "reader.any-program"
+    result = suite.certify("zoo.reading:WaitsForAll", "tcp", asked=frozenset({search}))
+    assert "saw still waiting" in result.failures[search]
+
+
 def test_every_clause_that_decides_is_stated_by_a_specimen() -> None:
     stated = set[str]().union(*(each.fails for each in SPECIMENS.values()))
     deciding = {each.id for each in clauses().values() if each.level in DECISIVE}
