@@ -133,6 +133,19 @@ class ReturnsBytearray(StreamReader):
 
 
 @specimen(
+    "read() is a task of its own, which goes on when the read is cancelled and takes what comes.",
+    "read.n.cancelled-loses-nothing",
+    "read.n.waits-for-a-byte",
+    "read.all.cancelled-loses-nothing",
+    "reader.cancelled.as-bytes-arrive",
+    "reader.concurrent.after-cancelling",
+)
+class ReadsInATask(StreamReader):
+    async def read(self, n: int = -1) -> bytes:
+        return await asyncio.shield(self._loop.create_task(super().read(n)))
+
+
+@specimen(
     "read() answers a cancellation with b''.",
     "reader.cancelled.raises",
 )

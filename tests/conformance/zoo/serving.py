@@ -243,6 +243,42 @@ async def shares_its_port(
 
 
 @specimen(
+    "The callback is called at once, and its client's TLS handshake is done afterwards.",
+    "handlers.tls.after-the-handshake",
+    "serving.ssl.failed-handshake-harms-nobody",
+    networks=TLS,
+    basic=True,
+    replaces=start_server,
+)
+async def calls_before_the_handshake(
+    client_connected_cb: Any, host: Any = None, port: Any = None, *, ssl: Any = None, **options: Any
+) -> Any:
+    async def serve(reader: Any, writer: Any) -> None:
+        served = client_connected_cb(reader, writer)
+        if ssl is not None:
+            await writer.start_tls(ssl)
+        if inspect.iscoroutine(served):
+            await served
+
+    return await start_server(serve, host, port, **options)
+
+
+@specimen(
+    "A client that has left some turns of the loop after it came is not served.",
+    "handlers.data-of-a-client-that-left",
+    networks=PLAIN,
+)
+class LooksAgain(StreamReaderProtocol):
+    def _serve(self, handler: Any, reader: Any, writer: Any, turns: int = 5) -> None:
+        if turns:
+            self._loop.call_soon(self._serve, handler, reader, writer, turns - 1)
+        elif reader._eof:
+            writer.close()
+        else:
+            super()._serve(handler, reader, writer)
+
+
+@specimen(
     "By default, a client's TLS handshake may take 30 seconds and its shutdown 60.",
     "serving.ssl.handshake-timeout.default",
     "serving.ssl.shutdown-timeout.default",

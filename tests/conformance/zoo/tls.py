@@ -324,6 +324,20 @@ class GoesAroundTls(StreamWriter):
 
 
 @specimen(
+    "close() ends TLS without close_notify.",
+    "tls.close.says-close_notify",
+    networks=TLS,
+    basic=True,
+)
+class SaysNoCloseNotify(StreamWriter):
+    def close(self) -> None:
+        tls = self.get_extra_info("ssl_object")
+        if tls is not None:
+            tls.unwrap = lambda: None
+        super().close()
+
+
+@specimen(
     "The peer's close_notify is an error.",
     "tls.close_notify.is-the-end",
     networks=TLS,
