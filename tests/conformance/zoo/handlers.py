@@ -682,7 +682,18 @@ class ServesFromTheStart(Server):
             "handlers.coroutine.failure.harms-nobody",
             "handlers.plain.failure.harms-nobody",
             "server.abort-clients.ends-at-once",
-        )
+        ),
+        UNIX: (
+            "unix.cleanup-socket.default",
+            "unix.cleanup-socket.sock",
+            "unix.cleanup-socket.false",
+            "unix.cleanup-socket.replaced",
+            "unix.cleanup-socket.once",
+            "unix.cleanup-socket.gone",
+            "unix.cleanup-socket.abstract",
+        ),
+        # The kernel has ended the connections by then, the network in memory has not yet.
+        ("tls",): ("server.close-clients.closes",),
     },
 )
 class WaitsForWhatIsOver(Server):
