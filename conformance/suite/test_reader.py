@@ -154,6 +154,7 @@ async def test_iteration_over_the_whole_stream(trial: Trial) -> None:
     for byte in data:
         await wire.send(bytes([byte]))
     await wire.send_eof()
+    await wire.settle()
     got = b""
     async for piece in reader:
         got += piece

@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import Any
 
+from conformance.marks import UNIX
 from reference_impl import StreamReader
 
 from .reading import ANY_PROGRAM
@@ -391,6 +392,14 @@ class LimitIsOneLess(PlainReader):
     "reader.errors.pickle",
     "reader.by-hand.limit-and-loop",
     "reader.by-hand.running-loop",
+    only_on={
+        UNIX: (
+            "unix.open.limit.default",
+            "unix.open.limit.given",
+            "unix.serve.limit.default",
+            "unix.serve.limit.given",
+        )
+    },
 )
 class IgnoresTheLimit(PlainReader):
     def is_too_long(self, length: int) -> bool:

@@ -174,6 +174,8 @@ async def names_it_callback(
     "SO_REUSEADDR is not set unless it is asked for.",
     "serving.reuse-address.default",
     networks=INTERNET,
+    # The fakes free a port with its listener, and not with the last connection of it.
+    only_on={("tcp",): ("server.close.stops-listening",)},
     replaces=start_server,
 )
 async def reuses_nothing(
