@@ -166,7 +166,7 @@ class Record:
         if not self.seen:
             raise CannotRun("no test applies")
         outcomes: dict[str, list[tuple[Variant, Outcome]]] = {}
-        for nodeid, outcome in self.seen.items():
+        for nodeid, outcome in sorted(self.seen.items()):  # in whatever order they were run
             variant = Variant.of(nodeid)
             assert variant is not None
             outcomes.setdefault(variant.clause, []).append((variant, outcome))

@@ -86,6 +86,15 @@ def test_equal_findings_are_told_once_with_all_that_showed_them() -> None:
     )
 
 
+def test_findings_come_in_one_order_in_whatever_order_the_tests_were_run() -> None:
+    outcomes = {
+        nodeid(DOCUMENTED, test="test_one"): Finding("1", "2"),
+        nodeid(DOCUMENTED, test="test_other"): Finding("3", "4"),
+    }
+    backwards = dict(reversed(outcomes.items()))
+    assert certified(outcomes).to_dict()["clauses"] == certified(backwards).to_dict()["clauses"]
+
+
 def test_where_keeps_apart_what_differs_between_roles() -> None:
     variants = [Variant("a.b", "tcp", "client"), Variant("a.b", "unix", "server")]
     assert where(variants) == "client on tcp; server on unix"
