@@ -253,7 +253,15 @@ class Trial:
         with watchdog(LONGEST * self.bound):
             quiet, steps = 0, Progress.steps
             for _ in range(LONGEST * TICKS):
-                self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
+                try:
+                    self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
+                except SystemExit:
+                    # The wait may have ended in the same turn: what is to stop the loop for it is
+                    # still to be called, and would stop the next run. uvloop calls it in two turns.
+                    for _ in range(2):
+                        with suppress(RuntimeError):
+                            self.loop.run_until_complete(turns(3))
+                    raise
                 quiet = quiet + 1 if Progress.steps == steps else 0
                 steps = Progress.steps
                 if task.done() or quiet == TICKS:

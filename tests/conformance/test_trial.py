@@ -1,6 +1,7 @@
 """A trial, and the wires it is made with, on every network: with asyncio's own streams."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -59,6 +60,22 @@ def test_both_ends_meet(make: Make, network: str, role: str, loop_name: str) -> 
 
     trial.run(test())
     assert trial.reported == []
+
+
+@LOOP
+def test_after_an_exit_the_loop_is_not_stopped_by_what_was_to_stop_it(
+    make: Make, loop_name: str
+) -> None:
+    trial = make(loop_name=loop_name)
+
+    async def test() -> None:
+        trial.loop.call_soon(sys.exit, "enough")
+        trial.loop.call_soon(trial.loop.stop)  # as when the run ends in the same turn
+        await trial.loop.create_future()
+
+    with pytest.raises(SystemExit):
+        trial.run(test())
+    trial.run(trial.turns())
 
 
 @NETWORK

@@ -145,6 +145,7 @@ class EndsAtOnce(StreamReader):
             "read.n.data-before-eof",
             "readexactly.eof.after-n-bytes",
             "reader.at-eof.false-while-bytes-remain",
+            "reader.iteration.whole-stream",
         )
     },
 )
