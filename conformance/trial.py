@@ -256,11 +256,7 @@ class Trial:
                 try:
                     self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
                 except SystemExit:
-                    # The wait may have ended in the same turn: what is to stop the loop for it is
-                    # still to be called, and would stop the next run. uvloop calls it in two turns.
-                    for _ in range(2):
-                        with suppress(RuntimeError):
-                            self.loop.run_until_complete(turns(3))
+                    self._let_stop()
                     raise
                 quiet = quiet + 1 if Progress.steps == steps else 0
                 steps = Progress.steps
@@ -274,6 +270,15 @@ class Trial:
             self.loop.run_until_complete(turns())
             raise Hang(f"still waiting at `{where}` after {bound:g} s")
         return task.result()
+
+    def _let_stop(self) -> None:
+        """Let the loop call what is to stop it, after an exit in the turn in which a wait ended.
+
+        It would stop the next run. uvloop takes a second run to call it.
+        """
+        for _ in range(2):
+            with suppress(RuntimeError):
+                self.loop.run_until_complete(turns(3))
 
     def close(self) -> None:
         """Close everything that the trial opened, whatever state the test left it in.
