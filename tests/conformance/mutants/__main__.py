@@ -26,6 +26,7 @@ PAGE = ROOT / "docs" / "mutants.md"
 @click.option("--once", is_flag=True, help="Only on the first network that runs its lines.")
 @click.option("--first", is_flag=True, help=f"Only on {CONFIGURATIONS[0]}.")
 @click.option("--unlisted", is_flag=True, help="Only those not listed as equivalent.")
+@click.option("--listed", "doubted", is_flag=True, help="Only those listed, as if they were not.")
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, and try none.")
 @click.option("--show", is_flag=True, help="Show what became of each.")
 @click.option("-n", "processes", default=os.cpu_count() or 1, help="How many at once.")
@@ -44,6 +45,7 @@ def main(
     once: bool,
     first: bool,
     unlisted: bool,
+    doubted: bool,
     only_list: bool,
     show: bool,
     processes: int,
@@ -65,6 +67,7 @@ def main(
         and (not operators or mutant.operator in operators)
         and (not ids or mutant.id in ids)
         and not (unlisted and mutant.key in listed.reasons)
+        and not (doubted and mutant.key not in listed.reasons)
     ]
     if only_list or not chosen:
         click.echo("\n".join(mutant.id for mutant in chosen) or "no such mutant")
@@ -72,7 +75,8 @@ def main(
     options = () if network is None else (f"--streams-network={network}",)
     campaign = Campaign(folder, options, processes, once)
     try:
-        campaign.run(chosen, CONFIGURATIONS[: 1 if first else None], listed)
+        believed = Equivalents({}) if doubted else listed
+        campaign.run(chosen, CONFIGURATIONS[: 1 if first else None], believed)
     except CannotTry as reason:
         sys.exit(str(reason))
     if show:

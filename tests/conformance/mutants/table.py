@@ -46,8 +46,9 @@ This page is written by
     tox -e mutants
 
 which tries every mutant on {configurations}, in this order, until one of them kills it; a mutant
-listed as equivalent is tried on the first that runs its line. Only the tests that run the changed
-lines are run. `tox -e mutants -- --help` says how to try some mutants or a single one.
+listed as equivalent is tried on the first that runs its line, each test on one network (with
+`--listed`, all of these are tried like the others). Only the tests that run the changed lines are
+run. `tox -e mutants -- --help` says how to try some mutants or a single one.
 
 Not mutated are annotations and docstrings, which do nothing at run time; {left_out}; and
 `examples`, which is not the API.

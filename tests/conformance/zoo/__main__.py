@@ -119,13 +119,13 @@ HEAD = """\
 
 {count} implementations, each of them the reference with one thing wrong that a person would really
 write, and the clauses that caught it: those that name the fault, and those that cannot hold because
-of it. Every other clause held. Of the clauses that are searches (`any-program`) it is only counted
-how many found a fault in reading. Each specimen is under the section of the first clause that it
-failed.
+of it. Every other clause held. Each clause is failed by at least one; of those that are searches
+(`any-program`) it is only counted how many found a fault in reading. Each specimen is under the
+section of the first clause that it failed.
 
-This page is written by `tox -e zoo`, here on the networks {networks}{elsewhere}; it compares with
-what is stated in [tests/conformance/zoo](../tests/conformance/zoo). To look at one specimen, in the
-folder tests/conformance:
+This page is written by `tox -e zoo`, here on {networks}{elsewhere}; it compares
+with what is stated in [tests/conformance/zoo](../tests/conformance/zoo). To look at one specimen,
+in the folder tests/conformance:
 
 ```console
 streamcert certify zoo.reading:OnlyMinusOne --network memory

@@ -688,6 +688,26 @@ async def either_name_will_do(host: Any = None, port: Any = None, **options: Any
 
 
 @opens(
+    "server_hostname is compared with the certificate, and not told to the server.",
+    "connecting.ssl.server-hostname.is-announced",
+    networks=TLS,
+)
+async def compares_names_itself(host: Any = None, port: Any = None, **options: Any) -> Any:
+    context, name = options.get("ssl"), options.get("server_hostname")
+    if not name or not isinstance(context, ssl_module.SSLContext) or not context.check_hostname:
+        return await open_connection(host, port, **options)
+    context.check_hostname = False
+    try:
+        reader, writer = await open_connection(host, port, **options | {"server_hostname": ""})
+    finally:
+        context.check_hostname = True
+    if name not in {each for _, each in writer.get_extra_info("peercert")["subjectAltName"]}:
+        writer.transport.abort()
+        raise ssl_module.SSLCertVerificationError(f"the certificate is not for {name!r}")
+    return reader, writer
+
+
+@opens(
     "TLS needs server_hostname: the host is not taken for it.",
     "connecting.ssl.server-hostname.defaults-to-host",
     "connecting.happy-eyeballs.other-arguments",
