@@ -6,6 +6,8 @@ somebody has to read.
 
 import asyncio
 
+from conformance.networks.wire import Progress
+
 PIECE = 64 * 1024  # bytes
 
 
@@ -14,6 +16,7 @@ async def take(reader: asyncio.StreamReader, count: int) -> bytes:
     taken = bytearray()
     while len(taken) < count and (piece := await reader.read(count - len(taken))):
         taken += piece
+        Progress.steps += 1
     return bytes(taken)
 
 

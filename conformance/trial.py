@@ -21,9 +21,8 @@ from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, turns
 T = TypeVar("T")
 
 BOUND = 1.0
-"""Seconds without any progress on the wire after which a test on a kernel's network is a hang,
-unless the user says otherwise. Nothing in the suite waits for time to pass: a test takes
-milliseconds."""
+"""Seconds without any progress after which a test on a kernel's network is a hang, unless the user
+says otherwise. Nothing in the suite waits for time to pass: a test takes milliseconds."""
 
 TICKS = 20
 """The loop has to come round this many times, evenly spread, before the bound is used up: a machine

@@ -29,7 +29,7 @@ async def turns(count: int = SETTLING_TURNS) -> None:
 
 
 class Progress:
-    """Counts what far ends have sent and received, so that a busy test is not taken for a hang."""
+    """Counts what far ends send and receive, and what tests read: a busy test is no hang."""
 
     steps = 0
 

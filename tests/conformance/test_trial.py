@@ -13,6 +13,7 @@ from conformance.errors import Deviation, Hang
 from conformance.implementation import implementation
 from conformance.loops import loop
 from conformance.networks import NETWORKS
+from conformance.taking import take
 from conformance.trial import Trial
 
 Make = Callable[..., Trial]
@@ -209,6 +210,25 @@ def test_waiting_in_virtual_time_takes_no_time(make: Make) -> None:
         trial.run(never())
     assert trial.loop.time() >= 20
     assert time.monotonic() - begun < 20
+
+
+class Slow(asyncio.StreamReader):
+    """A reader that takes ten seconds for every byte."""
+
+    async def read(self, n: int = -1) -> bytes:
+        await asyncio.sleep(10)
+        return await super().read(min(n, 1))
+
+
+def test_a_slow_reader_is_no_hang_as_long_as_the_test_gets_bytes(make: Make) -> None:
+    trial = make("memory")
+
+    async def test() -> bytes:
+        reader = Slow()
+        reader.feed_data(b"slowly")
+        return await take(reader, 6)
+
+    assert trial.run(test()) == b"slowly"  # after a minute: three times the bound
 
 
 def test_what_is_reported_to_the_loop_is_kept(make: Make) -> None:
