@@ -105,8 +105,8 @@ class Campaign:
     ) -> None:
         """Try the `chosen` mutants on each configuration that is still needed.
 
-        One that is `listed` as making no difference has been tried on all of them when it was
-        looked at. Now it is tried on the first that reaches it, and each test on one network only.
+        One that is `listed` as making no difference, which it does everywhere, is tried on the
+        first that reaches it, and each test on one network only.
 
         Raises:
             CannotTry: the suite does not run, or fails without any mistake.
