@@ -35,8 +35,8 @@ HEAD = """# Right, but unlike the reference
 
 Implementations in `tests/conformance/lookalikes` that keep to the description in other ways than
 `reference_impl` does. They share no code with it. A clause that one of them fails asks for more
-than it says, and is mended. `tox -e lookalikes` certifies them (`one_byte`, which takes minutes for
-each megabyte, only if it is named), and wrote this page.
+than it says, and is mended. `tox -e lookalikes` certifies them (`one_byte`, which is as slow as it
+sounds, only if it is named), and wrote this page.
 
 Each cell has the number of clauses passed, and after the slash of those that failed. Which clauses
 run on which network, see `streamcert explain`; what a lookalike lacks it says in its `without`.
