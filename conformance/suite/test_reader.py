@@ -836,6 +836,53 @@ async def test_every_read_resumes_the_transport(trial: Trial) -> None:
         expect(transport.paused, False, f"paused after {name} read all of it:")
 
 
+@clause("reader.by-hand.transport", roles=CLIENT)
+async def test_any_read_of_the_rest_resumes_the_transport(trial: Trial) -> None:
+    for limit, pieces, reads, left in (
+        (LIMIT, [5000, 5000], [5000, 2500, 2500], 0),
+        (LIMIT, [10 * LIMIT - 1], [9 * LIMIT, LIMIT - 2], 1),
+        (1, [10], [10], 0),
+        (1, [10], [1] * 9, 1),
+    ):
+        reader = by_hand(trial, limit)
+        transport = Transport()
+        reader.set_transport(transport)
+        for count in pieces:
+            reader.feed_data(b"x" * count)
+        expect(transport.paused, True, f"paused with {sum(pieces)} bytes unread of {limit}:")
+        for count in reads:
+            await reader.readexactly(count)
+        expect(transport.paused, False, f"paused with {left} bytes unread of {limit}:")
+
+
+@clause("reader.by-hand.transport", roles=CLIENT)
+async def test_the_last_message_resumes_the_transport(trial: Trial) -> None:
+    for rest, message, read in (
+        (b"--", b"x" * LIMIT + b"--", lambda reader: reader.readuntil(b"--")),
+        (b"\n", b"x" * LIMIT + b"\n", lambda reader: reader.readline()),
+        (b"\ny", b"x" * LIMIT + b"\n", lambda reader: reader.readline()),
+    ):
+        reader = by_hand(trial)
+        transport = Transport()
+        reader.set_transport(transport)
+        reader.feed_data(b"a" * (9 * LIMIT) + b"x" * LIMIT + rest)
+        expect(transport.paused, True, "paused with far more than the limit unread:")
+        await reader.readexactly(9 * LIMIT)
+        expect(await read(reader), message)
+        expect(transport.paused, False, "paused after the last message was read:")
+
+
+@clause("reader.by-hand.transport", roles=CLIENT)
+async def test_transport_goes_on_below_the_limit(trial: Trial) -> None:
+    reader = by_hand(trial)
+    transport = Transport()
+    reader.set_transport(transport)
+    for _ in range(3):
+        reader.feed_data(b"x" * (LIMIT - 4))
+        await reader.readexactly(LIMIT - 8)
+        expect(transport.paused, False, "paused with less than the limit unread:")
+
+
 @clause("reader.by-hand.transport-once", roles=CLIENT)
 async def test_transport_once(trial: Trial) -> None:
     reader = by_hand(trial)

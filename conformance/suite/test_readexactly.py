@@ -43,6 +43,16 @@ async def test_any_split(trial: Trial) -> None:
         expect([await reading, await reader.readexactly(2)], [b"abcd", b"ef"])
 
 
+@clause("readexactly.zero", roles=CLIENT)
+async def test_zero_while_another_read_waits(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(3))
+    await trial.turns()
+    expect(await reader.readexactly(0), b"")
+    await wire.send(b"abc")
+    expect(await reading, b"abc", "the other read:")
+
+
 @clause("readexactly.zero")
 async def test_zero(trial: Trial) -> None:
     # A wait here would never end: the wire sends nothing.

@@ -457,6 +457,18 @@ async def test_any_of_a_tuple_at_any_distance(trial: Trial) -> None:
             expect_that(got == message, f"{len(message)} bytes", f"{len(got)}")
 
 
+@clause("readuntil.tuple.any-of-them", roles=CLIENT)
+async def test_any_of_a_tuple_of_long_ones(trial: Trial) -> None:
+    """They may be longer than the parts that an implementation looks through."""
+    reader, _, wire = await trial.connect()
+    separators = (b"-" * 1500, b";", b"=" * 5000)
+    messages = [b"x" * 3000 + separator for separator in separators]
+    await wire.send(b"".join(messages))
+    for message in messages:
+        got = await read_until(reader, separators)
+        expect_that(got == message, f"{len(message)} bytes", f"{len(got)}")
+
+
 @clause("readuntil.tuple.one")
 async def test_tuple_of_one(trial: Trial) -> None:
     reader, _, wire = await trial.connect()

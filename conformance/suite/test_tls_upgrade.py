@@ -232,6 +232,21 @@ async def test_drain(trial: Trial) -> None:
     await draining
 
 
+@clause("drain.resumes", networks=PLAIN)
+async def test_drain_from_before(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await wire.settle()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    expect(await wire.receive(len(data)), data, "bytes:")
+    shaking = trial.start(far_end(trial, wire).handshake())
+    await draining
+    await starting
+    await shaking
+
+
 @clause("start_tls.close", networks=PLAIN)
 async def test_close(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
@@ -425,6 +440,15 @@ async def test_closed(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"", "bytes:")
     await writer.wait_closed()
     await expect_error(Exception, writer.start_tls(**arguments(trial)))
+
+
+@clause("start_tls.closed", networks=UPGRADED_VIRTUALLY)
+async def test_closed_at_once(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    writer.close()
+    began = trial.loop.time()
+    await expect_error(Exception, writer.start_tls(**arguments(trial)))
+    expect(trial.loop.time() - began, 0.0, "seconds until the exception:")
 
 
 @clause("start_tls.closed", networks=PLAIN)
