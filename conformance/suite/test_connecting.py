@@ -25,11 +25,10 @@ from conformance.arrangements import (
     resolving,
     stall,
 )
-from conformance.arrangements import closing as closing_wire
 from conformance.expect import expect, expect_error, expect_raises, expect_that
 from conformance.marks import CLIENT, INTERNET, TLS, clause
 from conformance.taking import take
-from conformance.trial import Connection, Trial
+from conformance.trial import Trial
 
 HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
 
@@ -645,17 +644,6 @@ async def test_sock_and_an_address_with_happy_eyeballs(trial: Trial) -> None:
     with await connected_socket(trial, listener) as sock:
         opening = trial.streams.open_connection(host, port, sock=sock, happy_eyeballs_delay=0.01)
         await expect_error(ValueError, opening)
-
-
-@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
-async def test_sock_with_happy_eyeballs(trial: Trial) -> None:
-    listener = await trial.listen()
-    sock = await connected_socket(trial, listener)
-    accepting = trial.start(listener.accept())
-    reader, writer = await trial.streams.open_connection(sock=sock, happy_eyeballs_delay=0.01)
-    with closing(writer):
-        async with closing_wire(await accepting) as wire:
-            await expect_talk(Connection(reader, writer, wire))
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
