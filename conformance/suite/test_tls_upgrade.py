@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.arrangements import Log, expect_done_after
 from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, PLAIN, SERVER, TLS, clause
+from conformance.marks import CLIENT, PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -22,6 +22,7 @@ from conformance.taking import take, take_rest
 from conformance.trial import Connection, Trial
 
 UPGRADED_VIRTUALLY = ("memory",)  # plain at first, in a time of its own
+UPGRADED_AND_RESET = tuple(each for each in PLAIN if each in RESETTABLE)
 
 SECRET = b"nobody may read this"
 SHORT = 0.05  # seconds: a time-out whose passing a test waits for
@@ -682,6 +683,17 @@ async def test_peer_leaves_ends(trial: Trial) -> None:
     await trial.turns()
     await connection.wire.close()
     await expect_error(FAILED, starting)
+    await expect_ends(trial, connection)
+
+
+@clause("start_tls.peer-leaves.ends", networks=UPGRADED_AND_RESET)
+async def test_peer_resets(trial: Trial) -> None:
+    reader, writer, wire = connection = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await wire.reset()
+    await expect_error(FAILED, starting)
+    await expect_error(ConnectionError, reader.read(1))
     await expect_ends(trial, connection)
 
 
