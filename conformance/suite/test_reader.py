@@ -878,9 +878,11 @@ async def test_transport_goes_on_below_the_limit(trial: Trial) -> None:
     transport = Transport()
     reader.set_transport(transport)
     for _ in range(3):
-        reader.feed_data(b"x" * (LIMIT - 4))
-        await reader.readexactly(LIMIT - 8)
+        reader.feed_data(b"x" * (LIMIT + LIMIT // 2))
+        await reader.readexactly(LIMIT)
+        reader.feed_data(b"x" * (LIMIT // 4))
         expect(transport.paused, False, "paused with less than the limit unread:")
+        await reader.readexactly(LIMIT - LIMIT // 4)
 
 
 @clause("reader.by-hand.transport-once", roles=CLIENT)

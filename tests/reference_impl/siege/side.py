@@ -420,7 +420,8 @@ class Side:
         self.tls = True
         if refuses and self.is_client:
             self.fail("a certificate that is not trusted was accepted")
-        if self.end.high_water is not None:
+        if self.end.high_water is not None and not self.writer.is_closing():
+            # asyncio's TLS transports, once lost, report an AttributeError for it.
             self.writer.transport.set_write_buffer_limits(high=self.end.high_water)
 
     def close(self) -> None:
