@@ -857,18 +857,20 @@ async def test_any_read_of_the_rest_resumes_the_transport(trial: Trial) -> None:
 
 @clause("reader.by-hand.transport", roles=CLIENT)
 async def test_the_last_message_resumes_the_transport(trial: Trial) -> None:
-    for rest, message, read in (
-        (b"--", b"x" * LIMIT + b"--", lambda reader: reader.readuntil(b"--")),
-        (b"\n", b"x" * LIMIT + b"\n", lambda reader: reader.readline()),
-        (b"\ny", b"x" * LIMIT + b"\n", lambda reader: reader.readline()),
+    for end, rest, read in (
+        (b"--", b"", "readuntil"),
+        (b"\n", b"", "readline"),
+        (b"\n", b"y", "readline"),
     ):
+        message = b"x" * LIMIT + end
         reader = by_hand(trial)
         transport = Transport()
         reader.set_transport(transport)
-        reader.feed_data(b"a" * (9 * LIMIT) + b"x" * LIMIT + rest)
+        reader.feed_data(b"a" * (9 * LIMIT) + message + rest)
         expect(transport.paused, True, "paused with far more than the limit unread:")
         await reader.readexactly(9 * LIMIT)
-        expect(await read(reader), message)
+        reading = reader.readline() if read == "readline" else reader.readuntil(end)
+        expect(await reading, message)
         expect(transport.paused, False, "paused after the last message was read:")
 
 
