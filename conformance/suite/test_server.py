@@ -472,13 +472,11 @@ async def test_async_with_exception(trial: Trial) -> None:
 
 @clause("server.lives-unreferenced", networks=PLAIN, roles=SERVER)
 async def test_lives_unreferenced(trial: Trial) -> None:
-    servers = []
-    for _ in range(2):  # one does not depend on the other, either
-        served = Served()
-        servers.append((served, *await start_and_forget(trial, served)))
+    served = Served()
+    servers = [await start_and_forget(trial, served) for _ in range(2)]
     await trial.turns()
     gc.collect()
-    for served, address, close in servers:
+    for address, close in servers:
         wire = await carrier(trial).connected(family_at(address), address)
         reader, writer = await served.pairs.get()
         await expect_talk(Connection(reader, writer, wire))
