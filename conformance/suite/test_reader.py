@@ -846,7 +846,7 @@ async def test_any_read_of_the_rest_resumes_the_transport(trial: Trial) -> None:
             reader.feed_data(b"x" * count)
         expect(transport.paused, True, f"paused with {sum(pieces)} bytes unread of {limit}:")
         for count in reads:
-            await reader.readexactly(count)
+            await take(reader, count)
         expect(transport.paused, False, "paused with nothing unread:")
 
 
@@ -858,7 +858,7 @@ async def test_the_last_message_resumes_the_transport(trial: Trial) -> None:
     reader.set_transport(transport)
     reader.feed_data(b"a" * (9 * LIMIT) + 2 * message)
     expect(transport.paused, True, "paused with far more than the limit unread:")
-    await reader.readexactly(9 * LIMIT)
+    await take(reader, 9 * LIMIT)
     for _ in range(2):
         expect(await reader.readuntil(b"--"), message)
     expect(transport.paused, False, "paused with nothing unread:")
@@ -871,10 +871,10 @@ async def test_transport_goes_on_below_the_limit(trial: Trial) -> None:
     reader.set_transport(transport)
     for _ in range(3):
         reader.feed_data(b"x" * (LIMIT + LIMIT // 2))
-        await reader.readexactly(LIMIT)
+        await take(reader, LIMIT)
         reader.feed_data(b"x" * (LIMIT // 4))
         expect(transport.paused, False, "paused with less than the limit unread:")
-        await reader.readexactly(LIMIT - LIMIT // 4)
+        await take(reader, LIMIT - LIMIT // 4)
 
 
 @clause("reader.by-hand.transport-once", roles=CLIENT)

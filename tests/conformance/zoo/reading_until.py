@@ -330,6 +330,7 @@ class TakesItForAPattern(PlainReader):
 @specimen(
     "readuntil() takes separators of up to 255 bytes.",
     "readuntil.separator.any-length",
+    "readuntil.tuple.any-of-them",
 )
 class TakesShortSeparators(PlainReader):
     def separators(self, separator: Any) -> Separators:
