@@ -233,7 +233,7 @@ async def test_drain(trial: Trial) -> None:
     await draining
 
 
-@clause("drain.resumes", networks=PLAIN)
+@clause("drain.concurrent", networks=PLAIN)
 async def test_drain_from_before(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = await fill(trial, writer)
