@@ -806,11 +806,16 @@ class Unpausable(ReadTransport):
         raise NotImplementedError
 
 
+def by_hand_on_a_transport(trial: Trial, limit: int = LIMIT) -> tuple[StreamReader, Transport]:
+    """Return a reader without a connection, and the transport that it pauses and resumes."""
+    reader, transport = by_hand(trial, limit), Transport()
+    reader.set_transport(transport)
+    return reader, transport
+
+
 @clause("reader.by-hand.transport", roles=CLIENT)
 async def test_transport_by_hand(trial: Trial) -> None:
-    reader = by_hand(trial)
-    transport = Transport()
-    reader.set_transport(transport)
+    reader, transport = by_hand_on_a_transport(trial)
     for _ in range(2):
         reader.feed_data(b"x" * LIMIT)
         expect(transport.paused, False, f"paused with {LIMIT} bytes unread, the limit:")
@@ -826,9 +831,7 @@ async def test_every_read_resumes_the_transport(trial: Trial) -> None:
     reads = dict(READS)
     del reads["read()"]  # it waits for the end, and has to let the transport go on to get there
     for name, read in reads.items():
-        reader = by_hand(trial)
-        transport = Transport()
-        reader.set_transport(transport)
+        reader, transport = by_hand_on_a_transport(trial)
         reader.feed_data(DATA * lines)
         expect(transport.paused, True, "paused with far more than the limit unread:")
         for _ in range(lines):
@@ -839,9 +842,7 @@ async def test_every_read_resumes_the_transport(trial: Trial) -> None:
 @clause("reader.by-hand.transport", roles=CLIENT)
 async def test_any_read_of_the_rest_resumes_the_transport(trial: Trial) -> None:
     for limit, pieces, reads in ((LIMIT, [5000, 5000], [5000, 2500, 2500]), (1, [10], [10])):
-        reader = by_hand(trial, limit)
-        transport = Transport()
-        reader.set_transport(transport)
+        reader, transport = by_hand_on_a_transport(trial, limit)
         for count in pieces:
             reader.feed_data(b"x" * count)
         expect(transport.paused, True, f"paused with {sum(pieces)} bytes unread of {limit}:")
@@ -852,23 +853,19 @@ async def test_any_read_of_the_rest_resumes_the_transport(trial: Trial) -> None:
 
 @clause("reader.by-hand.transport", roles=CLIENT)
 async def test_the_last_message_resumes_the_transport(trial: Trial) -> None:
-    message = b"x" * (LIMIT - 16) + b"--"
-    reader = by_hand(trial)
-    transport = Transport()
-    reader.set_transport(transport)
-    reader.feed_data(b"a" * (9 * LIMIT) + 2 * message)
+    separator = b"-" * 32
+    message = b"x" * (LIMIT - 16) + separator  # it is more than the limit only with its separator
+    reader, transport = by_hand_on_a_transport(trial)
+    reader.feed_data(b"a" * (9 * LIMIT) + message)
     expect(transport.paused, True, "paused with far more than the limit unread:")
     await take(reader, 9 * LIMIT)
-    for _ in range(2):
-        expect(await reader.readuntil(b"--"), message)
+    expect(await reader.readuntil(separator), message)
     expect(transport.paused, False, "paused with nothing unread:")
 
 
 @clause("reader.by-hand.transport", roles=CLIENT)
 async def test_transport_goes_on_below_the_limit(trial: Trial) -> None:
-    reader = by_hand(trial)
-    transport = Transport()
-    reader.set_transport(transport)
+    reader, transport = by_hand_on_a_transport(trial)
     for _ in range(3):
         reader.feed_data(b"x" * (LIMIT + LIMIT // 2))
         await take(reader, LIMIT)
@@ -879,9 +876,7 @@ async def test_transport_goes_on_below_the_limit(trial: Trial) -> None:
 
 @clause("reader.by-hand.transport-once", roles=CLIENT)
 async def test_transport_once(trial: Trial) -> None:
-    reader = by_hand(trial)
-    transport = Transport()
-    reader.set_transport(transport)
+    reader, transport = by_hand_on_a_transport(trial)
     with suppress(Exception):
         reader.set_transport(Transport())
     reader.feed_data(b"x" * 10 * LIMIT)
