@@ -356,6 +356,7 @@ class FindsNothing(PlainReader):
 @specimen(
     "readuntil() counts the separator towards the limit.",
     "readuntil.limit.separator-not-counted",
+    "reader.by-hand.transport",
 )
 class CountsTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
