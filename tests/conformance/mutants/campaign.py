@@ -105,8 +105,8 @@ class Campaign:
     ) -> None:
         """Try the `chosen` mutants on each configuration that is still needed.
 
-        One that is `listed` as making no difference, which it does everywhere, is tried on the
-        first that reaches it, and each test on one network only.
+        One that is `listed`, because it makes no difference anywhere, is tried on the first that
+        reaches it, and each test on one network only.
 
         Raises:
             CannotTry: the suite does not run, or fails without any mistake.
