@@ -4,15 +4,17 @@
 those of the streams page. Where the page is silent it does as CPython's newest release does, unless
 that loses bytes, hangs, leaks or misreports.
 
-To read it, in this order: `_buffer`, `_errors`, `_reader`, `_tls`, `_writer`, `_protocol`,
-`_server`, `_compat`, `_connect`, `_install`.
+To read it, in this order: `_buffer`, `_errors`, `_reader`, `_tls`, `_waiters`, `_flow_control`,
+`_writer`, `_protocol`, `_acceptor`, `_server`, `_happy_eyeballs`, `_compat`, `_options`, `_api`,
+`_install`.
 """
 
 from asyncio import IncompleteReadError, LimitOverrunError
 
-from ._connect import open_connection, open_unix_connection, start_server, start_unix_server
+from ._api import open_connection, open_unix_connection, start_server, start_unix_server
+from ._flow_control import FlowControlMixin
 from ._install import install, uninstall
-from ._protocol import FlowControlMixin, StreamReaderProtocol
+from ._protocol import StreamReaderProtocol
 from ._reader import StreamReader
 from ._writer import StreamWriter
 

@@ -6,10 +6,11 @@ import asyncio
 import os
 import ssl as ssl_module
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from . import _compat, _tls
-from ._protocol import ClientConnected, StreamReaderProtocol
+from ._options import OpenOptions, OpenUnixOptions, ServeOptions, ServeUnixOptions
+from ._protocol import ClientConnected, ReceivingProtocol
 from ._reader import DEFAULT_LIMIT, StreamReader
 from ._server import Server
 from ._writer import StreamWriter
@@ -17,12 +18,16 @@ from ._writer import StreamWriter
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
+_TIMEOUTS = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
+_TLS = ("server_hostname", *_TIMEOUTS)
+
+
 async def open_connection(
     host: str | bytes | None = None,
     port: int | str | bytes | None = None,
     *,
     limit: int = DEFAULT_LIMIT,
-    **kwds: Any,
+    **kwds: Unpack[OpenOptions],
 ) -> tuple[StreamReader, StreamWriter]:
     """Connect over TCP (asyncio-stream, 3.15).
 
@@ -46,15 +51,19 @@ async def open_connection(
         TypeError: an argument of the wrong type or name.
 
     """
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()
     reader, protocol = _client(limit, loop)
-    _check_client_tls(kwds, host)
-    transport = await _compat.create_connection(loop, protocol, host, port, **kwds)
+    options: dict[str, Any] = kwds  # type: ignore[assignment]
+    if not options:  # to go by way of `_compat` costs a hundredth of a connection on uvloop
+        transport, _ = await loop.create_connection(lambda: protocol, host, port)
+    else:
+        _check_client_tls(options, host)
+        transport = await _compat.create_connection(loop, protocol, host, port, **options)
     return reader, StreamWriter(transport, protocol, reader, loop)
 
 
 async def open_unix_connection(
-    path: Path | None = None, *, limit: int = DEFAULT_LIMIT, **kwds: Any
+    path: Path | None = None, *, limit: int = DEFAULT_LIMIT, **kwds: Unpack[OpenUnixOptions]
 ) -> tuple[StreamReader, StreamWriter]:
     """Connect over a Unix socket (asyncio-stream, 3.15).
 
@@ -72,10 +81,20 @@ async def open_unix_connection(
         OSError, ssl.SSLError, ValueError, TypeError: as for `open_connection()`.
 
     """
+    options: dict[str, Any] = {**kwds}
     loop = asyncio.get_running_loop()
-    reader, protocol = _client(limit, loop)
-    _check_client_tls(kwds, None)
-    transport = await _compat.create_unix_connection(loop, protocol, path, **kwds)
+    _client(limit, loop)
+    _check_client_tls(options, None)
+    context = options.pop("ssl", None) if path is not None and options.get("sock") is None else None
+    tls = {name: options.pop(name, None) for name in _TLS} if context else {}
+    transport, (reader, protocol) = await _compat.create_unix_connection(
+        loop, lambda: _client(limit, loop), path, **options
+    )
+    if context:
+        context = ssl_module.create_default_context() if context is True else context
+        transport = await _tls.upgrade(
+            loop, transport, protocol, reader, context, server_side=False, **tls
+        )
     return reader, StreamWriter(transport, protocol, reader, loop)
 
 
@@ -85,7 +104,7 @@ async def start_server(
     port: int | str | bytes | None = None,
     *,
     limit: int = DEFAULT_LIMIT,
-    **kwds: Any,
+    **kwds: Unpack[ServeOptions],
 ) -> Server:
     """Serve over TCP (asyncio-stream, 3.15).
 
@@ -112,11 +131,13 @@ async def start_server(
             name.
 
     """
-    server = _server(client_connected_cb, limit, kwds)
+    options: dict[str, Any] = {**kwds}
+    server, serving = _server(client_connected_cb, limit, options)
     if isinstance(host, list | tuple) and not host:
         raise OSError("could not bind on any address out of []")  # before 3.13, and uvloop: none
-    listener = await _compat.create_server(server.get_loop(), server._protocol, host, port, **kwds)
-    return server._listen(listener)
+    loop = server.get_loop()
+    listener = await _compat.create_server(loop, server._protocol, host, port, **options)
+    return await server._begin(listener, None, **serving)
 
 
 async def start_unix_server(
@@ -125,7 +146,7 @@ async def start_unix_server(
     *,
     limit: int = DEFAULT_LIMIT,
     cleanup_socket: bool = True,
-    **kwds: Any,
+    **kwds: Unpack[ServeUnixOptions],
 ) -> Server:
     """Serve over a Unix socket (asyncio-stream, 3.15).
 
@@ -146,32 +167,43 @@ async def start_unix_server(
         OSError, ValueError, TypeError: as for `start_server()`.
 
     """
-    server = _server(client_connected_cb, limit, kwds)
+    options: dict[str, Any] = {**kwds}
+    server, serving = _server(client_connected_cb, limit, options)
     listener, cleanup = await _compat.create_unix_server(
-        server.get_loop(), server._protocol, path, cleanup_socket=cleanup_socket, **kwds
+        server.get_loop(), server._protocol, path, cleanup_socket=cleanup_socket, **options
     )
-    return server._listen(listener, cleanup)
+    return await server._begin(listener, cleanup, **serving)
 
 
-def _client(
-    limit: int, loop: asyncio.AbstractEventLoop
-) -> tuple[StreamReader, StreamReaderProtocol]:
+def _client(limit: int, loop: asyncio.AbstractEventLoop) -> tuple[StreamReader, ReceivingProtocol]:
     reader = StreamReader(limit, loop)
-    return reader, StreamReaderProtocol(reader)
+    return reader, ReceivingProtocol(reader, loop=loop)
 
 
-def _server(client_connected_cb: ClientConnected, limit: int, kwds: dict[str, Any]) -> Server:
-    """Make the server, after the checks that would otherwise fail with the first connection."""
+def _server(
+    client_connected_cb: ClientConnected, limit: int, kwds: dict[str, Any]
+) -> tuple[Server, dict[str, Any]]:
+    """Make the server, after the checks that would otherwise fail with the first connection.
+
+    Also return what it needs to know to serve. Left in *kwds* is what the loop needs to listen.
+    """
     loop = asyncio.get_running_loop()
     if not callable(client_connected_cb):
         raise TypeError(f"client_connected_cb must be callable, not {client_connected_cb!r}")
     StreamReader(limit, loop)
-    context = kwds.get("ssl")
-    if context is not None:
-        if not isinstance(context, ssl_module.SSLContext):
-            raise TypeError("ssl argument must be an SSLContext or None")
-        _tls.check(None, None, kwds.get("ssl_handshake_timeout"), kwds.get("ssl_shutdown_timeout"))
-    return Server(client_connected_cb, limit, loop)
+    serving: dict[str, Any] = {
+        name: kwds[name] for name in ("backlog", "start_serving") if name in kwds
+    }
+    kwds.pop("start_serving", None)
+    context = kwds.pop("ssl", None)
+    if context is None:
+        return Server(client_connected_cb, limit, loop, None), serving
+    if not isinstance(context, ssl_module.SSLContext):
+        raise TypeError("ssl argument must be an SSLContext or None")
+    timeouts = {name: kwds.pop(name, None) for name in _TIMEOUTS}
+    _tls.check(None, None, *timeouts.values())
+    tls = {"sslcontext": context, **timeouts}
+    return Server(client_connected_cb, limit, loop, tls), serving
 
 
 def _check_client_tls(kwds: dict[str, Any], host: str | bytes | None) -> None:

@@ -7,20 +7,20 @@ import asyncio.streams
 from types import TracebackType
 from typing import Any
 
-from . import _connect, _protocol, _reader, _writer
+from . import _api, _exchange, _flow_control, _protocol, _reader, _writer
 
 _PUBLIC = {
     "StreamReader": _reader.StreamReader,
     "StreamReaderProtocol": _protocol.StreamReaderProtocol,
     "StreamWriter": _writer.StreamWriter,
-    "open_connection": _connect.open_connection,
-    "open_unix_connection": _connect.open_unix_connection,
-    "start_server": _connect.start_server,
-    "start_unix_server": _connect.start_unix_server,
+    "open_connection": _api.open_connection,
+    "open_unix_connection": _api.open_unix_connection,
+    "start_server": _api.start_server,
+    "start_unix_server": _api.start_unix_server,
 }
 _REPLACEMENTS: dict[Any, dict[str, Any]] = {
     asyncio: _PUBLIC,
-    asyncio.streams: _PUBLIC | {"FlowControlMixin": _protocol.FlowControlMixin},
+    asyncio.streams: _PUBLIC | {"FlowControlMixin": _flow_control.FlowControlMixin},
 }
 
 _replaced: list[tuple[Any, str, Any]] = []  # module, name, what was there
@@ -32,7 +32,8 @@ class install:
 
     Libraries that look the names up in `asyncio` or `asyncio.streams` when they use them get this
     package's; those that copied a name before (``from asyncio import StreamReader``) keep what they
-    have. Streams already open are not touched. Calls nest: each needs its own `uninstall()`, and
+    have, which can be mixed with this package's and is an instance of what it was. Streams already
+    open are not touched. Calls nest: each needs its own `uninstall()`, and
     the last puts back what was there before the first.
 
     As a context manager it uninstalls at the end::
@@ -48,8 +49,11 @@ class install:
             for module, names in _REPLACEMENTS.items():
                 for name, replacement in names.items():
                     if hasattr(module, name):  # no Unix sockets on Windows
-                        _replaced.append((module, name, getattr(module, name)))
+                        original = getattr(module, name)
+                        _replaced.append((module, name, original))
                         setattr(module, name, replacement)
+                        if isinstance(original, type):
+                            _exchange.replaced[replacement] = original
         _depth += 1
 
     def __enter__(self) -> install:
@@ -80,3 +84,4 @@ def uninstall() -> None:
     if _depth == 0:
         while _replaced:
             setattr(*_replaced.pop())
+        _exchange.replaced.clear()

@@ -3,49 +3,120 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import WeakSet
 
-from ._errors import Waiters
-from ._protocol import ClientConnected, StreamReaderProtocol
+from . import _tls
+from ._acceptor import Acceptor
+from ._protocol import ClientConnected, ReceivingProtocol
 from ._reader import StreamReader
+from ._waiters import Waiters
 
 # Servers that listen. uvloop's listeners on Unix sockets are closed when nobody refers to them.
 _listening: set[Server] = set()
 
+# Connections under way. Loops refer to their tasks only weakly.
+_connecting: set[asyncio.Task[Any]] = set()
 
-class Server(asyncio.AbstractServer):
+
+class Server(asyncio.Server):
     """A listening server and its connections (asyncio-eventloop, "Server objects", 3.15).
+
+    It is an `asyncio.Server` by type, as the streams page says, and stands on the loop's own
+    server, which need not be one. Private attributes that it lacks are those of the loop's.
 
     It is an asynchronous context manager that closes the server at the end and waits for it.
     """
 
     def __init__(
-        self, client_connected_cb: ClientConnected, limit: int, loop: asyncio.AbstractEventLoop
+        self,
+        client_connected_cb: ClientConnected,
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        tls: dict[str, Any] | None,
     ) -> None:
-        """Prepare to serve each client with *client_connected_cb*; see `start_server()`."""
+        """Prepare to serve each client with *client_connected_cb*; see `start_server()`.
+
+        *tls* are the arguments of the handshake, if there is to be one.
+        """
         self._client_connected_cb = client_connected_cb
         self._limit = limit
         self._loop = loop
-        self._clients: set[_ClientProtocol] = set()
+        self._tls = tls
+        self._connections: set[_ClientProtocol] = set()  # also those that are not there yet
         self._closed = False
         self._waiting = Waiters(loop)  # for the clients of a closed server to be gone
-        self._serving: asyncio.Future[None] | None = None
+        self._serving_forever_fut: asyncio.Future[None] | None = None
+        self._protocol = _Factory(self)
         self._listener: Any
+        self._backlog: int
+        self._accepts = False  # by itself, and not by way of the loop's server
+        self._accepting = False
+        # The loop holds them. A server that holds them, too, would need a garbage collection to be
+        # gone with its loop, and its port be free, when nobody has closed it.
+        self._acceptors: WeakSet[Acceptor] = WeakSet()
         self._cleanup: Callable[[], None] | None
 
-    def _listen(self, listener: Any, cleanup: Callable[[], None] | None = None) -> Server:
-        """Take the loop's server; call *cleanup* when it closes."""
+    async def _begin(
+        self,
+        listener: Any,
+        cleanup: Callable[[], None] | None,
+        *,
+        backlog: int = 100,
+        start_serving: bool = True,
+    ) -> Server:
+        """Take the loop's server, which does not serve yet; call *cleanup* when it closes."""
         self._listener = listener
         self._cleanup = cleanup
-        if not isinstance(listener, asyncio.Server):  # asyncio's loops refer to theirs
+        self._backlog = backlog
+        # Of asyncio's loops, the proactor's cannot be asked when a socket is readable.
+        if isinstance(listener, asyncio.Server) and isinstance(
+            self._loop, asyncio.SelectorEventLoop
+        ):
+            self._accepts = True
+            self._protocol.server = None  # as with the acceptors
+        else:
             _listening.difference_update([one for one in _listening if one._loop.is_closed()])
             _listening.add(self)
+        if start_serving:
+            try:
+                await self.start_serving()
+            except BaseException:
+                self.close()  # whoever is cancelled here gets no server to close
+                raise
         return self
 
-    def _protocol(self) -> _ClientProtocol:
-        """Make the protocol of a new connection."""
-        return _ClientProtocol(self)
+    def _accepted(self, connection: socket.socket) -> None:
+        """Make a client of a connection that is accepted."""
+        client = _ClientProtocol(self)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(lambda: client, connection)
+        )
+        _connecting.add(task)
+        task.add_done_callback(partial(client._taken, connection))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the loop's server has under the private *name*."""
+        if not name.startswith("_") or name == "_listener":
+            raise AttributeError(name)
+        return getattr(self._listener, name)
+
+    def _start_serving(self) -> None:
+        if self._accepts:
+            self._accept()
+        else:
+            self._listener._start_serving()
+
+    def _accept(self) -> None:
+        if not self._accepting:
+            self._accepting = True
+            for sock in self._listener.sockets:
+                acceptor = Acceptor(self._loop, sock, self._backlog, self._accepted)
+                acceptor.start()
+                self._acceptors.add(acceptor)
 
     def __repr__(self) -> str:
         """Show the listening sockets."""
@@ -62,7 +133,7 @@ class Server(asyncio.AbstractServer):
 
     def is_serving(self) -> bool:
         """Return whether new connections are accepted."""
-        return not self._closed and bool(self._listener.is_serving())
+        return not self._closed and bool(self._accepting or self._listener.is_serving())
 
     async def start_serving(self) -> None:
         """Start accepting connections, if that has not begun.
@@ -73,7 +144,10 @@ class Server(asyncio.AbstractServer):
         """
         if self._closed:
             raise RuntimeError(f"server {self!r} is closed")
-        await self._listener.start_serving()
+        if self._accepts:
+            self._accept()
+        else:
+            await self._listener.start_serving()
 
     async def serve_forever(self) -> None:
         """Accept connections until cancelled, then close the server and its connections.
@@ -85,11 +159,11 @@ class Server(asyncio.AbstractServer):
 
         """
         await self.start_serving()
-        if self._serving is not None:
+        if self._serving_forever_fut is not None:
             raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
-        self._serving = self._loop.create_future()
+        self._serving_forever_fut = self._loop.create_future()
         try:
-            await self._serving
+            await self._serving_forever_fut
         finally:
             if not self._closed:
                 # Whoever interrupts a program does not want to wait for its clients.
@@ -104,41 +178,113 @@ class Server(asyncio.AbstractServer):
         _listening.discard(self)
         if self._cleanup is not None:
             self._cleanup()
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors.clear()
         self._listener.close()
-        if self._serving is not None:
-            self._serving.cancel()
+        if self._serving_forever_fut is not None:
+            self._serving_forever_fut.cancel()
 
     def close_clients(self) -> None:
         """Close every connection, as its writer's `close()` would."""
-        for client in tuple(self._clients):
-            client._close()
+        for client in tuple(self._connections):
+            client._end()
 
     def abort_clients(self) -> None:
         """Close every connection now, without sending what was written."""
-        for client in tuple(self._clients):
-            client._transport.abort()
+        for client in tuple(self._connections):
+            client._end(abort=True)
 
     async def wait_closed(self) -> None:
         """Wait until `close()` was called and every connection is closed."""
         await self._listener.wait_closed()
-        if self._clients:  # once closed, Python 3.11's and uvloop's wait for none
+        if self._connections:  # once closed, Python 3.11's and uvloop's wait for none
             await self._waiting.add()
 
 
-class _ClientProtocol(StreamReaderProtocol):
+class _Factory:
+    """Makes the protocols of the connections that the loop's server accepts.
+
+    Attributes:
+        server: whose they are; None if the loop's server accepts none.
+
+    """
+
+    def __init__(self, server: Server) -> None:
+        """Make them for *server*."""
+        self.server: Server | None = server
+
+    def __call__(self) -> _ClientProtocol:
+        """Make one."""
+        assert self.server is not None
+        return _ClientProtocol(self.server)
+
+
+class _ClientProtocol(ReceivingProtocol):
     """The protocol of a connection that a server accepted."""
 
     def __init__(self, server: Server) -> None:
         loop = server._loop
         super().__init__(StreamReader(server._limit, loop), server._client_connected_cb, loop)
         self._server = server
+        self._unwanted = server._closed  # to be ended as soon as there is something to end
+        server._connections.add(self)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._server._clients.add(self)
-        super().connection_made(transport)
+    @property
+    def _connected(self) -> bool:
+        """Whether there is, or was, a connection."""
+        return self._transport is not None or self._connection_lost
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def _taken(self, connection: socket.socket, task: asyncio.Task[Any]) -> None:
+        """Let go of a connection that the loop did not take, because it is gone or we end."""
+        _connecting.discard(task)
+        if not self._connected:
+            if not task.cancelled():
+                task.exception()
+            connection.close()
+            self._gone()
+
+    def _reference_serve(self, handler: ClientConnected) -> None:
+        if self._unwanted:
+            self._transport.abort()
+        elif self._server._tls is None:
+            super()._reference_serve(handler)
+        else:
+            self._transport.pause_reading()  # what comes is for TLS to read
+            _keep(self._loop.create_task(self._secure(handler, self._server._tls)))
+
+    async def _secure(self, handler: ClientConnected, tls: dict[str, Any]) -> None:
+        """Serve when the handshake is done.
+
+        It is ours to do, because of a connection in the midst of it a loop's server knows nothing.
+        """
+        try:
+            await _tls.upgrade(
+                self._loop, self._transport, self, self._stream_reader, server_side=True, **tls
+            )
+        except OSError:
+            return  # the client's failure, of which nobody is to be told
+        super()._reference_serve(handler)
+
+    def _end(self, *, abort: bool = False) -> None:
+        """Close the connection, also if it is not there yet."""
+        if not self._connected:
+            self._unwanted = True
+        elif abort:
+            self._transport.abort()
+        else:
+            self._reference_close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._server._clients.discard(self)
-        if not self._server._clients:
+        self._gone()
+
+    def _gone(self) -> None:
+        self._server._connections.discard(self)
+        if not self._server._connections:
             self._server._waiting.wake()
+
+
+def _keep(task: asyncio.Task[Any]) -> None:
+    _connecting.add(task)
+    task.add_done_callback(_connecting.discard)

@@ -6,11 +6,13 @@ import gc
 import inspect
 import socket
 import ssl
-import struct
 import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 import trustme
+from ends import Connect, Connection, Peer, Serve
 
 import reference_impl
 
@@ -24,14 +26,14 @@ else:
 TOO_LONG = 30  # seconds; only a hang takes as long
 
 
-def pytest_generate_tests(metafunc):
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("new_loop")
         metafunc.parametrize("new_loop", list(LOOPS.values()), ids=list(LOOPS), scope="function")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
+def pytest_pyfunc_call(pyfuncitem: Any) -> bool | None:
     """Run a coroutine test; it also fails for what is reported to its loop unexpectedly."""
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
@@ -39,7 +41,7 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
     reported = arguments.get("reported", [])
 
-    async def bounded():
+    async def bounded() -> None:
         async with asyncio.timeout(TOO_LONG):
             await test(**arguments)
 
@@ -58,58 +60,20 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture
-def reported():
+def reported() -> list[dict[str, Any]]:
     """What the loop's exception handler is called with; for the test to check."""
     return []
 
 
 @pytest.fixture
-def unclosed():
+def unclosed() -> Iterator[list[warnings.WarningMessage]]:
     """Collect the ResourceWarnings that are raised while the test runs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         yield caught
 
 
-class Peer:
-    """The far end of a connection: a plain socket, driven through the loop."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        sock.setblocking(False)
-
-    async def send(self, data):
-        await asyncio.get_running_loop().sock_sendall(self.sock, data)
-
-    async def receive(self, count=65536):
-        return await asyncio.get_running_loop().sock_recv(self.sock, count)
-
-    async def receive_exactly(self, count):
-        data = b""
-        while len(data) < count:
-            piece = await self.receive(count - len(data))
-            assert piece, f"EOF after {len(data)} of {count} bytes"
-            data += piece
-        return data
-
-    async def receive_all(self):
-        pieces = []
-        while piece := await self.receive(1 << 20):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def send_eof(self):
-        self.sock.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        self.sock.close()
-
-    def reset(self):
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
-
-
-def _connected_sockets(family):
+def _connected_sockets(family: str) -> tuple[socket.socket, socket.socket]:
     if family == "unix":
         return socket.socketpair()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -119,11 +83,11 @@ def _connected_sockets(family):
 
 
 @pytest.fixture
-def connect():
+def connect() -> Iterator[Connect]:
     """Make connections: ``reader, writer, peer = await connect()``."""
-    opened = []
+    opened: list[tuple[reference_impl.StreamWriter, Peer]] = []
 
-    async def connect(family="tcp", **options):
+    async def connect(family: str = "tcp", **options: Any) -> Connection:
         ours, theirs = _connected_sockets(family)
         peer = Peer(theirs)
         reader, writer = await reference_impl.open_connection(sock=ours, **options)
@@ -138,51 +102,38 @@ def connect():
 
 
 @pytest.fixture
-def serve():
+def serve() -> Iterator[Serve]:
     """Serve with a handler and connect a client: ``server, client = await serve(handler)``."""
-    clients = []
-
-    async def serve(handler, **options):
-        server = await reference_impl.start_server(handler, "127.0.0.1", 0, **options)
-        return server, await client_of(server)
-
-    async def client_of(server):
-        client = Peer(socket.socket())
-        clients.append(client)
-        address = server.sockets[0].getsockname()
-        await asyncio.get_running_loop().sock_connect(client.sock, address)
-        return client
-
-    serve.client_of = client_of
-    yield serve
-    for client in clients:
+    serving = Serve()
+    yield serving
+    for client in serving.clients:
         client.close()
 
 
 @pytest.fixture(scope="session")
-def authority():
+def authority() -> trustme.CA:
     return trustme.CA()
 
 
 @pytest.fixture(scope="session")
-def server_context(authority):
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
 
 
 @pytest.fixture(scope="session")
-def client_context(authority):
+def client_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
 
 
 @pytest.fixture
-def cancelled():
+def cancelled() -> Callable[[Awaitable[Any]], Awaitable[None]]:
     """Run a coroutine up to where it waits, and cancel it: ``await cancelled(coroutine)``."""
 
-    async def cancel(coroutine):
+    async def cancel(coroutine: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(coroutine)
         await turns()
         assert not task.done(), "there was nothing to wait for"
@@ -194,22 +145,22 @@ def cancelled():
 
 
 @pytest.fixture
-def until():
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Let the loop turn until something holds: ``await until(lambda: ...)``."""
 
-    async def until(holds):
+    async def until(holds: Callable[[], object]) -> None:
         while not holds():  # noqa: ASYNC110  # there is no event for what a test peeks at
             await asyncio.sleep(0)
 
     return until
 
 
-async def turns(count=5):
+async def turns(count: int = 5) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 @pytest.fixture
-def settle():
+def settle() -> Callable[..., Awaitable[None]]:
     """Let the loop turn a few times: ``await settle()``."""
     return turns

@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import reference_impl
-from reference_impl import _compat
+from reference_impl import _compat, _happy_eyeballs
 
 
 @pytest.fixture
-def listener():
+def listener() -> Iterator[Any]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         yield sock
 
 
-async def connected(host, listener, **options):
+async def connected(host: Any, listener: Any, **options: Any) -> Any:
     _, writer = await reference_impl.open_connection(host, listener.getsockname()[1], **options)
     peername = writer.get_extra_info("peername")
     local = writer.get_extra_info("sockname")
@@ -46,12 +50,12 @@ async def connected(host, listener, **options):
     ids=str,
 )
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_connects(listener, options, host):
+async def test_connects(listener: Any, options: Any, host: Any) -> None:
     peername, _ = await connected(host, listener, **options)
     assert peername == listener.getsockname()
 
 
-async def test_local_addr_of_a_race(listener):
+async def test_local_addr_of_a_race(listener: Any) -> None:
     _, local = await connected(
         "localhost", listener, local_addr=("127.0.0.2", 0), happy_eyeballs_delay=0.25
     )
@@ -59,7 +63,7 @@ async def test_local_addr_of_a_race(listener):
 
 
 @pytest.mark.parametrize("options", [{}, {"happy_eyeballs_delay": 0.01}, {"interleave": 1}])
-async def test_refused(listener, options):
+async def test_refused(listener: Any, options: Any) -> None:
     port = listener.getsockname()[1]
     listener.close()
     with pytest.raises(OSError) as caught:  # noqa: PT011  # its errno is checked
@@ -68,7 +72,7 @@ async def test_refused(listener, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"happy_eyeballs_delay": 0.01}])
-async def test_a_local_address_that_is_not_ours(listener, options):
+async def test_a_local_address_that_is_not_ours(listener: Any, options: Any) -> None:
     port = listener.getsockname()[1]
     with pytest.raises(OSError, match="assign requested address"):
         await reference_impl.open_connection(
@@ -77,7 +81,7 @@ async def test_a_local_address_that_is_not_ours(listener, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"happy_eyeballs_delay": 0.01}])
-async def test_flags_are_those_of_the_lookup(listener, options):
+async def test_flags_are_those_of_the_lookup(listener: Any, options: Any) -> None:
     with pytest.raises(socket.gaierror):
         await reference_impl.open_connection(
             "localhost", listener.getsockname()[1], flags=socket.AI_NUMERICHOST, **options
@@ -99,7 +103,9 @@ async def test_flags_are_those_of_the_lookup(listener, options):
     ],
     ids=str,
 )
-async def test_wrong_arguments_are_refused_before_anything_is_sent(listener, options, error):
+async def test_wrong_arguments_are_refused_before_anything_is_sent(
+    listener: Any, options: Any, error: Any
+) -> None:
     with pytest.raises(error):
         await reference_impl.open_connection(*listener.getsockname(), **options)
     if "no_such_argument" not in options:
@@ -110,7 +116,7 @@ async def test_wrong_arguments_are_refused_before_anything_is_sent(listener, opt
         listener.accept()
 
 
-async def test_nowhere_to_connect(listener):
+async def test_nowhere_to_connect(listener: Any) -> None:
     with pytest.raises(ValueError, match="host and port"):
         await reference_impl.open_connection()
     with pytest.raises(ValueError, match="host and port"):
@@ -123,7 +129,9 @@ async def test_nowhere_to_connect(listener):
         await reference_impl.open_unix_connection("/no/such/path")
 
 
-async def test_a_host_name_to_check_is_needed(client_context, tmp_path):
+async def test_a_host_name_to_check_is_needed(
+    client_context: ssl.SSLContext, tmp_path: Path
+) -> None:
     with socket.socket() as sock, pytest.raises(ValueError, match="server_hostname"):
         await reference_impl.open_connection(sock=sock, ssl=client_context)
     for name in (None, ""):
@@ -146,22 +154,22 @@ A, B, C, D = (
 @pytest.mark.parametrize(
     ("first", "expected"), [(1, [A, C, B, D]), (2, [A, B, C, D]), (9, [A, B, C, D])]
 )
-def test_interleaving(first, expected):
-    assert _compat._interleaved([A, B, C, D], first) == expected
+def test_interleaving(first: Any, expected: Any) -> None:
+    assert _happy_eyeballs.interleaved([A, B, C, D], first) == expected
 
 
 class Network:
     """Connects, refuses or keeps silent, by name; records who is asked."""
 
-    def __init__(self, loop, **answers):
+    def __init__(self, loop: Any, **answers: Any) -> None:
         self.loop = loop
         self.answers = answers
-        self.asked = []
-        self.sockets = []
+        self.asked: list[str] = []
+        self.sockets: list[socket.socket] = []
 
     create_task = property(lambda self: self.loop.create_task)
 
-    async def sock_connect(self, sock, address):
+    async def sock_connect(self, sock: Any, address: Any) -> None:
         self.asked.append(address)
         self.sockets.append(sock)
         answer = self.answers[address]
@@ -183,42 +191,44 @@ class Network:
     ],
     ids=str,
 )
-async def test_race(answers, delay, asked):
-    network = Network(asyncio.get_running_loop(), **answers)
+async def test_race(answers: Any, delay: Any, asked: Any) -> None:
+    network: Any = Network(asyncio.get_running_loop(), **answers)
     with contextlib.ExitStack() as stack:
         if "connects" not in answers.values():
             stack.enter_context(pytest.raises((TimeoutError, OSError)))
         async with asyncio.timeout(0.2 if answers["A"] == "silent" else None):
-            sock = await _compat._first_to_connect(network, [A, C], None, delay)
+            sock = await _happy_eyeballs.first_to_connect(network, [A, C], None, delay)
             sock.close()
             assert sock is network.sockets[-1]
     assert network.asked == asked
     assert all(sock.fileno() == -1 for sock in network.sockets), "all others are closed"
 
 
-async def test_when_all_fail_every_reason_is_told():
-    network = Network(asyncio.get_running_loop(), A="refused", C="refused")
+async def test_when_all_fail_every_reason_is_told() -> None:
+    network: Any = Network(asyncio.get_running_loop(), A="refused", C="refused")
     with pytest.raises(OSError, match=r"Multiple exceptions: .*refused by A.*refused by C"):
-        await _compat._first_to_connect(network, [A, C], None, 0.01)
+        await _happy_eyeballs.first_to_connect(network, [A, C], None, 0.01)
 
 
-async def test_a_cancelled_race_closes_its_sockets(cancelled):
-    network = Network(asyncio.get_running_loop(), A="silent", C="silent")
-    await cancelled(_compat._first_to_connect(network, [A, C], None, 0))
+async def test_a_cancelled_race_closes_its_sockets(
+    cancelled: Callable[[Awaitable[Any]], Awaitable[None]],
+) -> None:
+    network: Any = Network(asyncio.get_running_loop(), A="silent", C="silent")
+    await cancelled(_happy_eyeballs.first_to_connect(network, [A, C], None, 0))
     assert network.asked == ["A", "C"]
     assert all(sock.fileno() == -1 for sock in network.sockets)
 
 
-async def test_two_that_connect_at_once():
-    network = Network(asyncio.get_running_loop(), A="connects", C="connects")
-    sock = await _compat._first_to_connect(network, [A, C], None, 0)
+async def test_two_that_connect_at_once() -> None:
+    network: Any = Network(asyncio.get_running_loop(), A="connects", C="connects")
+    sock = await _happy_eyeballs.first_to_connect(network, [A, C], None, 0)
     sock.close()
     assert all(sock.fileno() == -1 for sock in network.sockets)
 
 
-def test_no_local_address_of_the_family():
+def test_no_local_address_of_the_family() -> None:
     with socket.socket() as sock, pytest.raises(OSError, match="no matching local address"):
-        _compat._bind(sock, [])
+        _happy_eyeballs._bind(sock, [])
 
 
 # Loops that lack an argument, whichever loop has it by now.
@@ -227,31 +237,42 @@ def test_no_local_address_of_the_family():
 class Lacking:
     """A loop whose functions take no arguments that only newer loops have."""
 
-    def __init__(self, loop):
+    def __init__(self, loop: Any) -> None:
         self._loop = loop
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
 
     async def create_connection(
-        self, factory, host=None, port=None, *, sock=None, ssl=None, server_hostname=None
-    ):
+        self,
+        factory: Any,
+        host: Any = None,
+        port: Any = None,
+        *,
+        sock: Any = None,
+        ssl: Any = None,
+        server_hostname: Any = None,
+    ) -> Any:
         return await self._loop.create_connection(
             factory, host, port, sock=sock, ssl=ssl, server_hostname=server_hostname
         )
 
-    async def create_server(self, factory, host=None, port=None, *, start_serving=True):
+    async def create_server(
+        self, factory: Any, host: Any = None, port: Any = None, *, start_serving: Any = True
+    ) -> Any:
         return await self._loop.create_server(factory, host, port, start_serving=start_serving)
 
-    async def create_unix_server(self, factory, path=None, *, sock=None):
-        options = {}
+    async def create_unix_server(
+        self, factory: Any, path: Any = None, *, sock: Any = None, start_serving: Any = True
+    ) -> Any:
+        options = {"start_serving": start_serving}
         if _compat._accepts(self._loop.create_unix_server, "cleanup_socket"):
             options["cleanup_socket"] = False
         return await self._loop.create_unix_server(factory, path, sock=sock, **options)
 
 
-async def test_happy_eyeballs_on_a_loop_without(listener):
-    loop = Lacking(asyncio.get_running_loop())
+async def test_happy_eyeballs_on_a_loop_without(listener: Any) -> None:
+    loop: Any = Lacking(asyncio.get_running_loop())
     protocol = asyncio.Protocol()
     transport = await _compat.create_connection(
         loop, protocol, "localhost", listener.getsockname()[1], happy_eyeballs_delay=0.25
@@ -262,8 +283,10 @@ async def test_happy_eyeballs_on_a_loop_without(listener):
     await asyncio.sleep(0)
 
 
-async def test_happy_eyeballs_and_tls_that_fails_closes_the_socket(listener, client_context):
-    loop = Lacking(asyncio.get_running_loop())
+async def test_happy_eyeballs_and_tls_that_fails_closes_the_socket(
+    listener: Any, client_context: ssl.SSLContext
+) -> None:
+    loop: Any = Lacking(asyncio.get_running_loop())
     connecting = asyncio.create_task(
         _compat.create_connection(
             loop,
@@ -281,18 +304,20 @@ async def test_happy_eyeballs_and_tls_that_fails_closes_the_socket(listener, cli
         await connecting
 
 
-async def test_keep_alive_on_a_loop_without():
-    loop = Lacking(asyncio.get_running_loop())
-    server = await _compat.create_server(loop, asyncio.Protocol, "127.0.0.1", 0, keep_alive=True)
-    assert server.is_serving()
+async def test_keep_alive_on_a_loop_without() -> None:
+    loop: Any = Lacking(asyncio.get_running_loop())
+    server: Any = await _compat.create_server(
+        loop, asyncio.Protocol, "127.0.0.1", 0, keep_alive=True
+    )
+    assert not server.is_serving()
     assert server.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     server.close()
     await server.wait_closed()
 
 
 @pytest.mark.parametrize("cleanup_socket", [True, False])
-async def test_cleanup_socket_on_a_loop_without(tmp_path, cleanup_socket):
-    loop = Lacking(asyncio.get_running_loop())
+async def test_cleanup_socket_on_a_loop_without(tmp_path: Path, cleanup_socket: Any) -> None:
+    loop: Any = Lacking(asyncio.get_running_loop())
     path = tmp_path / "socket"
     server, cleanup = await _compat.create_unix_server(
         loop, asyncio.Protocol, str(path), cleanup_socket=cleanup_socket
@@ -306,8 +331,8 @@ async def test_cleanup_socket_on_a_loop_without(tmp_path, cleanup_socket):
     await server.wait_closed()
 
 
-async def test_cleanup_of_an_abstract_socket_on_a_loop_without():
-    loop = Lacking(asyncio.get_running_loop())
+async def test_cleanup_of_an_abstract_socket_on_a_loop_without() -> None:
+    loop: Any = Lacking(asyncio.get_running_loop())
     _, cleanup = result = await _compat.create_unix_server(
         loop, asyncio.Protocol, "\0streamcert-lacking", cleanup_socket=True
     )

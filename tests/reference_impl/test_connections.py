@@ -5,8 +5,12 @@ import gc
 import os
 import socket
 import traceback
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from ends import Connect
 
 import reference_impl
 from reference_impl import FlowControlMixin, StreamReader, StreamReaderProtocol, StreamWriter
@@ -16,7 +20,7 @@ MORE_THAN_FITS = 20_000_000  # bytes; beyond what kernel and transport hold for 
 families = pytest.mark.parametrize("family", ["tcp", "unix"])
 
 
-async def closed(writer):
+async def closed(writer: Any) -> None:
     writer.close()
     await writer.wait_closed()
 
@@ -25,7 +29,7 @@ async def closed(writer):
 
 
 @families
-async def test_both_ways_and_both_ends(connect, family):
+async def test_both_ways_and_both_ends(connect: Connect, family: Any) -> None:
     reader, writer, peer = await connect(family)
     writer.write(b"one")
     writer.writelines([b"two", bytearray(b"three"), memoryview(b"four"), b""])
@@ -44,7 +48,7 @@ async def test_both_ways_and_both_ends(connect, family):
     assert writer.is_closing()
 
 
-async def test_extra_info_and_transport(connect):
+async def test_extra_info_and_transport(connect: Connect) -> None:
     _, writer, peer = await connect()
     assert writer.get_extra_info("peername") == peer.sock.getsockname()
     assert writer.transport.get_extra_info("sockname") == peer.sock.getpeername()
@@ -53,7 +57,7 @@ async def test_extra_info_and_transport(connect):
     await closed(writer)
 
 
-async def test_repr(connect):
+async def test_repr(connect: Connect) -> None:
     reader, writer, _ = await connect()
     assert repr(writer) == f"<StreamWriter transport={writer.transport!r} reader={reader!r}>"
     await closed(writer)
@@ -63,7 +67,9 @@ async def test_repr(connect):
     "data", ["text", None, 5, [b"item"], memoryview(b"abcd")[::2]], ids=lambda data: repr(data)[:9]
 )
 @pytest.mark.parametrize("method", ["write", "writelines"])
-async def test_wrong_data_is_refused_before_anything_is_sent(connect, data, method):
+async def test_wrong_data_is_refused_before_anything_is_sent(
+    connect: Connect, data: bytes, method: Any
+) -> None:
     _, writer, peer = await connect()
     with pytest.raises(TypeError):
         getattr(writer, method)(data if method == "write" else [b"right", data])
@@ -73,7 +79,7 @@ async def test_wrong_data_is_refused_before_anything_is_sent(connect, data, meth
 
 
 @pytest.mark.parametrize("data", [None, 5, b"bytes", "text"])
-async def test_writelines_wants_an_iterable_of_bytes(connect, data):
+async def test_writelines_wants_an_iterable_of_bytes(connect: Connect, data: Any) -> None:
     _, writer, _ = await connect()
     with pytest.raises(TypeError):
         writer.writelines(data)
@@ -81,7 +87,9 @@ async def test_writelines_wants_an_iterable_of_bytes(connect, data):
 
 
 @pytest.mark.parametrize("method", ["write", "writelines"])
-async def test_what_was_written_is_sent_whatever_becomes_of_the_buffer(connect, method):
+async def test_what_was_written_is_sent_whatever_becomes_of_the_buffer(
+    connect: Connect, method: Any
+) -> None:
     _, writer, peer = await connect()
     data = bytearray(b"a" * MORE_THAN_FITS)
     if method == "write":
@@ -96,7 +104,7 @@ async def test_what_was_written_is_sent_whatever_becomes_of_the_buffer(connect, 
 
 
 @pytest.mark.parametrize("form", ["H", "I"])
-async def test_a_memoryview_of_larger_items_is_sent_whole(connect, form):
+async def test_a_memoryview_of_larger_items_is_sent_whole(connect: Connect, form: Any) -> None:
     _, writer, peer = await connect()
     data = os.urandom(4_000_000)
     writer.write(memoryview(data).cast(form))
@@ -105,7 +113,7 @@ async def test_a_memoryview_of_larger_items_is_sent_whole(connect, form):
     await writer.wait_closed()
 
 
-async def test_writing_after_write_eof_is_refused(connect):
+async def test_writing_after_write_eof_is_refused(connect: Connect) -> None:
     _, writer, peer = await connect()
     writer.write_eof()
     writer.write_eof()
@@ -117,7 +125,7 @@ async def test_writing_after_write_eof_is_refused(connect):
     await closed(writer)
 
 
-async def test_a_closed_writer_ignores_what_is_written_and_drain_says_so(connect):
+async def test_a_closed_writer_ignores_what_is_written_and_drain_says_so(connect: Connect) -> None:
     _, writer, _ = await connect()
     await closed(writer)
     writer.write(b"x")
@@ -125,7 +133,7 @@ async def test_a_closed_writer_ignores_what_is_written_and_drain_says_so(connect
     writer.write_eof()
     writer.close()
     with pytest.raises(TypeError):
-        writer.write("x")
+        writer.write("x")  # type: ignore[arg-type]  # wrong
     with pytest.raises(ConnectionResetError, match="Connection lost"):
         await writer.drain()
     await writer.wait_closed()
@@ -134,7 +142,9 @@ async def test_a_closed_writer_ignores_what_is_written_and_drain_says_so(connect
 # Flow control.
 
 
-async def test_drain_waits_until_the_peer_reads(connect, settle):
+async def test_drain_waits_until_the_peer_reads(
+    connect: Connect, settle: Callable[..., Awaitable[None]]
+) -> None:
     _, writer, peer = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     drains = [asyncio.create_task(writer.drain()) for _ in range(50)]
@@ -149,14 +159,16 @@ async def test_drain_waits_until_the_peer_reads(connect, settle):
     await closed(writer)
 
 
-async def test_drain_does_not_yield_when_there_is_nothing_to_wait_for(connect):
+async def test_drain_does_not_yield_when_there_is_nothing_to_wait_for(connect: Connect) -> None:
     _, writer, _ = await connect()
     with pytest.raises(StopIteration):
         writer.drain().send(None)
     await closed(writer)
 
 
-async def test_a_drain_that_waits_when_the_connection_is_aborted_fails(connect, settle):
+async def test_a_drain_that_waits_when_the_connection_is_aborted_fails(
+    connect: Connect, settle: Callable[..., Awaitable[None]]
+) -> None:
     _, writer, _ = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     drains = [asyncio.create_task(writer.drain()) for _ in range(3)]
@@ -168,7 +180,9 @@ async def test_a_drain_that_waits_when_the_connection_is_aborted_fails(connect, 
     await writer.wait_closed()
 
 
-async def test_a_drain_that_waits_when_the_writer_is_closed_ends_as_the_peer_reads(connect, settle):
+async def test_a_drain_that_waits_when_the_writer_is_closed_ends_as_the_peer_reads(
+    connect: Connect, settle: Callable[..., Awaitable[None]]
+) -> None:
     _, writer, peer = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     drain = asyncio.create_task(writer.drain())
@@ -179,11 +193,13 @@ async def test_a_drain_that_waits_when_the_writer_is_closed_ends_as_the_peer_rea
     await writer.wait_closed()
 
 
-async def test_a_reader_that_does_not_read_stops_the_peer(connect, until):
+async def test_a_reader_that_does_not_read_stops_the_peer(
+    connect: Connect, until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
     reader, writer, peer = await connect(limit=1000)
     sending = asyncio.create_task(peer.send(bytes(MORE_THAN_FITS)))
     await until(lambda: "paused" in repr(reader))
-    assert reader._buffer.size < 1_000_000
+    assert len(reader._buffer) < 1_000_000
     # More than the limit, and more than twice of it, can be read all the same.
     assert len(await reader.readexactly(MORE_THAN_FITS - 1)) == MORE_THAN_FITS - 1
     await sending
@@ -191,7 +207,7 @@ async def test_a_reader_that_does_not_read_stops_the_peer(connect, until):
     await closed(writer)
 
 
-async def test_cancelling_a_read_of_everything_under_way_loses_nothing(connect):
+async def test_cancelling_a_read_of_everything_under_way_loses_nothing(connect: Connect) -> None:
     reader, writer, peer = await connect(limit=1000)
     data = os.urandom(2_000_000)
     sending = asyncio.create_task(peer.send(data))
@@ -208,7 +224,9 @@ async def test_cancelling_a_read_of_everything_under_way_loses_nothing(connect):
     await closed(writer)
 
 
-async def test_bytes_after_a_feed_eof_by_hand_do_no_harm(connect, settle):
+async def test_bytes_after_a_feed_eof_by_hand_do_no_harm(
+    connect: Connect, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader, writer, peer = await connect()
     reader.feed_eof()
     await peer.send(b"late")
@@ -223,7 +241,7 @@ async def test_bytes_after_a_feed_eof_by_hand_do_no_harm(connect, settle):
 
 
 @families
-async def test_wait_closed_of_many_and_again(connect, family):
+async def test_wait_closed_of_many_and_again(connect: Connect, family: Any) -> None:
     _, writer, _ = await connect(family)
     waiting = [asyncio.create_task(writer.wait_closed()) for _ in range(4)]
     await asyncio.sleep(0)
@@ -238,7 +256,7 @@ async def test_wait_closed_of_many_and_again(connect, family):
     await writer.wait_closed()
 
 
-async def test_the_peer_closes(connect):
+async def test_the_peer_closes(connect: Connect) -> None:
     reader, writer, peer = await connect()
     await peer.send(b"bye")
     peer.close()
@@ -247,7 +265,9 @@ async def test_the_peer_closes(connect):
     await closed(writer)
 
 
-async def test_a_reset_is_seen_by_everyone_who_waits(connect, settle):
+async def test_a_reset_is_seen_by_everyone_who_waits(
+    connect: Connect, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader, writer, peer = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     waiting = [
@@ -266,9 +286,10 @@ async def test_a_reset_is_seen_by_everyone_who_waits(connect, settle):
     later = await asyncio.gather(
         reader.read(), writer.drain(), writer.wait_closed(), return_exceptions=True
     )
-    for outcome in outcomes + later:
+    every = [*outcomes, *later]
+    for outcome in every:
         assert isinstance(outcome, ConnectionResetError)
-    assert len({id(outcome) for outcome in outcomes + later}) == 8
+    assert len({id(outcome) for outcome in every}) == 8
     assert isinstance(reader.exception(), ConnectionResetError)
     assert writer.is_closing()
     depths = {
@@ -278,13 +299,13 @@ async def test_a_reset_is_seen_by_everyone_who_waits(connect, settle):
     assert len(depths) == 1
 
 
-async def failed(call):
+async def failed(call: Any) -> Any:
     with pytest.raises(ConnectionResetError) as caught:
         await call()
     return caught.value
 
 
-async def test_bytes_received_before_a_reset_can_be_read(connect):
+async def test_bytes_received_before_a_reset_can_be_read(connect: Connect) -> None:
     reader, writer, peer = await connect()
     await peer.send(b"last words")
     assert await reader.readexactly(5) == b"last "
@@ -296,7 +317,9 @@ async def test_bytes_received_before_a_reset_can_be_read(connect):
         await reader.read(100)
 
 
-async def test_nobody_waiting_when_it_ends_leaves_no_complaint(connect, until):
+async def test_nobody_waiting_when_it_ends_leaves_no_complaint(
+    connect: Connect, until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
     reader, writer, peer = await connect()
     writer.write(bytes(MORE_THAN_FITS))
     tasks = [asyncio.create_task(c) for c in (reader.read(), writer.drain(), writer.wait_closed())]
@@ -310,7 +333,7 @@ async def test_nobody_waiting_when_it_ends_leaves_no_complaint(connect, until):
     gc.collect()
 
 
-async def test_an_end_and_a_cancellation_at_once_leave_no_complaint():
+async def test_an_end_and_a_cancellation_at_once_leave_no_complaint() -> None:
     """The waiters are failed, and cancelled before they hear of it."""
     protocol = FlowControlMixin()
     protocol.pause_writing()
@@ -327,7 +350,7 @@ async def test_an_end_and_a_cancellation_at_once_leave_no_complaint():
     gc.collect()
 
 
-async def test_an_unclosed_writer_warns_and_closes(unclosed):
+async def test_an_unclosed_writer_warns_and_closes(unclosed: list[warnings.WarningMessage]) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         reader, writer = await reference_impl.open_connection(sock=ours)
@@ -340,7 +363,9 @@ async def test_an_unclosed_writer_warns_and_closes(unclosed):
         assert await reader.read() == b""
 
 
-def test_an_unclosed_writer_warns_after_its_loop_is_closed(unclosed):
+def test_an_unclosed_writer_warns_after_its_loop_is_closed(
+    unclosed: list[warnings.WarningMessage],
+) -> None:
     loop = asyncio.new_event_loop()
     ours, theirs = socket.socketpair()
     with theirs:
@@ -351,7 +376,7 @@ def test_an_unclosed_writer_warns_after_its_loop_is_closed(unclosed):
     assert "loop is closed" in [str(each.message) for each in unclosed]
 
 
-async def test_a_connection_leaves_nothing_to_the_collector():
+async def test_a_connection_leaves_nothing_to_the_collector() -> None:
     gc.collect()
     gc.disable()
     try:
@@ -367,8 +392,8 @@ async def test_a_connection_leaves_nothing_to_the_collector():
         await asyncio.sleep(0)
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        ours = [each for each in gc.garbage if type(each).__module__.startswith("reference_impl")]
-        assert ours == []
+        left = [each for each in gc.garbage if type(each).__module__.startswith("reference_impl")]
+        assert left == []
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
@@ -378,7 +403,7 @@ async def test_a_connection_leaves_nothing_to_the_collector():
 # By hand.
 
 
-async def test_made_by_hand_with_create_connection():
+async def test_made_by_hand_with_create_connection() -> None:
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     with theirs:
@@ -394,7 +419,7 @@ async def test_made_by_hand_with_create_connection():
         await closed(writer)
 
 
-async def test_a_protocol_that_is_fed_by_hand():
+async def test_a_protocol_that_is_fed_by_hand() -> None:
     reader = reference_impl.StreamReader()
     protocol = reference_impl.StreamReaderProtocol(reader)
     protocol.data_received(b"abc")
@@ -404,24 +429,24 @@ async def test_a_protocol_that_is_fed_by_hand():
     assert reader.at_eof()
 
 
-async def test_a_subclass_of_the_protocol():
+async def test_a_subclass_of_the_protocol() -> None:
     class Protocol(StreamReaderProtocol):
-        def __init__(self):
-            self.events = []
+        def __init__(self) -> None:
+            self.events: list[Any] = []
             super().__init__(StreamReader())
 
-        def connection_made(self, transport):
+        def connection_made(self, transport: Any) -> None:
             self.events.append("made")
             super().connection_made(transport)
 
-        def data_received(self, data):
+        def data_received(self, data: bytes) -> None:
             super().data_received(data.upper())
 
-        def eof_received(self):
+        def eof_received(self) -> Any:
             self.events.append("eof")
             return super().eof_received()
 
-        def connection_lost(self, exc):
+        def connection_lost(self, exc: Any) -> None:
             self.events.append("lost")
             super().connection_lost(exc)
 
@@ -437,7 +462,7 @@ async def test_a_subclass_of_the_protocol():
     assert protocol.events == ["made", "eof", "lost"]
 
 
-async def test_asyncios_writer_works_on_our_protocol():
+async def test_asyncios_writer_works_on_our_protocol() -> None:
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     with theirs:
@@ -452,7 +477,7 @@ async def test_asyncios_writer_works_on_our_protocol():
         await closed(writer)
 
 
-async def test_pipes(settle):
+async def test_pipes(settle: Callable[..., Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     read_end, write_end = os.pipe()
     reader = StreamReader()
@@ -477,14 +502,14 @@ async def test_pipes(settle):
     await settle()
 
 
-async def test_many_connections_at_once():
-    async def serve(reader, writer):
+async def test_many_connections_at_once() -> None:
+    async def serve(reader: Any, writer: Any) -> None:
         async for line in reader:
             writer.write(line)
             await writer.drain()
         await closed(writer)
 
-    async def client(number):
+    async def client(number: Any) -> None:
         reader, writer = await reference_impl.open_connection(*address)
         for i in range(20):
             message = b"%d %d\n" % (number, i)

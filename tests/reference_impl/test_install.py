@@ -4,6 +4,8 @@ import asyncio
 import asyncio.streams
 import importlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ NAMES = [
 ]
 
 
-def namespace():
+def namespace() -> Any:
     return {
         (module.__name__, name): value
         for module in (asyncio, asyncio.streams)
@@ -30,13 +32,13 @@ def namespace():
 
 
 @pytest.fixture(autouse=True)
-def _restored():
+def _restored() -> Iterator[Any]:
     before = namespace()
     yield
     assert namespace() == before
 
 
-def test_install_and_uninstall():
+def test_install_and_uninstall() -> None:
     before = namespace()
     reference_impl.install()
     for name in NAMES:
@@ -49,12 +51,12 @@ def test_install_and_uninstall():
     assert namespace() == before
 
 
-def test_as_a_context_manager_also_when_it_fails():
+def test_as_a_context_manager_also_when_it_fails() -> None:
     with pytest.raises(KeyError), reference_impl.install():
-        {}[asyncio.open_connection is reference_impl.open_connection]
+        dict.fromkeys([False])[asyncio.open_connection is reference_impl.open_connection]
 
 
-def test_nested():
+def test_nested() -> None:
     with reference_impl.install():
         with reference_impl.install():
             pass
@@ -63,7 +65,7 @@ def test_nested():
         reference_impl.uninstall()
 
 
-def test_what_was_there_before_is_put_back(monkeypatch):
+def test_what_was_there_before_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = object()
     monkeypatch.setattr(asyncio, "open_connection", mine)
     with reference_impl.install():
@@ -72,8 +74,8 @@ def test_what_was_there_before_is_put_back(monkeypatch):
     monkeypatch.undo()
 
 
-async def test_a_library_that_calls_asyncio():
-    async def handler(reader, writer):
+async def test_a_library_that_calls_asyncio() -> None:
+    async def handler(reader: Any, writer: Any) -> None:
         writer.write((await reader.readuntil((b"!", b"?"))).upper())
         await writer.drain()
         writer.close()
@@ -90,7 +92,7 @@ async def test_a_library_that_calls_asyncio():
             await writer.wait_closed()
 
 
-async def test_subprocesses():
+async def test_subprocesses() -> None:
     program = "import sys; sys.stdout.write(sys.stdin.read().upper()); sys.stderr.write('done')"
     with reference_impl.install():
         process = await asyncio.create_subprocess_exec(
@@ -111,12 +113,14 @@ async def test_subprocesses():
     assert process.returncode == 0
 
 
-async def test_streams_of_a_subprocess_by_hand():
+async def test_streams_of_a_subprocess_by_hand() -> None:
     program = "import sys\nfor line in sys.stdin: print(line.strip()[::-1], flush=True)"
     with reference_impl.install():
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, stdin=-1, stdout=-1
         )
+        assert process.stdin is not None
+        assert process.stdout is not None
         for word, answer in ((b"abc\n", b"cba\n"), (b"12\n", b"21\n")):
             process.stdin.write(word)
             await process.stdin.drain()
@@ -127,7 +131,7 @@ async def test_streams_of_a_subprocess_by_hand():
         assert await process.wait() == 0
 
 
-def test_asyncio_is_left_alone_on_import():
+def test_asyncio_is_left_alone_on_import() -> None:
     assert asyncio.StreamReader.__module__ == "asyncio.streams"
     importlib.import_module("reference_impl._install")
     assert asyncio.StreamReader.__module__ == "asyncio.streams"

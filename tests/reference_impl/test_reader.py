@@ -2,6 +2,8 @@
 
 import asyncio
 import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ import reference_impl
 from reference_impl import IncompleteReadError, LimitOverrunError, StreamReader
 
 
-def reader_with(data=b"", *, eof=False, **options):
+def reader_with(data: bytes = b"", *, eof: Any = False, **options: Any) -> Any:
     reader = StreamReader(**options)
     if data:
         reader.feed_data(data)
@@ -23,21 +25,21 @@ def reader_with(data=b"", *, eof=False, **options):
 class Transport(asyncio.Transport):
     """Records pauses and resumptions of reading."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.calls = []
+        self.calls: list[Any] = []
 
-    def pause_reading(self):
+    def pause_reading(self) -> None:
         self.calls.append("pause")
 
-    def resume_reading(self):
+    def resume_reading(self) -> None:
         self.calls.append("resume")
 
 
 # What reads return.
 
 
-async def test_read_returns_what_there_is():
+async def test_read_returns_what_there_is() -> None:
     reader = reader_with(b"abcdef")
     assert await reader.read(4) == b"abcd"
     assert await reader.read(100) == b"ef"
@@ -48,7 +50,7 @@ async def test_read_returns_what_there_is():
 
 
 @pytest.mark.parametrize("n", [-1, -7])
-async def test_read_all_waits_for_eof(settle, n):
+async def test_read_all_waits_for_eof(settle: Callable[..., Awaitable[None]], n: Any) -> None:
     reader = reader_with(b"ab")
     task = asyncio.create_task(reader.read(n))
     await settle()
@@ -59,7 +61,7 @@ async def test_read_all_waits_for_eof(settle, n):
     assert await task == b"abcd"
 
 
-async def test_readexactly():
+async def test_readexactly() -> None:
     reader = reader_with(b"abcdef")
     assert await reader.readexactly(0) == b""
     assert await reader.readexactly(2) == b"ab"
@@ -74,7 +76,7 @@ async def test_readexactly():
     assert caught.value.partial == b""
 
 
-async def test_lines():
+async def test_lines() -> None:
     reader = reader_with(b"a\n\nbc", eof=True)
     assert await reader.readline() == b"a\n"
     assert await reader.readline() == b"\n"
@@ -82,7 +84,7 @@ async def test_lines():
     assert await reader.readline() == b""
 
 
-async def test_iteration():
+async def test_iteration() -> None:
     assert [line async for line in reader_with(b"a\n\nbc", eof=True)] == [b"a\n", b"\n", b"bc"]
 
 
@@ -99,13 +101,13 @@ async def test_iteration():
         ((bytearray(b"c"),), b"abc"),
     ],
 )
-async def test_readuntil(separator, expected):
+async def test_readuntil(separator: Any, expected: Any) -> None:
     reader = reader_with(b"abcd")
     assert await reader.readuntil(separator) == expected
     assert await reader.readexactly(4 - len(expected)) == b"abcd"[len(expected) :]
 
 
-async def test_readuntil_looks_at_a_changed_bytearray_again():
+async def test_readuntil_looks_at_a_changed_bytearray_again() -> None:
     reader = reader_with(b"a1b2")
     separator = bytearray(b"1")
     assert await reader.readuntil(separator) == b"a1"
@@ -113,7 +115,7 @@ async def test_readuntil_looks_at_a_changed_bytearray_again():
     assert await reader.readuntil(separator) == b"b2"
 
 
-async def test_readuntil_at_eof_gives_what_is_left():
+async def test_readuntil_at_eof_gives_what_is_left() -> None:
     reader = reader_with(b"abc\r", eof=True)
     with pytest.raises(IncompleteReadError) as caught:
         await reader.readuntil(b"\r\n")
@@ -121,7 +123,7 @@ async def test_readuntil_at_eof_gives_what_is_left():
     assert reader.at_eof()
 
 
-async def test_at_eof():
+async def test_at_eof() -> None:
     reader = reader_with(b"a")
     assert not reader.at_eof()
     reader.feed_eof()
@@ -144,7 +146,7 @@ async def test_at_eof():
         (7, (b"gh", b"h"), None),
     ],
 )
-async def test_limit(limit, separator, consumed):
+async def test_limit(limit: int, separator: Any, consumed: Any) -> None:
     reader = reader_with(b"abcdefgh", limit=limit)
     if consumed is None:
         assert await reader.readuntil(separator) == b"abcdefgh"
@@ -156,14 +158,14 @@ async def test_limit(limit, separator, consumed):
     assert await reader.readexactly(8) == b"abcdefgh"
 
 
-async def test_a_line_over_the_limit_is_dropped_up_to_its_end():
+async def test_a_line_over_the_limit_is_dropped_up_to_its_end() -> None:
     reader = reader_with(b"0123456789\nnext\n", limit=4)
     with pytest.raises(ValueError, match="Separator is found, but chunk is longer than limit"):
         await reader.readline()
     assert await reader.readline() == b"next\n"
 
 
-async def test_a_line_over_the_limit_without_an_end_is_dropped():
+async def test_a_line_over_the_limit_without_an_end_is_dropped() -> None:
     reader = reader_with(b"0123456789", limit=4)
     with pytest.raises(ValueError, match="Separator is not found, and chunk exceed the limit"):
         await reader.readline()
@@ -171,7 +173,9 @@ async def test_a_line_over_the_limit_without_an_end_is_dropped():
     assert await reader.readline() == b"x\n"
 
 
-async def test_the_limit_counts_a_line_that_arrives_in_pieces(settle):
+async def test_the_limit_counts_a_line_that_arrives_in_pieces(
+    settle: Callable[..., Awaitable[None]],
+) -> None:
     reader = StreamReader(limit=10)
     task = asyncio.create_task(reader.readuntil())
     for _ in range(10):
@@ -204,7 +208,7 @@ async def test_the_limit_counts_a_line_that_arrives_in_pieces(settle):
         *(("readuntil", wrong, TypeError) for wrong in ("a", 5, None, [b"a"], {b"a"}, (b"a", "b"))),
     ],
 )
-async def test_wrong_arguments(fed, method, argument, error):
+async def test_wrong_arguments(fed: Any, method: Any, argument: Any, error: Any) -> None:
     reader = reader_with(fed)
     with pytest.raises(error):
         await getattr(reader, method)(argument)
@@ -213,18 +217,47 @@ async def test_wrong_arguments(fed, method, argument, error):
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-async def test_the_limit_is_positive(limit):
+async def test_the_limit_is_positive(limit: int) -> None:
     with pytest.raises(ValueError, match="Limit cannot be <= 0"):
         StreamReader(limit=limit)
 
 
-async def test_feeding():
+@pytest.mark.parametrize("waits", [True, False])
+async def test_after_small_pieces_comes_any(waits: bool) -> None:
+    reader = StreamReader(limit=2**20)
+    reading = asyncio.ensure_future(reader.readexactly(10**6)) if waits else None
+    await asyncio.sleep(0)
+    expected = b""
+    for piece in (b"abcdefghij", b"abcd", b"abcd"):
+        reader.feed_data(piece)
+        expected += piece
+    with pytest.raises(TypeError):
+        reader.feed_data("text")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        reader.feed_data([1, 2])  # type: ignore[arg-type]
+    large = bytes(range(256)) * 1000
+    other: Any
+    for other in (bytearray(b"e"), memoryview(b"f-g-h")[::2], b"", large, memoryview(large), b"i"):
+        reader.feed_data(other)
+        expected += bytes(other)
+    reader.feed_eof()
+    if reading is not None:
+        with pytest.raises(asyncio.IncompleteReadError) as raised:
+            await reading
+        assert raised.value.partial == expected
+    else:
+        assert await reader.readexactly(12) == expected[:12]
+        assert await reader.read() == expected[12:]
+
+
+async def test_feeding() -> None:
     reader = StreamReader()
     reader.feed_data(b"")
     changing = bytearray(b"a")
     reader.feed_data(changing)
     changing[0] = 0
     reader.feed_data(memoryview(b"bc"))
+    wrong: Any
     for wrong in ("x", 5):
         with pytest.raises(TypeError):
             reader.feed_data(wrong)
@@ -236,7 +269,7 @@ async def test_feeding():
 
 # Cancellation and other readers.
 
-READS = {
+READS: dict[str, Callable[[StreamReader], Awaitable[bytes]]] = {
     "read": lambda reader: reader.read(5),
     "read all": lambda reader: reader.read(),
     "readexactly": lambda reader: reader.readexactly(100),
@@ -248,7 +281,9 @@ read_of_every_kind = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
 
 @read_of_every_kind
-async def test_a_cancelled_read_loses_nothing(read, cancelled):
+async def test_a_cancelled_read_loses_nothing(
+    read: Any, cancelled: Callable[[Awaitable[Any]], Awaitable[None]]
+) -> None:
     reader = StreamReader()
     await cancelled(read(reader))
     reader.feed_data(b"abc")
@@ -259,7 +294,9 @@ async def test_a_cancelled_read_loses_nothing(read, cancelled):
 
 
 @read_of_every_kind
-async def test_a_read_that_is_cancelled_once_it_could_go_on_loses_nothing(read, settle):
+async def test_a_read_that_is_cancelled_once_it_could_go_on_loses_nothing(
+    read: Any, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader = StreamReader()
     task = asyncio.create_task(read(reader))
     await settle()
@@ -272,7 +309,7 @@ async def test_a_read_that_is_cancelled_once_it_could_go_on_loses_nothing(read, 
 
 
 @read_of_every_kind
-async def test_a_closed_coroutine_frees_the_reader(read):
+async def test_a_closed_coroutine_frees_the_reader(read: Any) -> None:
     reader = StreamReader()
     coroutine = read(reader).__await__()
     next(coroutine)
@@ -283,7 +320,9 @@ async def test_a_closed_coroutine_frees_the_reader(read):
 
 @pytest.mark.parametrize("fed", [b"", b"some"])
 @read_of_every_kind
-async def test_a_second_read_is_refused_and_does_no_harm(read, fed, settle):
+async def test_a_second_read_is_refused_and_does_no_harm(
+    read: Any, fed: Any, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader = StreamReader()
     reader.feed_data(fed)
     first = asyncio.create_task(reader.readexactly(10))
@@ -298,7 +337,9 @@ async def test_a_second_read_is_refused_and_does_no_harm(read, fed, settle):
     assert await first == fed + b"0123456789"[len(fed) :]
 
 
-async def test_a_read_may_follow_a_cancelled_one_at_once(settle):
+async def test_a_read_may_follow_a_cancelled_one_at_once(
+    settle: Callable[..., Awaitable[None]],
+) -> None:
     reader = StreamReader()
     first = asyncio.create_task(reader.readline())
     await settle()
@@ -317,7 +358,7 @@ async def test_a_read_may_follow_a_cancelled_one_at_once(settle):
 # Exceptions.
 
 
-async def test_what_was_received_can_be_read_before_the_exception():
+async def test_what_was_received_can_be_read_before_the_exception() -> None:
     reader = reader_with(b"one\ntwo\nthree")
     reader.set_exception(ConnectionResetError("lost"))
     assert await reader.readline() == b"one\n"
@@ -333,7 +374,9 @@ async def test_what_was_received_can_be_read_before_the_exception():
 
 
 @read_of_every_kind
-async def test_an_exception_ends_a_waiting_read(read, settle):
+async def test_an_exception_ends_a_waiting_read(
+    read: Any, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader = StreamReader()
     task = asyncio.create_task(read(reader))
     await settle()
@@ -342,30 +385,31 @@ async def test_an_exception_ends_a_waiting_read(read, settle):
         await task
 
 
-async def test_each_raise_has_its_own_exception():
+async def test_each_raise_has_its_own_exception() -> None:
     cause = ValueError("cause")
-    error = ConnectionResetError(104, "lost")
+    error: Any = ConnectionResetError(104, "lost")
     error.__cause__ = cause
     error.detail = "kept"
     reader = StreamReader()
     reader.set_exception(error)
     assert reader.exception() is error
-    seen = []
+    seen: list[Any] = []
     for _ in range(3):
         with pytest.raises(ConnectionResetError) as caught:
             await reader.read(1)
         seen.append(caught.value)
     assert len({id(one) for one in (error, *seen)}) == 4
     assert len({len(traceback.extract_tb(one.__traceback__)) for one in seen}) == 1
-    assert error.__traceback__ is None
+    kept: Any = error
+    assert kept.__traceback__ is None
     for one in seen:
         assert (one.errno, one.strerror, one.detail) == (104, "lost", "kept")
         assert one.__cause__ is cause
 
 
-async def test_an_exception_that_cannot_be_copied_is_raised_itself():
+async def test_an_exception_that_cannot_be_copied_is_raised_itself() -> None:
     class Odd(Exception):
-        def __init__(self, one, two):
+        def __init__(self, one: Any, two: Any) -> None:
             super().__init__(one)
 
     reader = StreamReader()
@@ -376,7 +420,7 @@ async def test_an_exception_that_cannot_be_copied_is_raised_itself():
     assert caught.value is error
 
 
-async def test_an_exception_after_eof_is_raised():
+async def test_an_exception_after_eof_is_raised() -> None:
     reader = reader_with(b"x", eof=True)
     reader.set_exception(ConnectionResetError())
     assert await reader.read(1) == b"x"
@@ -388,7 +432,7 @@ async def test_an_exception_after_eof_is_raised():
 # Flow control.
 
 
-async def test_reading_pauses_above_twice_the_limit_and_resumes_at_the_limit():
+async def test_reading_pauses_above_twice_the_limit_and_resumes_at_the_limit() -> None:
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     with pytest.raises(AssertionError):
@@ -409,7 +453,7 @@ async def test_reading_pauses_above_twice_the_limit_and_resumes_at_the_limit():
 
 
 @pytest.mark.parametrize("read", ["read", "readexactly", "readline", "readuntil"])
-async def test_each_kind_of_read_resumes_exactly_at_the_limit(read):
+async def test_each_kind_of_read_resumes_exactly_at_the_limit(read: Any) -> None:
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     reader.feed_data(b"\n" * 20)
@@ -420,7 +464,9 @@ async def test_each_kind_of_read_resumes_exactly_at_the_limit(read):
 
 
 @pytest.mark.parametrize("count", [13, 100])
-async def test_a_read_of_more_than_is_held_resumes(count, settle):
+async def test_a_read_of_more_than_is_held_resumes(
+    count: int, settle: Callable[..., Awaitable[None]]
+) -> None:
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     reader.feed_data(b"0123456789")
@@ -435,7 +481,9 @@ async def test_a_read_of_more_than_is_held_resumes(count, settle):
     assert len(await task) == count
 
 
-async def test_a_cancelled_read_of_more_than_is_held_pauses_again(cancelled):
+async def test_a_cancelled_read_of_more_than_is_held_pauses_again(
+    cancelled: Callable[[Awaitable[Any]], Awaitable[None]],
+) -> None:
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     reader.feed_data(b"0123456789")
@@ -447,13 +495,17 @@ async def test_a_cancelled_read_of_more_than_is_held_pauses_again(cancelled):
     assert transport.calls == ["pause", "resume", "pause", "resume"]
 
 
-async def test_reading_pauses_when_no_read_waits(settle):
+async def test_reading_pauses_when_no_read_waits_for_more(
+    settle: Callable[..., Awaitable[None]],
+) -> None:
     reader, transport = StreamReader(limit=4), Transport()
     reader.set_transport(transport)
     task = asyncio.create_task(reader.readline())
     await settle()
     reader.feed_data(b"a\nb\nc\nd\ne\nf\n")
-    assert transport.calls == []
+    # asyncio's loops let the read go on before they receive again.
+    in_turns = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+    assert transport.calls == ([] if in_turns else ["pause"])
     assert await task == b"a\n"
     reader.feed_data(b"g\n")
     assert transport.calls == ["pause"]
@@ -462,7 +514,7 @@ async def test_reading_pauses_when_no_read_waits(settle):
     assert transport.calls == ["pause", "resume"]
 
 
-async def test_a_transport_that_cannot_pause():
+async def test_a_transport_that_cannot_pause() -> None:
     reader = StreamReader(limit=4)
     reader.set_transport(asyncio.Transport())
     reader.feed_data(b"0123456789")
@@ -473,13 +525,13 @@ async def test_a_transport_that_cannot_pause():
 # Construction and repr.
 
 
-def test_without_a_loop():
+def test_without_a_loop() -> None:
     asyncio.run(asyncio.sleep(0))  # leaves none
     with pytest.raises(RuntimeError):
         StreamReader()
 
 
-def test_with_a_loop_that_does_not_run():
+def test_with_a_loop_that_does_not_run() -> None:
     loop = asyncio.new_event_loop()
     try:
         reader = StreamReader(limit=10, loop=loop)
@@ -489,7 +541,7 @@ def test_with_a_loop_that_does_not_run():
         loop.close()
 
 
-async def test_repr(settle):
+async def test_repr(settle: Callable[..., Awaitable[None]]) -> None:
     assert repr(StreamReader()) == "<StreamReader>"
     assert repr(reader_with(b"abc", eof=True, limit=5)) == "<StreamReader 3 bytes eof limit=5>"
     reader = reader_with(b"abc")
@@ -523,14 +575,16 @@ CALLS = st.lists(
 
 @settings(deadline=None, max_examples=80)
 @given(PIECES, CALLS, st.integers(1, 12), st.booleans())
-def test_every_byte_is_returned_once_and_in_order(pieces, calls, limit, give_up):
-    async def scenario():
+def test_every_byte_is_returned_once_and_in_order(
+    pieces: Any, calls: Any, limit: int, give_up: Any
+) -> None:
+    async def scenario() -> None:
         reader, transport = StreamReader(limit=limit), Transport()
         reader.set_transport(transport)
         supply = iter(pieces)
         got = b""
 
-        def feed():
+        def feed() -> Any:
             if transport.calls[-1:] == ["pause"]:
                 return False
             piece = next(supply, None)
@@ -569,6 +623,30 @@ def test_every_byte_is_returned_once_and_in_order(pieces, calls, limit, give_up)
     asyncio.run(scenario())
 
 
-def test_public_names():
+async def test_a_read_that_takes_all_there_is_leaves_nothing_ready(cancelled: Any) -> None:
+    reader = StreamReader()
+    reads: list[Callable[[], Awaitable[bytes]]] = [
+        lambda: reader.read(3),
+        lambda: reader.readexactly(1),
+        lambda: reader.readline(),
+    ]
+    for read in reads:
+        reader.feed_data(b"\n")
+        assert await read() == b"\n"
+        await cancelled(read())
+        assert reader.at_eof() is False
+
+
+async def test_a_piece_shorter_than_the_separator_is_not_taken_for_it(settle: Any) -> None:
+    reader = StreamReader()
+    task = asyncio.create_task(reader.readuntil(b"aab"))
+    for piece in (b"a", b"a", b"b"):
+        assert not task.done()
+        reader.feed_data(piece)
+        await settle()
+    assert await task == b"aab"
+
+
+def test_public_names() -> None:
     for name in reference_impl.__all__:
         assert hasattr(reference_impl, name)

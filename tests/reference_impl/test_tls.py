@@ -6,14 +6,18 @@ import gc
 import os
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from ends import Connect, Serve
 
 import reference_impl
 from reference_impl import StreamReader, StreamReaderProtocol, StreamWriter
 
 
-async def echo(reader, writer):
+async def echo(reader: Any, writer: Any) -> None:
     async for line in reader:
         writer.write(line)
         await writer.drain()
@@ -21,13 +25,15 @@ async def echo(reader, writer):
     await writer.wait_closed()
 
 
-async def closed(writer):
+async def closed(writer: Any) -> None:
     writer.close()
     await writer.wait_closed()
 
 
 @pytest.mark.parametrize("family", ["tcp", "unix"])
-async def test_tls_from_the_start(server_context, client_context, family, tmp_path):
+async def test_tls_from_the_start(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext, family: Any, tmp_path: Path
+) -> None:
     if family == "tcp":
         server = await reference_impl.start_server(
             echo, "127.0.0.1", 0, ssl=server_context, ssl_shutdown_timeout=5
@@ -60,7 +66,9 @@ async def test_tls_from_the_start(server_context, client_context, family, tmp_pa
         await closed(writer)
 
 
-async def test_an_untrusted_certificate(server_context, reported):
+async def test_an_untrusted_certificate(
+    server_context: ssl.SSLContext, reported: list[dict[str, Any]]
+) -> None:
     async with await reference_impl.start_server(
         echo, "127.0.0.1", 0, ssl=server_context
     ) as server:
@@ -70,7 +78,7 @@ async def test_an_untrusted_certificate(server_context, reported):
             )
 
 
-async def serving(handler, **options):
+async def serving(handler: Any, **options: Any) -> Any:
     server = await reference_impl.start_server(handler, "127.0.0.1", 0, **options)
     reader, writer = await reference_impl.open_connection(
         *server.sockets[0].getsockname(), **options
@@ -78,8 +86,10 @@ async def serving(handler, **options):
     return server, reader, writer
 
 
-async def test_upgrade_of_both_sides(server_context, client_context):
-    async def handler(reader, writer):
+async def test_upgrade_of_both_sides(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    async def handler(reader: Any, writer: Any) -> None:
         assert await reader.readline() == b"STARTTLS\n"
         writer.write(b"go on\n")
         plain = writer.transport
@@ -108,23 +118,25 @@ async def test_upgrade_of_both_sides(server_context, client_context):
 
 @pytest.mark.parametrize("limit", [1000, 65536])
 @pytest.mark.parametrize("talker", ["client", "server"])
-async def test_flow_control_survives_the_upgrade(server_context, client_context, limit, talker):
+async def test_flow_control_survives_the_upgrade(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext, limit: int, talker: Any
+) -> None:
     data = os.urandom(3_000_000)
 
-    async def talk(writer):
+    async def talk(writer: Any) -> None:
         writer.write(data)
         await writer.drain()
 
     received = asyncio.get_running_loop().create_future()
 
-    async def handler(reader, writer):
+    async def handler(reader: Any, writer: Any) -> None:
         await writer.start_tls(server_context)
         if talker == "server":
             await talk(writer)
             await reader.read()
         else:
-            pieces = []
-            while sum(map(len, pieces)) < len(data):
+            pieces: list[bytes] = []
+            while sum(len(piece) for piece in pieces) < len(data):
                 pieces.append(await reader.read(700))
             received.set_result(b"".join(pieces))
         await closed(writer)
@@ -144,28 +156,28 @@ async def test_flow_control_survives_the_upgrade(server_context, client_context,
 class Handshake:
     """A TLS end made of bytes, so that a test says when they are sent."""
 
-    def __init__(self, peer, context, **options):
+    def __init__(self, peer: Any, context: Any, **options: Any) -> None:
         self.peer = peer
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, **options)
 
-    async def step(self):
+    async def step(self) -> Any:
         with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.do_handshake()
             return True
         return False
 
-    async def finish(self):
+    async def finish(self) -> None:
         while not await self.step():
             await self.flush()
             self.incoming.write(await self.peer.receive())
         await self.flush()
 
-    async def flush(self):
+    async def flush(self) -> None:
         if data := self.outgoing.read():
             await self.peer.send(data)
 
-    async def receive(self):
+    async def receive(self) -> Any:
         while True:
             try:
                 return self.tls.read()
@@ -173,10 +185,15 @@ class Handshake:
                 self.incoming.write(await self.peer.receive())
 
 
-async def test_drain_waits_after_one_large_write(serve, server_context, client_context, settle):
+async def test_drain_waits_after_one_large_write(
+    serve: Serve,
+    server_context: ssl.SSLContext,
+    client_context: ssl.SSLContext,
+    settle: Callable[..., Awaitable[None]],
+) -> None:
     drained = asyncio.get_running_loop().create_future()
 
-    async def handler(reader, writer):
+    async def handler(reader: Any, writer: Any) -> None:
         writer.write(bytes(40_000_000))
         drain = asyncio.create_task(writer.drain())
         await settle()
@@ -194,7 +211,9 @@ async def test_drain_waits_after_one_large_write(serve, server_context, client_c
     await server.wait_closed()
 
 
-async def test_drain_over_tls_with_a_mark_of_zero(server_context, client_context):
+async def test_drain_over_tls_with_a_mark_of_zero(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
     async with await reference_impl.start_server(
         echo, "127.0.0.1", 0, ssl=server_context
     ) as server:
@@ -211,11 +230,11 @@ async def test_drain_over_tls_with_a_mark_of_zero(server_context, client_context
 
 
 async def test_closing_while_the_peer_still_sends_is_no_error(
-    serve, server_context, client_context
-):
+    serve: Serve, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
     outcome = asyncio.get_running_loop().create_future()
 
-    async def handler(reader, writer):
+    async def handler(reader: Any, writer: Any) -> None:
         await reader.readexactly(1)
         writer.close()
         try:
@@ -240,14 +259,18 @@ async def test_closing_while_the_peer_still_sends_is_no_error(
 
 @pytest.mark.parametrize("cut", [0, 1, 100, None])
 async def test_bytes_received_before_the_upgrade_are_of_the_handshake(
-    serve, server_context, client_context, cut, until
-):
+    serve: Serve,
+    server_context: ssl.SSLContext,
+    client_context: ssl.SSLContext,
+    cut: Any,
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
     """The client's first flight follows its command at once, and is received with it."""
     connected = asyncio.get_running_loop().create_future()
 
-    async def handler(reader, writer):
+    async def handler(reader: Any, writer: Any) -> None:
         assert await reader.readline() == b"STARTTLS\n"
-        await until(lambda: reader._buffer.size >= expected)
+        await until(lambda: len(reader._buffer) >= expected)
         await writer.start_tls(server_context)
         connected.set_result(None)
         writer.write(await reader.readline())
@@ -272,12 +295,15 @@ async def test_bytes_received_before_the_upgrade_are_of_the_handshake(
 
 
 async def test_bytes_received_before_the_upgrade_of_a_client(
-    connect, server_context, client_context, until
-):
+    connect: Connect,
+    server_context: ssl.SSLContext,
+    client_context: ssl.SSLContext,
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
     """A server that speaks first: not usual, but nothing is lost."""
     reader, writer, peer = await connect()
     await peer.send(b"\x15\x03\x03\x00\x02\x02\x28")  # a fatal alert: handshake_failure
-    await until(lambda: reader._buffer.size)
+    await until(lambda: len(reader._buffer))
     with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
         await writer.start_tls(client_context, server_hostname="localhost")
     with pytest.raises(ssl.SSLError):
@@ -285,7 +311,9 @@ async def test_bytes_received_before_the_upgrade_of_a_client(
 
 
 @pytest.mark.parametrize("options", [{}, {"server_hostname": ""}, {"server_hostname": None}])
-async def test_a_host_name_is_needed_to_check_it(connect, client_context, options):
+async def test_a_host_name_is_needed_to_check_it(
+    connect: Connect, client_context: ssl.SSLContext, options: Any
+) -> None:
     _, writer, peer = await connect()
     with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
         await writer.start_tls(client_context, **options)
@@ -294,7 +322,9 @@ async def test_a_host_name_is_needed_to_check_it(connect, client_context, option
 
 @pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1])
-async def test_timeouts_are_positive(connect, client_context, name, seconds):
+async def test_timeouts_are_positive(
+    connect: Connect, client_context: ssl.SSLContext, name: str, seconds: float
+) -> None:
     _, writer, peer = await connect()
     with pytest.raises(ValueError, match=f"{name} should be a positive number"):
         await writer.start_tls(client_context, server_hostname="localhost", **{name: seconds})
@@ -302,14 +332,14 @@ async def test_timeouts_are_positive(connect, client_context, name, seconds):
 
 
 @pytest.mark.parametrize("context", [None, True, 5])
-async def test_a_context_is_needed(connect, context):
+async def test_a_context_is_needed(connect: Connect, context: Any) -> None:
     _, writer, peer = await connect()
     with pytest.raises(TypeError, match=r"sslcontext is expected to be an instance of"):
         await writer.start_tls(context, server_hostname="localhost")
     await unharmed(writer, peer)
 
 
-async def unharmed(writer, peer):
+async def unharmed(writer: Any, peer: Any) -> None:
     writer.write(b"as before")
     assert await peer.receive() == b"as before"
     await closed(writer)
@@ -327,8 +357,12 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_a_failed_handshake_ends_the_connection_for_everyone(
-    connect, client_context, failure, settle, reported
-):
+    connect: Connect,
+    client_context: ssl.SSLContext,
+    failure: Any,
+    settle: Callable[..., Awaitable[None]],
+    reported: list[dict[str, Any]],
+) -> None:
     reader, writer, peer = await connect()
     waiting = [asyncio.create_task(c) for c in (reader.read(1), writer.wait_closed())]
     upgrade = asyncio.create_task(
@@ -363,11 +397,11 @@ async def test_a_failed_handshake_ends_the_connection_for_everyone(
     )
     if expected is asyncio.CancelledError:
         assert outcomes == [b"", None]
-        assert later == [b"", b"", None]
+        assert [*later] == [b"", b"", None]
     else:
-        assert {type(each) for each in outcomes + later} == {type(later[0])}
+        assert {type(each) for each in [*outcomes, *later]} == {type(later[0])}
         assert isinstance(later[0], expected)
-        assert len({id(each) for each in outcomes + later}) == 5
+        assert len({id(each) for each in [*outcomes, *later]}) == 5
     with pytest.raises((OSError, ssl.SSLError)):
         await writer.drain()
     with pytest.raises((OSError, ssl.SSLError)):
@@ -382,8 +416,10 @@ async def test_a_failed_handshake_ends_the_connection_for_everyone(
     gc.collect()
 
 
-async def test_a_failed_upgrade_of_a_server_lets_the_client_go(serve, server_context, reported):
-    async def handler(reader, writer):
+async def test_a_failed_upgrade_of_a_server_lets_the_client_go(
+    serve: Serve, server_context: ssl.SSLContext, reported: list[dict[str, Any]]
+) -> None:
+    async def handler(reader: Any, writer: Any) -> None:
         await writer.start_tls(server_context)
 
     server, client = await serve(handler)
@@ -397,7 +433,9 @@ async def test_a_failed_upgrade_of_a_server_lets_the_client_go(serve, server_con
     assert [type(each["exception"]) for each in ours] == [ssl.SSLError]
 
 
-async def test_upgrade_of_a_closed_connection(connect, client_context):
+async def test_upgrade_of_a_closed_connection(
+    connect: Connect, client_context: ssl.SSLContext
+) -> None:
     for wait in (True, False):
         _, writer, _ = await connect()
         writer.close()
@@ -408,7 +446,11 @@ async def test_upgrade_of_a_closed_connection(connect, client_context):
         await writer.wait_closed()
 
 
-async def test_upgrade_after_eof(connect, client_context, until):
+async def test_upgrade_after_eof(
+    connect: Connect,
+    client_context: ssl.SSLContext,
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
     reader, writer, peer = await connect()
     peer.send_eof()
     await until(lambda: "eof" in repr(reader))
@@ -419,8 +461,10 @@ async def test_upgrade_after_eof(connect, client_context, until):
 
 
 async def test_cancelling_while_waiting_to_drain_leaves_the_connection_as_it_was(
-    connect, client_context, cancelled
-):
+    connect: Connect,
+    client_context: ssl.SSLContext,
+    cancelled: Callable[[Awaitable[Any]], Awaitable[None]],
+) -> None:
     _, writer, peer = await connect()
     writer.write(bytes(10_000_000))
     await cancelled(writer.start_tls(client_context, server_hostname="localhost"))
@@ -428,8 +472,10 @@ async def test_cancelling_while_waiting_to_drain_leaves_the_connection_as_it_was
     await unharmed(writer, peer)
 
 
-async def test_tls_inside_tls(server_context, client_context):
-    async def handler(reader, writer):
+async def test_tls_inside_tls(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    async def handler(reader: Any, writer: Any) -> None:
         await writer.start_tls(server_context)
         assert await reader.readline() == b"again\n"
         await writer.start_tls(server_context)
@@ -448,13 +494,15 @@ async def test_tls_inside_tls(server_context, client_context):
     await server.wait_closed()
 
 
-async def test_upgrade_by_hand(connect, server_context, client_context):
+async def test_upgrade_by_hand(
+    connect: Connect, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
     """A server side is one whose protocol was made with a handler, whoever accepted it."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     done = loop.create_future()
 
-    async def handler(reader, writer):
+    async def handler(reader: Any, writer: Any) -> None:
         await writer.start_tls(server_context)
         done.set_result(await reader.readline())
         await closed(writer)

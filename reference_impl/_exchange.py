@@ -1,0 +1,34 @@
+"""What is an instance of which class while this package is in place of asyncio's streams.
+
+The classes here are subclasses of asyncio's, so that ``isinstance(reader, asyncio.StreamReader)``
+and annotations with asyncio's names hold for them anywhere. While `install()` has put them in the
+place of asyncio's, the reverse has to hold too: a reader of asyncio's own class, made by whoever
+imported that before, is still an `asyncio.StreamReader` to everybody who asks, asyncio included.
+"""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from typing import Any
+
+replaced: dict[type, type] = {}
+"""Of each class of this package that is installed, the class in whose place it is."""
+
+
+class Exchangeable(ABCMeta):
+    """The class of the classes that can be installed.
+
+    An `ABCMeta`, so that a subclass can be abstract or generic too.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        """Return whether *instance* is of the class, or of the one in whose place it is."""
+        return super().__instancecheck__(instance) or (
+            cls in replaced and isinstance(instance, replaced[cls])
+        )
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        """Return whether *subclass* is one of the class, or of the one in whose place it is."""
+        return super().__subclasscheck__(subclass) or (
+            cls in replaced and issubclass(subclass, replaced[cls])
+        )

@@ -1,0 +1,77 @@
+"""The writing half of a protocol: `drain()` and `wait_closed()` wait for what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.streams import FlowControlMixin as AsyncioFlowControlMixin
+from typing import Any
+
+from ._exchange import Exchangeable
+from ._waiters import Waiters
+
+
+class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
+    """The writing half: whether to write on, and whether the connection is gone.
+
+    Enough of a protocol for a writer alone, e.g. with `loop.connect_write_pipe()`. The names of
+    its private attributes, and of `StreamReaderProtocol`'s, are chosen as `StreamReader`'s are.
+
+    Args:
+        loop: the event loop; the running one by default.
+
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """See the class."""
+        self._loop = asyncio.get_event_loop() if loop is None else loop
+        self._paused = False
+        self._connection_lost = False
+        self._reference_error: BaseException | None  # what the connection was lost with
+        self._reference_draining: Waiters | None = None  # until writing is paused
+        self._reference_closing = Waiters(self._loop)
+
+    def pause_writing(self) -> None:
+        """Hold `drain()` back: the transport has enough to send."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Let every `drain()` go on."""
+        self._paused = False
+        if self._reference_draining is not None:
+            self._reference_draining.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End every wait: for draining with an error, for closing with *exc* if there is one."""
+        self._connection_lost = True
+        self._reference_error = exc
+        # Whoever still waits for draining waits for bytes that were never sent.
+        if self._reference_draining is not None:
+            self._reference_draining.wake(exc or ConnectionResetError("Connection lost"))
+        self._reference_closing.wake(exc)
+
+    @property
+    def _drain_waiters(self) -> Waiters:
+        """Those that wait for draining."""
+        if self._reference_draining is None:
+            self._reference_draining = Waiters(self._loop)
+        return self._reference_draining
+
+    @_drain_waiters.setter
+    def _drain_waiters(self, waiters: Waiters) -> None:
+        self._reference_draining = waiters
+
+    async def _drain_helper(self) -> None:
+        if self._connection_lost:
+            raise ConnectionResetError("Connection lost")
+        if self._paused and not self._reference_drained():
+            await self._drain_waiters.wait()
+
+    def _reference_drained(self) -> bool:
+        """Return whether there is nothing to wait for, although writing is paused."""
+        return False
+
+    def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]:
+        waiter = self._reference_closing.add()
+        if self._connection_lost:
+            self._reference_closing.wake(self._reference_error)
+        return waiter
