@@ -1,7 +1,16 @@
 """The suite's own exceptions: what stops a certification, and what ends a test."""
 
+import importlib
+import os
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+_SUITE = str(Path(__file__).parent) + os.sep
+_FAKES = str(Path(__file__).parents[1] / "fakes") + os.sep
+_IMPORTLIB = str(Path(importlib.__file__).parent) + os.sep
 
 
 class CannotRun(Exception):
@@ -27,7 +36,42 @@ def users_code(doing: str) -> Iterator[None]:
     except CannotRun:
         raise
     except BaseException as error:
-        raise CannotRun(f"cannot {doing}: {described(error)}") from error
+        place = raised_in(error)
+        raise CannotRun(
+            f"cannot {doing}: {described(error)}" + (f" ({place})" if place else "")
+        ) from error
+
+
+def raised_in(error: BaseException) -> str:
+    """Return the file and the line that `error` came from: the innermost that is not the suite's.
+
+    Nor is it the network's in memory, which does what the kernel does.
+
+    It is empty if all of them are, or if the error's message says it.
+    """
+    if isinstance(error, SyntaxError):
+        return ""  # its message says where
+    lines = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    while lines and not lines[0][0].startswith(_SUITE):
+        del lines[0]  # of whoever called the suite
+    for file, line in reversed(lines):
+        if not file.startswith((_SUITE, _FAKES, _IMPORTLIB, "<frozen importlib")):
+            return f"{place_of(file)}:{line}"
+    return ""
+
+
+def is_suites(file: str) -> bool:
+    """Return whether a source file is one of the suite's."""
+    return file.startswith(_SUITE)
+
+
+def place_of(file: str) -> str:
+    """Return the name of a source file without what differs from machine to machine."""
+    folders = [*(each for each in sys.path if each), os.getcwd()]
+    within = [each for each in folders if file.startswith(each.rstrip("/") + "/")]
+    return file[len(max(within, key=len).rstrip("/")) + 1 :] if within else file
 
 
 def described(error: BaseException) -> str:
@@ -52,12 +96,34 @@ class Deviation(AssertionError):
 
 
 class NotApplicable(BaseException):
-    """The clause cannot be asked of this implementation, which does not offer what it is about.
+    """The clause does not apply: the implementation does not offer what the clause is about.
 
     A `BaseException`, so that no test takes it for the implementation's answer. Its message says
     what is not offered.
     """
 
 
-class Hang(AssertionError):
-    """A test did not end within its bound."""
+class Hang(Deviation):
+    """A test did not end within its bound.
+
+    Args:
+        expected: what did not happen.
+        seen: which coroutine waits, and at which line.
+        line: the number of the line at which the test waits; 0 if that is not known.
+    """
+
+    def __init__(self, expected: str, seen: str, line: int = 0) -> None:
+        super().__init__(expected, seen)
+        self.line = line
+
+
+LONGEST_VALUE = 120  # characters of a value's repr that are printed before it is shortened
+
+
+def shown(value: object) -> str:
+    """Return `value` as a certificate shows it: its repr, shortened, bytes with their length."""
+    text = repr(value)
+    if len(text) <= LONGEST_VALUE:
+        return text
+    size = f" ({len(value)} bytes)" if isinstance(value, bytes | bytearray) else ""
+    return f"{text[: LONGEST_VALUE // 2]}…{text[-LONGEST_VALUE // 4 :]}{size}"

@@ -6,17 +6,16 @@ only when `--streams` asks for it.
 
 import gc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.errors import CannotRun
+from conformance.run import ORDER, SESSION
+from conformance.run.options import HOW, JSON, WHICH
 
 if TYPE_CHECKING:
-    from conformance.session import Session
-    from conformance.trial import Trial
-
-SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
+    from conformance.harness.trial import Trial
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,58 +27,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="certify this implementation: package.module or package.module:attribute",
     )
     group.addoption(
-        "--streams-loop",
-        metavar="LOOP",
-        default="asyncio",
-        help="the event loop: asyncio (default), uvloop or module:factory",
+        "--streams-again",
+        action="store_true",
+        help="try a test that fails once more; if it passes then, the clause is flaky",
     )
-    group.addoption(
-        "--streams-network",
-        metavar="NAMES",
-        help="the networks to run on, separated by commas (default: all; in memory only with "
-        "asyncio's loop)",
-    )
-    group.addoption(
-        "--streams-clause",
-        metavar="ID",
-        help="test this clause only, and keep what crossed the wire where it fails in memory",
-    )
-    group.addoption(
-        "--streams-spec",
-        metavar="X.Y",
-        help="the Python version whose documentation counts (default: the running one for "
-        "asyncio itself, the newest for everything else)",
-    )
-    group.addoption(
-        "--streams-bound",
-        metavar="SECONDS",
-        type=float,
-        default=1.0,
-        help="without progress after which a test on a kernel's network is a hang (default: 1)",
-    )
-    group.addoption(
-        "--streams-known-deviations",
-        metavar="FILE",
-        help="a file of deviations that are known and do not count as failures",
-    )
-    group.addoption("--streams-json", metavar="FILE", help="write the certificate to FILE")
+    for each in (*HOW, *WHICH, JSON):
+        group.addoption(
+            f"--streams-{each.name}",
+            metavar=each.metavar,
+            default=[] if each.multiple else each.default,
+            action="append" if each.multiple else "store",
+            help=each.help,
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set a certification up, if one is asked for."""
+    """Set up a certification, if the options ask for one."""
     config.addinivalue_line(
         "markers", "streams_clause(mark): the clause of the streams API that the test checks"
     )
-    if config.getoption("--streams") is None:
+    words: dict[str, Any] | None = getattr(config, "workerinput", {}).get("streams-words")
+    if config.getoption("--streams") is None and words is None and ORDER not in config.stash:
         return
-    from conformance.session import Session
+    from conformance.run import preflight
+    from conformance.run.request import Order, Words
+    from conformance.run.session import Session
 
     try:
-        session = Session(config)
+        order = config.stash.get(ORDER, None)
+        if words is not None:
+            order = Order.of(Words(**words))
+        elif order is None:
+            order = Order.of(Words(**_said(config)))
+            preflight.check(order.streams, order.loop, order.networks)
+        session = Session(order, is_worker=words is not None)
     except CannotRun as reason:
         raise pytest.UsageError(str(reason)) from None
     config.stash[SESSION] = session
     config.pluginmanager.register(session)
+
+
+def _said(config: pytest.Config) -> dict[str, Any]:
+    """Return what the user said in pytest's options."""
+    said = {each.key: config.getoption(f"--streams-{each.name}") for each in (*HOW, *WHICH, JSON)}
+    selections = {"-k": config.getoption("keyword"), "-m": config.getoption("markexpr")}
+    chosen = [f"{option} {text!r}" for option, text in selections.items() if text]
+    return said | {
+        "streams": config.getoption("--streams"),
+        "clause": tuple(said["clause"]),
+        "again": config.getoption("--streams-again"),
+        "part": " ".join(chosen),
+    }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -96,6 +94,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
     """One run of one test: the implementation, a network, a role and an event loop."""
+    if not hasattr(request, "param"):
+        pytest.fail("`trial` is for tests of the suite, which are marked @clause", pytrace=False)
     # What the test before left goes now. Then tests that collect garbage look through what they
     # have made themselves, and not each time through thousands of tests and their modules.
     gc.collect()

@@ -5,8 +5,9 @@ They are data: one TOML file for each section of the description, beside this mo
 
     ["readuntil.limit.data-is-kept"]
     text = "what holds of an implementation that keeps the clause, in one sentence"
-    why = "what a program loses where it does not hold"
+    why = "Otherwise what goes wrong for a program"
     source = "asyncio-stream#asyncio.StreamReader.readuntil"
+    quote = "the sentence of the page that states it, where one does"
     level = "documented"
     since = "3.5.2"
 """
@@ -30,7 +31,7 @@ DECISIVE = frozenset({"documented", "inherited"})
 
 
 UNTESTABLE = "untestable.toml"
-"""The file of what is no clause because nothing can test it; see `conformance.description`."""
+"""The file of what is no clause because nothing can test it; see `clauses.description`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,16 @@ class Clause:
     Attributes:
         id: its name, in dotted words.
         text: the fact, in one sentence of our own.
-        why: what a program relies on it for.
+        why: the harm to a program where the clause does not hold, beginning with "Otherwise".
         source: where it comes from: `page#anchor` of the Python 3.15 documentation, `CPython` for
             what was observed of it, or the report (`owner/repository#number`) that it answers.
         level: one of `LEVELS`.
         since: the Python version whose documentation introduced it, such as `"3.13"`.
         section: the title of the section that it belongs to.
+        quote: the sentence or signature of the source that states it; empty where CPython or
+            nobody does.
+        needs: what it makes no sense without: names that an implementation may lack, and ids of
+            clauses. Where one of these is lacking, or fails, it is not applicable.
     """
 
     id: str
@@ -55,6 +60,8 @@ class Clause:
     level: str
     since: str
     section: str
+    quote: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def link(self) -> str | None:
@@ -114,5 +121,6 @@ def clauses() -> dict[str, Clause]:
                 continue  # the section's own `title` and `order`
             if id_ in found:
                 raise ValueError(f"clause {id_} is defined twice")
-            found[id_] = Clause(id=id_, section=file["title"], **fields)
+            needs = tuple(fields.pop("needs", ()))
+            found[id_] = Clause(id=id_, section=file["title"], needs=needs, **fields)
     return found

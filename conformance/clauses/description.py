@@ -62,8 +62,10 @@ class Description:
                     "since": each.since,
                     "text": each.text,
                     "why": each.why,
+                    "quote": each.quote,
                     "source": each.source,
                     "link": each.link,
+                    "needs": list(each.needs),
                 }
                 for each in self.clauses
             ],

@@ -1,28 +1,23 @@
-"""What tests on connecting and serving arrange: addresses of every kind, resolvers, raw sockets."""
+"""Where a test's far ends are: addresses, ports, listeners and raw sockets."""
 
-import asyncio
 import contextlib
 import errno
-import logging
+import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from conformance.errors import NotApplicable
-from conformance.expect import expect, expect_error, expect_that, shown
-from conformance.networks.network import Listener
+from conformance.harness.clause import INTERNET, Some
+from conformance.harness.trial import Trial
+from conformance.networks.base import Listener
+from conformance.networks.kernel import UnixNetwork
 from conformance.networks.sockets import SocketListener, SocketNetwork, SocketWire
 from conformance.networks.tls import TlsListener, TlsNetwork, TlsWire
 from conformance.networks.wire import Wire
-from conformance.payload import overfill
-from conformance.taking import take
-from conformance.trial import Connection, Served, Trial
-
-NAME = "streams.test"
-"""A host name that nothing but `resolving()` knows."""
 
 
 def _has_ipv6_loopback() -> bool:
@@ -34,11 +29,20 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
-DUAL_STACK: tuple[str, ...] = ("memory", "tcp") if _has_ipv6_loopback() else ("memory",)
+DUAL_STACK = Some(INTERNET if _has_ipv6_loopback() else ("memory",), INTERNET.why)
 """The networks with loopback addresses of both families."""
 
 
-# Listeners and what they listen on.
+def _most_waiting() -> int:
+    """Return the longest backlog that Linux keeps: it lowers what is longer."""
+    try:
+        return min(int(Path("/proc/sys/net/core/somaxconn").read_text()), 60_000)
+    except OSError:
+        return 120
+
+
+BACKLOGS = (1, _most_waiting())
+"""Two backlogs, as far apart as the kernel tells them apart."""
 
 
 def address_of(listener: Listener) -> Any:
@@ -54,6 +58,14 @@ def address_of_wire(trial: Trial, wire: Wire) -> Any:
     below = wire.carrier if isinstance(wire, TlsWire) else wire
     assert isinstance(below, SocketWire)
     return below.sock.getsockname()
+
+
+def address_seen_by(trial: Trial, wire: Wire) -> Any:
+    """Return the implementation's address, as the far end `wire` sees it."""
+    carrier(trial)  # an adapter's ends have none
+    below = wire.carrier if isinstance(wire, TlsWire) else wire
+    assert isinstance(below, SocketWire)
+    return below.sock.getpeername()
 
 
 def carrier_of(listener: Listener) -> Listener:
@@ -98,9 +110,6 @@ class SecureListener(TlsListener):
         wire = TlsWire(await self.carrier.accept(), self.context, server_side=True)
         await wire.handshake()
         return wire
-
-
-# Addresses on the trial's network.
 
 
 def family_of(host: str) -> socket.AddressFamily:
@@ -166,6 +175,13 @@ def free_port(trial: Trial, host: str) -> int:
         return port
 
 
+def own_hosts() -> tuple[str, str]:
+    """Return two addresses of this machine, on which no other process runs a test."""
+    number = os.getpid()
+    rest = f"{number >> 8 & 255}.{number & 255}"
+    return f"127.{64 + (number >> 16) % 64}.{rest}", f"127.{128 + (number >> 16) % 64}.{rest}"
+
+
 def accepted(sockets: Sequence[socket.socket]) -> int | None:
     """Return the index of the listening socket that has a connection, or `None`; close it."""
     for index, sock in enumerate(sockets):
@@ -183,6 +199,18 @@ def abstract_name() -> str:
     return f"\0streams-{uuid.uuid4()}"
 
 
+def bound_socket(trial: Trial) -> socket.socket:
+    """Return a non-blocking socket that is bound to a free address of the trial's network."""
+    network = carrier(trial)
+    if isinstance(network, UnixNetwork):
+        sock = network.socket(socket.AF_UNIX)
+        sock.bind(network.free_path())
+    else:
+        sock = network.socket(socket.AF_INET)
+        sock.bind(("127.0.0.1", 0))
+    return sock
+
+
 async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
     """Return a non-blocking socket that is connected to `listener`."""
     address = address_of(listener)
@@ -190,223 +218,7 @@ async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
     return (await carrier(trial).connected(family, address)).sock
 
 
-# Names.
-
-
-@contextmanager
-def resolving(trial: Trial, *hosts: str) -> Iterator[None]:
-    """Let `NAME` resolve to the numeric `hosts`, in that order, whoever asks.
-
-    An implementation asks the loop's `getaddrinfo()`, or the socket module's; any other name is
-    theirs to answer.
-    """
-    ask_loop: Any = trial.loop.getaddrinfo
-    ask_module: Callable[..., Any] = socket.getaddrinfo
-
-    def answer(port: Any, family: int) -> list[Any]:
-        return [
-            (
-                family_of(host),
-                socket.SOCK_STREAM,
-                socket.IPPROTO_TCP,
-                "",
-                (host, int(port or 0), 0, 0) if ":" in host else (host, int(port or 0)),
-            )
-            for host in hosts
-            if family in (0, family_of(host))
-        ]
-
-    async def from_loop(host: Any, port: Any, *, family: int = 0, **options: int) -> Any:
-        if host == NAME:
-            return answer(port, family)
-        return await ask_loop(host, port, family=family, **options)
-
-    def from_module(host: Any, port: Any, family: int = 0, *options: int, **more: int) -> Any:
-        if host == NAME:
-            return answer(port, family)
-        return ask_module(host, port, family, *options, **more)
-
-    with (
-        mock.patch.object(trial.loop, "getaddrinfo", from_loop),
-        mock.patch.object(socket, "getaddrinfo", from_module),
-    ):
-        yield
-
-
-# Connections that are lost.
-
-
-async def lost(trial: Trial, connection: Connection) -> BaseException | None:
-    """Reset the connection and let the implementation notice.
-
-    Returns:
-        What a read that waited raised; `None` if it raised nothing, or waits on: that is for the
-        clauses on reading to mind.
-    """
-    await connection.wire.reset()
-    reading = trial.start(connection.reader.read(5))
-
-    async def noticed() -> bool:
-        return reading.done()
-
-    await trial.soon(noticed)
-    reading.cancel()
-    await asyncio.wait([reading])
-    return None if reading.cancelled() else reading.exception()
-
-
-# What is logged.
-
-
-class Log(logging.Handler):
-    """Keeps what asyncio's logger is told, from warnings up.
-
-    Attributes:
-        messages: the messages.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the message."""
-        self.messages.append(record.getMessage())
-
-    def __enter__(self) -> "Log":
-        """Begin."""
-        logging.getLogger("asyncio").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        logging.getLogger("asyncio").removeHandler(self)
-
-
-# What is left open.
-
-
-def open_sockets(trial: Trial) -> set[str]:
-    """Return the sockets of the trial's network that are open."""
-    return carrier(trial).open_sockets()
-
-
-async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
-    """Expect that soon no socket is open that was not open `before`."""
-
-    async def closed() -> bool:
-        return open_sockets(trial) <= before
-
-    if not await trial.soon(closed):
-        expect(len(open_sockets(trial) - before), 0, "sockets left open:")
-
-
-async def expect_given_socket_closed(trial: Trial, sock: socket.socket) -> None:
-    """Expect that soon `sock` is closed, which the test gave away."""
-
-    async def closed() -> bool:
-        return sock.fileno() == -1
-
-    expect_that(await trial.soon(closed), "the socket given to be closed", "it is open")
-
-
-# What takes its time.
-
-
-async def expect_done_after(trial: Trial, seconds: int, task: "asyncio.Task[Any]") -> None:
-    """Expect `task` to end when simulated `seconds` have passed, and not a second before."""
-    await trial.pass_time(seconds - 1)
-    expect(task.done(), False, f"ended before {seconds} s:")
-    await trial.pass_time(2)
-    expect(task.done(), True, f"ended after {seconds} s:")
-
-
-# What both sides have in common.
-
-
-async def expect_limit(trial: Trial, connection: Connection, limit: int) -> None:
-    """Expect the connection's reader to take lines up to `limit` bytes, and no longer ones."""
-    reader, _, wire = connection
-    line = b"x" * (limit - 1) + b"\n"
-    await wire.send(line)
-    await reader.readuntil(b"\n")
-    await wire.send(b"x" * (limit + 1) + b"\n")
-    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n"))
-
-
-async def expect_talk(connection: Connection) -> None:
-    """Expect bytes to pass both ways, and to be the same at the other end."""
-    reader, writer, wire = connection
-    writer.write(b"from the implementation")
-    await writer.drain()
-    expect(await wire.receive(23), b"from the implementation")
-    await wire.send(b"from the far end")
-    expect(await take(reader, 16), b"from the far end")
-
-
 def let_block(sock: socket.socket) -> None:
     """Put `sock` into blocking mode, as the socket module makes them; simulated ones have none."""
     with contextlib.suppress(ValueError):
         sock.setblocking(True)
-
-
-async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) -> None:
-    """Expect what `open_` makes of a connected socket in blocking mode not to stop the loop."""
-    listener = await trial.listen()
-    sock = await connected_socket(trial, listener)
-    let_block(sock)
-    reader, writer = await open_(sock=sock)
-    with contextlib.closing(writer):
-        async with closing(await listener.accept()) as wire:
-            await _expect_not_blocking(trial, Connection(reader, writer, wire))
-
-
-async def expect_server_never_blocks(
-    trial: Trial, start: Callable[..., Any], sock: socket.socket
-) -> None:
-    """Expect what `start` makes of a bound `sock` in blocking mode not to stop the loop."""
-    served, address = Served(), sock.getsockname()
-    let_block(sock)
-    with contextlib.closing(await start(served.accepted, sock=sock)):
-        async with closing(await carrier(trial).connected(sock.family, address)) as wire:
-            reader, writer = await served.pairs.get()
-            with contextlib.closing(writer):
-                await _expect_not_blocking(trial, Connection(reader, writer, wire))
-
-
-async def _expect_not_blocking(trial: Trial, connection: Connection) -> None:
-    """Expect neither a read of nothing nor a write of too much to stop the event loop."""
-    reader, writer, wire = connection
-    reading = trial.start(take(reader, 4))
-    await trial.turns()
-    data = overfill(trial)
-    writer.write(data)
-    received = await wire.receive(len(data))
-    expect(received == data, True, "the bytes that were written:")
-    await wire.send(b"read")
-    expect(await reading, b"read")
-
-
-async def expect_served(trial: Trial, served: Served, address: Any) -> None:
-    """Expect a connection to `address`, of the Internet, to reach the server's callback."""
-    family = family_of(address[0])
-    async with closing(await carrier(trial).connected(family, address)):
-        _, writer = await served.pairs.get()
-        writer.close()
-
-
-async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
-    """Expect that soon nobody listens at `address`: a server is closed asynchronously."""
-
-    async def refused() -> bool:
-        try:
-            wire = await carrier(trial).connected(family, address)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
-        except ConnectionResetError:
-            return False  # the server closed in the midst of it
-        await wire.close()
-        return False
-
-    what = f"a connection to {shown(address)} to be refused"
-    expect_that(await trial.soon(refused), what, "a connection")

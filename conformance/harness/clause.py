@@ -2,27 +2,66 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any, NamedTuple
 
 import pytest
 
-from conformance.errors import NotApplicable
-from conformance.trial import Trial
+from conformance.clauses import clauses
+from conformance.errors import Deviation, NotApplicable, described
+from conformance.harness.interrupt import Interrupted
+from conformance.harness.trial import Trial
+from conformance.networks import ADAPTER_NETWORKS, NETWORKS
+from conformance.networks.base import Network
+from conformance.subject.capabilities import asked_about, require
 
-MEMORY = ("memory", "tls-memory")
-PLAIN = ("memory", "tcp", "unix")  # no TLS: streams that can be half-closed
-TLS = ("tls-memory", "tls")
-INTERNET = ("memory", "tcp")  # hosts and ports, no TLS
-UNIX = ("unix",)
-VIRTUAL = ("tls-memory",)  # TLS in a time of its own, which takes none to pass
-EVERY = ("memory", "tls-memory", "tcp", "unix", "tls")
-RESETTABLE = ("memory", "tls-memory", "tcp", "tls")  # a Unix socket has no such thing as a reset
 
-CLIENT = ("client",)
-SERVER = ("server",)
+class Some(tuple[str, ...]):
+    """Some of the networks, or of the sides that an implementation takes.
+
+    Args:
+        names: their names.
+        why: why not the others: what does not exist there, or makes no difference.
+    """
+
+    why: str
+
+    def __new__(cls, names: Iterable[str], why: str) -> "Some":
+        """See the class."""
+        some = super().__new__(cls, names)
+        some.why = why
+        return some
+
+
+def _networks(condition: Callable[[type[Network]], bool]) -> tuple[str, ...]:
+    """Return the names of the networks that fulfil `condition`."""
+    return tuple(each.name for each in (*NETWORKS.values(), *ADAPTER_NETWORKS) if condition(each))
+
+
+EVERY = _networks(lambda _: True)
+PLAIN = Some(_networks(lambda each: not each.tls), "it is about connections without TLS")
+HALF_CLOSED = Some(PLAIN, "TLS has no streams of which one half is closed")
+COUNTED = Some(PLAIN, "transports that do TLS count in other ways what they still have to send")
+UPGRADED = Some(PLAIN, "the upgrade is that of a connection without TLS")
+TLS = Some(_networks(lambda each: each.tls), "it is about TLS")
+HOSTS = Some(_networks(lambda each: each.hosts), "it is about hosts and ports")
+INTERNET = Some(
+    _networks(lambda each: each.hosts and not each.tls),
+    "it is about hosts and ports, whether with TLS or without",
+)
+UNIX = Some(_networks(lambda each: each.paths), "it is about Unix sockets")
+VIRTUAL = Some(
+    _networks(lambda each: each.in_memory and each.tls),
+    "it lasts for minutes, which only virtual time makes short",
+)
+RESETTABLE = Some(_networks(lambda each: each.resets), "a Unix socket has no reset")
+ADAPTED = _networks(lambda each: not each.hosts and not each.paths)  # an adapter's own
+
 BOTH = ("client", "server")
+CLIENT = Some(("client",), "it is about the side that connects")
+SERVER = Some(("server",), "it is about the side that serves")
+BY_HAND = Some(("client",), "the reader is fed by hand, and has no connection: it is on no side")
 
 
 class ClauseMark(NamedTuple):
@@ -52,19 +91,26 @@ def clause(
     Args:
         id_: the clause's id.
         networks: the networks that it runs on, by name; by default all of them.
-        roles: the sides that the implementation takes: `BOTH`, `CLIENT` or `SERVER`.
+        roles: the sides that the implementation takes: `BOTH`, `CLIENT` or `SERVER`. What is not
+            all of them is `Some`, which says why.
     """
 
     def mark(test: Callable[[Trial], Any]) -> Callable[[Trial], None]:
         @functools.wraps(test)
         def run(trial: Trial) -> None:
             try:
+                for name in sorted({*clauses()[id_].needs} | asked_about(id_)):
+                    require(name, trial.without)
                 if inspect.iscoroutinefunction(test):
                     trial.run(test(trial))
                 else:
                     test(trial)
             except NotApplicable as reason:
                 pytest.skip(str(reason))
+            except Interrupted:
+                raise
+            except KeyboardInterrupt as error:  # which would end the whole run
+                raise Deviation("the program to go on", described(error)) from error
 
         marked = ClauseMark(id_, networks, roles, test.__code__)
         pytest.mark.streams_clause(marked)(run)

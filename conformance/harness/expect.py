@@ -4,22 +4,16 @@ Tests use these instead of bare `assert`: each failure carries both halves of th
 "expected …; saw …", short enough to print.
 """
 
+import ast
+import asyncio
+import linecache
+import sys
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
-from conformance.errors import Deviation, described
-
-LONGEST_VALUE = 120  # characters of a value's repr that are printed before it is shortened
-
-
-def shown(value: object) -> str:
-    """Return `value` as a certificate shows it: its repr, shortened, bytes with their length."""
-    text = repr(value)
-    if len(text) <= LONGEST_VALUE:
-        return text
-    size = f" ({len(value)} bytes)" if isinstance(value, bytes | bytearray) else ""
-    return f"{text[: LONGEST_VALUE // 2]}…{text[-LONGEST_VALUE // 4 :]}{size}"
+from conformance.errors import LONGEST_VALUE, Deviation, described, shown
 
 
 def expect(seen: object, expected: object, what: str = "") -> None:
@@ -28,14 +22,88 @@ def expect(seen: object, expected: object, what: str = "") -> None:
     Args:
         seen: the value that the implementation gave.
         expected: the value that the clause asks for.
-        what: what the value is (`"the line"`, `"LimitOverrunError.consumed"`), for the message.
+        what: what the value is (`"the line"`, `"LimitOverrunError.consumed"`), for the message;
+            by default the expression that gave it.
 
     Raises:
         Deviation: they differ.
     """
     if seen != expected:
-        label = f"{what} " if what else ""
-        raise Deviation(f"{label}{shown(expected)}", f"{label}{shown(seen)}")
+        raise _difference(seen, expected, what, sys._getframe(1))
+
+
+def _difference(seen: object, expected: object, what: str, frame: FrameType) -> Deviation:
+    if isinstance(seen, bytes) and isinstance(expected, bytes) and len(expected) > LONGEST_VALUE:
+        expected_text, seen_text = _first_difference(seen, expected)
+    else:
+        expected_text, seen_text = shown(expected), shown(seen)
+    if what:
+        return Deviation(f"{what} {expected_text}", f"{what} {seen_text}")
+    expression = _expression(frame)
+    verb = "return" if expression.startswith("await ") else "be"
+    return Deviation(
+        f"`{expression}` to {verb} {expected_text}" if expression else expected_text, seen_text
+    )
+
+
+def expect_pending(task: "asyncio.Task[Any]", call: str) -> None:
+    """Expect `task` to keep waiting.
+
+    Args:
+        task: the task.
+        call: what it waits for, such as `"readexactly(4)"`.
+
+    Raises:
+        Deviation: it has ended; the message says how.
+    """
+    if task.done():
+        raise Deviation(f"{call} to keep waiting", outcome(task))
+
+
+def expect_done(task: "asyncio.Task[Any]", call: str) -> None:
+    """Expect `task` to have ended, by returning or raising; see `expect_pending()`.
+
+    Raises:
+        Deviation: it still waits.
+    """
+    if not task.done():
+        raise Deviation(f"{call} to have ended", "it still waits")
+
+
+def outcome(task: "asyncio.Task[Any]") -> str:
+    """Return in words how `task` has ended."""
+    if task.cancelled():
+        return "it was cancelled"
+    error = task.exception()
+    return f"it raised {described(error)}" if error else f"it returned {shown(task.result())}"
+
+
+def _first_difference(seen: bytes, expected: bytes) -> tuple[str, str]:
+    """Return in words where two long strings of bytes part: what is expected there, what seen."""
+    pairs = enumerate(zip(seen, expected, strict=False))
+    at = next((place for place, (one, other) in pairs if one != other), None)
+    at = min(len(seen), len(expected)) if at is None else at
+
+    def told(data: bytes) -> str:
+        here = shown(data[at : at + 16]) if at < len(data) else "the end"
+        return f"{len(data)} bytes, with {here} at {at}"
+
+    return told(expected), told(seen)
+
+
+def _expression(frame: FrameType) -> str:
+    """Return the first argument of the call that `frame` is in, as it stands in the source."""
+    line, end_line, column, end_column = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+    if line is None or end_line is None or column is None or end_column is None:
+        return ""
+    lines = [linecache.getline(frame.f_code.co_filename, n) for n in range(line, end_line + 1)]
+    lines[-1] = lines[-1].encode()[:end_column].decode()
+    lines[0] = lines[0].encode()[column:].decode()
+    try:
+        call = ast.parse("".join(lines), mode="eval").body
+    except SyntaxError:
+        return ""
+    return ast.unparse(call.args[0]) if isinstance(call, ast.Call) and call.args else ""
 
 
 def expect_that(holds: bool, expected: str, seen: object) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from functools import cache
 
-from conformance.trial import Trial
+from conformance.harness.trial import Trial
 
 KIB = 1024
 

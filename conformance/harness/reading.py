@@ -6,9 +6,12 @@ somebody has to read.
 
 import asyncio
 
-from conformance.networks.wire import Progress
+from conformance.networks.wire import moved
 
 PIECE = 64 * 1024  # bytes
+
+SHORT_READS = 4096
+"""Bytes after which the event loop gets a turn, where they come one at a time."""
 
 
 async def take(reader: asyncio.StreamReader, count: int) -> bytes:
@@ -16,7 +19,9 @@ async def take(reader: asyncio.StreamReader, count: int) -> bytes:
     taken = bytearray()
     while len(taken) < count and (piece := await reader.read(count - len(taken))):
         taken += piece
-        Progress.steps += 1
+        moved()
+        if len(taken) % SHORT_READS == 0:
+            await asyncio.sleep(0)  # a reader that gives a byte at a time need not wait for any
     return bytes(taken)
 
 
@@ -25,4 +30,5 @@ async def take_rest(reader: asyncio.StreamReader) -> bytes:
     taken = bytearray()
     while piece := await reader.read(PIECE):
         taken += piece
+        moved()
     return bytes(taken)

@@ -1,24 +1,37 @@
 """One run of one clause's test: the implementation, a network, a role, and an event loop."""
 
 import asyncio
-import signal
+import inspect
 import threading
-import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from types import CodeType, FrameType
-from typing import Any, NamedTuple, TypeVar
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.capabilities import Missing, offered
-from conformance.errors import Deviation, Hang, NotApplicable, described
-from conformance.implementation import Implementation
-from conformance.loops import Loop
-from conformance.networks.adapted import FeedingWire, PeerWire
-from conformance.networks.network import Listener, Network, Options, ServerOptions
-from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, turns
+from conformance.errors import Deviation, NotApplicable, described
+from conformance.harness.hang import hang_of, watchdog
+from conformance.harness.interrupt import Interrupted
+from conformance.networks.adapter import AdapterNetwork, FeedingWire, PeerWire
+from conformance.networks.base import (
+    ClientOptions,
+    ConnectionOptions,
+    Listener,
+    Network,
+    ServerOptions,
+)
+from conformance.networks.kernel import bytes_in_kernel
+from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, trials_progress, turns
+from conformance.subject.capabilities import Missing, offered, require
+from conformance.subject.event_loop import Loop, end
+from conformance.subject.implementation import Implementation
 
 T = TypeVar("T")
+
+DEFAULT_LIMIT = 2**16
+"""What a reader may look through, as the streams page has it."""
 
 BOUND = 1.0
 """Seconds without any progress after which a test on a kernel's network is a hang, unless the user
@@ -42,9 +55,13 @@ LONGEST = 20
 """Bounds after which a test is a hang whatever the progress, as is code that never gives control
 back to the loop."""
 
+LONGEST_SIMULATED = 4000
+"""Simulated seconds after which a test is a hang whatever the progress: more than an hour, so that
+timeouts of many minutes can be seen to be kept."""
+
 VIRTUAL_BOUND = 20.0
-"""Simulated seconds after which a test in virtual time is a hang: less than asyncio's own time-outs
-(60 s for a TLS handshake, 30 s for its shutdown), so that a time-out that was given, and ignored,
+"""Simulated seconds after which a test in virtual time is a hang: less than asyncio's own timeouts
+(60 s for a TLS handshake, 30 s for its shutdown), so that a timeout that was given, and ignored,
 does not pass for one that was kept."""
 
 
@@ -67,7 +84,7 @@ class Trial:
         bound: seconds without progress after which a test on a kernel's network is a hang.
 
     Attributes:
-        reported: what the event loop's exception handler was told, in order: the context dicts.
+        reported: the contexts that the event loop's exception handler was called with, in order.
     """
 
     def __init__(
@@ -83,56 +100,85 @@ class Trial:
         self.role = role
         self.bound = bound
         self.reported: list[dict[str, Any]] = []
-        adapter = streams.adapter
-        real = isinstance(adapter, PairAdapter) and not adapter.virtual_time
-        self.loop = loop.factory() if real else network.new_loop(loop)
+        self.progress = Progress()
+        self.loop = network.new_loop(loop)
+        loop.prepare(self.loop)
         self.loop.set_exception_handler(lambda _, context: self._report(context))
         self._wires: list[Wire] = []
         self._listeners: list[Listener] = []
         self._servers: list[asyncio.Server] = []
         self._writers: list[asyncio.StreamWriter] = []
         self._test: asyncio.Task[Any] | None = None
+        # Weakly: whether what waits is kept alive is for the implementation (a clause asks it).
+        self._started: list[weakref.ref[asyncio.Task[Any]]] = []
+        self._adapted: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._inapplicable: NotApplicable | None = None
+
+    @property
+    def without(self) -> frozenset[str]:
+        """What is lacking on the trial's side."""
+        far = self.role == "server" and self.streams.adapter is not None
+        return self.streams.far_without if far else self.streams.without
 
     # Meeting the far end.
 
-    async def connect(self, **options: Options) -> Connection:
+    async def connect(self, **options: Unpack[ConnectionOptions]) -> Connection:
         """Connect the implementation, in the trial's role, with a far end.
 
         Args:
             options: passed to `open_connection()` or `start_server()` (or their Unix siblings):
-                `limit=`, time-outs.
+                `limit=`, timeouts.
         """
         adapter = self.streams.adapter
         if adapter is not None:
-            return await self._adapt(adapter, **options)
+            return await self._adapt(adapter, options)
         if self.role == "client":
             listener = await self.listen()
             return await self.open(listener, **options)
         return await self.accept(await self.serve(**options))
 
     async def _adapt(
-        self, adapter: ReaderAdapter | PairAdapter, *, limit: int = 65536, **options: Options
+        self, adapter: ReaderAdapter | PairAdapter, options: ConnectionOptions
     ) -> Connection:
         """Return what `adapter` makes, as a connection."""
-        if options:
-            raise NotApplicable(f"{', '.join(options)} is not offered")
+        without, far_without = self.streams.without, self.streams.far_without
+        if self.role == "server":
+            without, far_without = far_without, without
+        limit = options.get("limit")
+        if others := options.keys() - {"limit"}:
+            raise NotApplicable(f"{', '.join(sorted(others))} is not offered")
+        if limit is not None:
+            require("limit", without)
         reader: Any
         writer: Any
         if isinstance(adapter, ReaderAdapter):
             if self.role == "server":
                 raise NotApplicable("a reader alone has no sides")
-            reader = adapter.reader(limit)
+            reader = adapter.reader(DEFAULT_LIMIT if limit is None else limit)
+            self._adapted.append(partial(adapter.close, reader))
             wire: Wire = FeedingWire(adapter, reader)
             writer = Missing("StreamWriter")
         else:
-            ends = await adapter.pair(limit)
-            (reader, writer), far = ends if self.role == "client" else reversed(ends)
+            if self.role == "server" and adapter.one_end:
+                raise NotApplicable("only the first end of the pair is under test")
+            ends = await adapter.pair(DEFAULT_LIMIT if limit is None else limit)
+            self._adapted.append(partial(adapter.close, ends))
+            (reader, writer), (far_reader, far_writer) = ends
+            if self.role == "server":
+                reader, writer, far_reader, far_writer = far_reader, far_writer, reader, writer
             self._writers.append(writer)
-            wire = PeerWire(*far)
+            if not _half_closes(writer):
+                without |= {"StreamWriter.write_eof"}
+            if not _half_closes(far_writer):
+                far_without |= {"StreamWriter.write_eof"}
+            writer = offered("StreamWriter", writer, without)
+            wire = PeerWire(
+                offered("StreamReader", far_reader, far_without),
+                offered("StreamWriter", far_writer, far_without),
+                is_prompt=self.network.virtual_time,
+            )
             self._wires.append(wire)
-            writer = offered("StreamWriter", writer, self.streams.without)
-        return Connection(offered("StreamReader", reader, self.streams.without), writer, wire)
+        return Connection(offered("StreamReader", reader, without), writer, wire)
 
     async def listen(self) -> Listener:
         """Return a far end that waits for the implementation; closed when the trial ends."""
@@ -140,7 +186,7 @@ class Trial:
         self._listeners.append(listener)
         return listener
 
-    async def open(self, listener: Listener, **options: Options) -> Connection:
+    async def open(self, listener: Listener, **options: Unpack[ClientOptions]) -> Connection:
         """Connect the implementation, as a client, to `listener`."""
         accepting = asyncio.ensure_future(listener.accept())
         try:
@@ -155,7 +201,7 @@ class Trial:
         return Connection(reader, writer, wire)
 
     async def serve(
-        self, callback: Callable[..., object] | None = None, **options: ServerOptions
+        self, callback: Callable[..., object] | None = None, **options: Unpack[ServerOptions]
     ) -> "Served":
         """Let the implementation serve; the server is closed when the trial ends.
 
@@ -199,7 +245,9 @@ class Trial:
             if await condition():
                 return True
             await turns()
+            began = time.monotonic()
             await asyncio.sleep(0.005)
+            self._let_pass(0.005, began)
         return await condition()
 
     async def pass_time(self, seconds: int) -> None:
@@ -210,17 +258,21 @@ class Trial:
         """
         if not self.network.virtual_time:
             raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
-        for _ in range(seconds):
-            await asyncio.sleep(1.0)
-            Progress.steps += 1
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, 10))
+            seconds -= 10
+            self.progress.steps += 1
 
-    def start(self, awaitable: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    def start(self, awaitable: Awaitable[T]) -> "asyncio.Task[T]":
         """Start `awaitable` as a task, for what is expected to wait.
 
+        It need not be a coroutine: whether it is, is for the clause on that to ask.
         If it needs what the implementation lacks, that ends the test, which may never ask for it.
         """
-        task = self.loop.create_task(awaitable)
-        if self.streams.without:
+        coroutine = awaitable if inspect.iscoroutine(awaitable) else awaiting(awaitable)
+        task = self.loop.create_task(coroutine)
+        self._started.append(weakref.ref(task))
+        if self.streams.without or self.streams.adapter is not None:
             task.add_done_callback(self._started_task_ended)
         return task
 
@@ -246,29 +298,65 @@ class Trial:
             Hang: it did not end within the bound; the message says where it waited.
             NotApplicable: it, or a task that it started, needs what the implementation lacks.
         """
-        bound = VIRTUAL_BOUND if self.network.virtual_time else self.bound
+        bound, longest = self.bound, LONGEST * self.bound
+        if self.network.virtual_time:
+            bound, longest = VIRTUAL_BOUND, LONGEST_SIMULATED
+        trials_progress.set(self.progress)  # also for all that the test starts
         task = self.loop.create_task(test)
         self._test = task
         with watchdog(LONGEST * self.bound):
-            quiet, steps = 0, Progress.steps
-            for _ in range(LONGEST * TICKS):
+            quiet, signs, spent = 0, self._signs(), time.process_time()
+            for _ in range(round(longest / bound * TICKS)):
+                began = time.monotonic()
                 try:
                     self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
                 except SystemExit:
                     self._let_stop()
                     raise
-                quiet = quiet + 1 if Progress.steps == steps else 0
-                steps = Progress.steps
-                if task.done() or quiet == TICKS:
+                if task.done():
+                    break
+                self._let_pass(bound / TICKS, began)
+                before, signs = signs, self._signs()
+                started, spent = spent, time.process_time()
+                quiet = quiet + 1 if signs == before and not self._works(spent - started) else 0
+                if quiet == TICKS:
                     break
         if self._inapplicable is not None:
             raise self._inapplicable
         if not task.done():
-            where = waiting_at(task)
+            how = (
+                f"after {bound:g} s without progress"
+                if quiet == TICKS
+                else f"after {longest:g} s, although bytes move: give it more with --bound"
+            )
+            waiting = [each for ref in self._started if (each := ref()) is not None]
+            hang = hang_of(task, waiting, how)
             task.cancel()
             self.loop.run_until_complete(turns())
-            raise Hang(f"still waiting at `{where}` after {bound:g} s")
+            raise hang
         return task.result()
+
+    def _let_pass(self, seconds: float, began: float) -> None:
+        """Let real `seconds` have passed since `began`, on a loop whose own time is not real.
+
+        Kernels and threads need real time, of which such a loop lets none pass when it waits.
+        """
+        if not self.network.virtual_time:
+            time.sleep(max(0.0, began + seconds - time.monotonic()))
+
+    def _signs(self) -> tuple[object, ...]:
+        """Return what changes while bytes move, whoever moves them."""
+        kernel = None if self.network.virtual_time else bytes_in_kernel()
+        return self.progress.steps, kernel
+
+    def _works(self, seconds: float) -> bool:
+        """Return whether an adapter's ends have worked in a tick that took the processor `seconds`.
+
+        What moves bytes between them may be a program that computes for long, which neither the
+        suite nor the kernel sees.
+        """
+        adapted = isinstance(self.network, AdapterNetwork) and not self.network.virtual_time
+        return adapted and seconds > self.bound / TICKS / 4
 
     def _let_stop(self) -> None:
         """Let the loop call what is to stop it, after an exit in the turn in which a wait ended.
@@ -292,12 +380,14 @@ class Trial:
                     task.cancel()
                 # Also without a task left: an implementation's threads may have to end something.
                 self.loop.run_until_complete(turns(closing_turns()))
-                self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        except SystemExit as exit_:
+                end(self.loop, self.bound)
+        except Interrupted:
+            raise
+        except (SystemExit, KeyboardInterrupt) as exit_:
             # pytest would leave the rest undone, and blame the next test for it.
             raise Deviation("the program to go on", described(exit_)) from exit_
-        self.network.close()
-        self.loop.close()
+        finally:
+            self.network.close()
 
     async def _close(self) -> None:
         # An implementation that cannot close fails the clauses on closing, not every clause.
@@ -308,10 +398,25 @@ class Trial:
         for wire in self._wires:
             # It may have ended already, by the test or by the implementation.
             with suppress(Exception, NotApplicable):
-                await wire.reset()
+                try:
+                    await wire.reset()
+                except NotApplicable:
+                    await wire.close()
         for listener in self._listeners:
             listener.close()
+        for tear_down in self._adapted:
+            task = self.loop.create_task(tear_down())
+            done, _ = await asyncio.wait([task], timeout=LONGEST * self.bound / 2)
+            if not done:
+                raise hang_of(task, [], f"after {LONGEST * self.bound / 2:g} s")
+            await task
         await turns(closing_turns())
+
+
+def _half_closes(writer: Any) -> bool:
+    """Return whether an adapter's writer has a `write_eof()`, as far as it says so."""
+    says = getattr(writer, "can_write_eof", None)
+    return says is None or bool(says())
 
 
 class Served:
@@ -329,50 +434,11 @@ class Served:
         self.pairs.put_nowait((reader, writer))
 
 
+async def awaiting(awaitable: Awaitable[T]) -> T:
+    """Await `awaitable`, of whatever class it is."""
+    return await awaitable
+
+
 def closing_turns() -> int:
     """Return how many turns of the loop what a test has left gets to come to its end."""
     return CLOSING_TURNS if threading.active_count() <= THREADS else SETTLING_TURNS
-
-
-@contextmanager
-def watchdog(seconds: float) -> Iterator[None]:
-    """Stop the block with `Hang` if it never gives control back to the event loop.
-
-    The timer repeats, since an implementation may catch what the first one raised.
-    """
-
-    # A `KeyboardInterrupt` is what passes through an event loop's callbacks and tasks.
-    class Bark(KeyboardInterrupt):
-        pass
-
-    def bark(_signal: int, frame: FrameType | None) -> None:
-        line = traceback.extract_stack(frame, limit=1)[0] if frame else None
-        place = f" at `{line.line}` in {line.name}()" if line else ""
-        raise Bark(f"never gives control back{place}")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    except Bark as bark_:
-        raise Hang(str(bark_)) from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def waiting_at(task: "asyncio.Task[Any]") -> str:
-    """Return the source line at which a test's suspended `task` waits."""
-    frames = task.get_stack()
-    if not frames:
-        return "its end"
-    line = traceback.StackSummary.extract([(frames[0], frames[0].f_lineno)])[0].line
-    return line or f"line {frames[0].f_lineno}"
-
-
-def line_of(error: BaseException, code: CodeType) -> str | None:
-    """Return the source line of the test whose `code` it is, at which `error` came out of it."""
-    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if frame.f_code is code:
-            return traceback.StackSummary.extract([(frame, number)])[0].line
-    return None

@@ -1,18 +1,19 @@
 """The networks that clauses run on, by the names that `--network` takes."""
 
 from conformance.errors import CannotRun
+from conformance.networks.adapter import PairNetwork, ReaderNetwork
+from conformance.networks.base import Network
 from conformance.networks.kernel import TcpNetwork, UnixNetwork
 from conformance.networks.memory import MemoryNetwork, TlsOverMemory
-from conformance.networks.network import Network
 from conformance.networks.tls import TlsOverTcp
 
 NETWORKS: dict[str, type[Network]] = {
-    "memory": MemoryNetwork,
-    "tls-memory": TlsOverMemory,
-    "tcp": TcpNetwork,
-    "unix": UnixNetwork,
-    "tls": TlsOverTcp,
+    each.name: each for each in (MemoryNetwork, TlsOverMemory, TcpNetwork, UnixNetwork, TlsOverTcp)
 }
+"""Those that an implementation can be certified on, by name."""
+
+ADAPTER_NETWORKS: tuple[type[Network], ...] = (ReaderNetwork, PairNetwork)
+"""What adapters' ends are connected by: nobody can choose another."""
 
 
 def network_names(text: str) -> tuple[str, ...]:

@@ -1,10 +1,84 @@
-"""The far ends of what an adapter makes."""
+"""What adapters make: ends that are connected in some way of their own, and their far ends."""
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from conformance.adapters import ReaderAdapter
+from conformance.adapters import PairAdapter, ReaderAdapter
 from conformance.errors import NotApplicable
-from conformance.networks.wire import CHUNK, Wire
+from conformance.networks.base import Network
+from conformance.networks.memory import MemoryNetwork
+from conformance.networks.wire import CHUNK, Wire, moved
+
+if TYPE_CHECKING:
+    from conformance.subject.event_loop import Loop
+
+
+class AdapterNetwork(Network):
+    """Where an adapter's ends meet: nothing can listen there, or connect.
+
+    Args:
+        virtual_time: whether they work on the fakes' loop.
+        unread_capacity: see `Network`.
+    """
+
+    resets = False
+
+    def __init__(self, virtual_time: bool, unread_capacity: int) -> None:
+        self.below = MemoryNetwork() if virtual_time else None
+        self.unread_capacity = unread_capacity
+
+    @property
+    def virtual_time(self) -> bool:
+        """Whether the loop is the fakes' own."""
+        return self.below is not None and self.below.virtual_time
+
+    def new_loop(self, loop: "Loop") -> asyncio.AbstractEventLoop:
+        """Return a new event loop for the ends."""
+        return loop.factory() if self.below is None else self.below.new_loop(loop)
+
+    def start_trace(self) -> None:
+        """Record what crosses the fakes' network, if that is what the ends stand on."""
+        if self.below is not None:
+            self.below.start_trace()
+
+    def trace(self) -> str:
+        """Return what was recorded."""
+        return "" if self.below is None else self.below.trace()
+
+    async def listen(self) -> NoReturn:
+        """Not applicable."""
+        raise NotApplicable("an adapter's ends are on no network")
+
+    async def open(self, *_: object, **__: object) -> NoReturn:
+        """Not applicable."""
+        raise NotApplicable("an adapter's ends are on no network")
+
+    async def serve(self, *_: object, **__: object) -> NoReturn:
+        """Not applicable."""
+        raise NotApplicable("an adapter's ends are on no network")
+
+    async def dial(self, *_: object) -> NoReturn:
+        """Not applicable."""
+        raise NotApplicable("an adapter's ends are on no network")
+
+
+class ReaderNetwork(AdapterNetwork):
+    """Readers that are fed by hand."""
+
+    name = ReaderAdapter.network
+
+
+class PairNetwork(AdapterNetwork):
+    """Pairs of ends."""
+
+    name = PairAdapter.network
+
+
+def network_of(adapter: ReaderAdapter | PairAdapter) -> AdapterNetwork:
+    """Return a new network for what `adapter` makes."""
+    if isinstance(adapter, ReaderAdapter):
+        return ReaderNetwork(True, PairAdapter.unread_capacity)
+    return PairNetwork(adapter.virtual_time, adapter.unread_capacity)
 
 
 class FeedingWire(Wire):
@@ -18,6 +92,7 @@ class FeedingWire(Wire):
         """Feed the reader one piece."""
         if data:
             self.adapter.feed_data(self.reader, data)
+            moved()
 
     async def send_eof(self) -> None:
         """Feed the end."""
@@ -37,16 +112,34 @@ class FeedingWire(Wire):
 
 
 class PeerWire(Wire):
-    """A far end that is the other end of a pair."""
+    """A far end that is the other end of a pair.
 
-    def __init__(self, reader: Any, writer: Any) -> None:
+    Args:
+        reader: its reader.
+        writer: its writer.
+        is_prompt: whether the loop can tell that nothing is on its way.
+    """
+
+    def __init__(self, reader: Any, writer: Any, *, is_prompt: bool) -> None:
         self.reader = reader
         self.writer = writer
+        self.is_prompt = is_prompt
+
+    async def received(self) -> None:
+        """Settle, if the loop can tell that nothing is on its way.
+
+        What carries a pair's bytes may be another program.
+        """
+        if not self.is_prompt:
+            raise NotApplicable("when a pair's bytes have arrived cannot be known")
+        await self.settle()
 
     async def send(self, data: bytes) -> None:
-        """Write one piece."""
-        self.writer.write(data)
-        await self.writer.drain()
+        """Write one piece; a large one bit by bit, so that its progress can be seen."""
+        for start in range(0, len(data), CHUNK):
+            self.writer.write(data[start : start + CHUNK])
+            await self.writer.drain()
+            moved()
 
     async def send_eof(self) -> None:
         """Close the sending direction."""
@@ -54,7 +147,9 @@ class PeerWire(Wire):
 
     async def receive_some(self) -> bytes:
         """Read what there is."""
-        return bytes(await self.reader.read(CHUNK))
+        received = bytes(await self.reader.read(CHUNK))
+        moved()
+        return received
 
     async def reset(self) -> None:
         """Not applicable: what one end could do to make the other see a reset is not defined."""

@@ -1,16 +1,43 @@
 """What a network is to the suite: a place where an implementation and a wire can meet."""
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict, Unpack
 
-from conformance.implementation import Implementation, Pair
-from conformance.loops import Loop
 from conformance.networks.wire import Wire
 
-# What open_connection() and start_server() take beside the address; passed through as they are.
-Options = Any
-ServerOptions = Any
+if TYPE_CHECKING:
+    from conformance.subject.event_loop import Loop
+    from conformance.subject.implementation import Implementation, Pair
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """What tests give a connection in either role, beside the address."""
+
+    limit: int
+    ssl: ssl.SSLContext | bool | None
+    ssl_handshake_timeout: float
+    ssl_shutdown_timeout: float
+
+
+class ClientOptions(ConnectionOptions, total=False):
+    """What tests give `open_connection()` or `open_unix_connection()` beside the address."""
+
+    flags: int
+    happy_eyeballs_delay: float
+    proto: int
+    server_hostname: str | None
+
+
+class ServerOptions(ConnectionOptions, total=False):
+    """What tests give `start_server()` or `start_unix_server()` beside the address."""
+
+    backlog: int
+    keep_alive: bool
+    reuse_address: bool
+    reuse_port: bool
+    start_serving: bool
 
 
 class Listener(ABC):
@@ -26,12 +53,28 @@ class Listener(ABC):
 
 
 class Network(ABC):
-    """A kind of network: how the implementation is told to connect or serve, and the far ends.
+    """A kind of network: how the implementation connects or serves, and the far ends.
 
-    One instance serves one trial.
+    One instance serves one trial. What a kind of network can do, its class says; the sets of
+    networks that tests run on (`conformance.harness.clause`) follow from that.
     """
 
     name: ClassVar[str]
+
+    in_memory: ClassVar[bool] = False
+    """Whether it is simulated, with transports that are not the event loop's own."""
+
+    tls: ClassVar[bool] = False
+    """Whether its streams are encrypted: they cannot be half-closed."""
+
+    hosts: ClassVar[bool] = False
+    """Whether its addresses are hosts and ports."""
+
+    paths: ClassVar[bool] = False
+    """Whether its addresses are paths."""
+
+    resets: ClassVar[bool] = True
+    """Whether a far end can reset a connection."""
 
     unread_capacity: int
     """Bytes that this network holds, at most, for a far end that does not read: more than that
@@ -42,7 +85,7 @@ class Network(ABC):
         """Whether time on this network's loop is simulated, so that waiting costs nothing."""
         return False
 
-    def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
+    def new_loop(self, loop: "Loop") -> asyncio.AbstractEventLoop:
         """Return a new event loop of the user's choice on which this network can be used."""
         return loop.factory()
 
@@ -51,12 +94,14 @@ class Network(ABC):
         """Return a far end that listens."""
 
     @abstractmethod
-    async def open(self, streams: Implementation, listener: Listener, **options: Options) -> Pair:
+    async def open(
+        self, streams: "Implementation", listener: Listener, **options: Unpack[ClientOptions]
+    ) -> "Pair":
         """Let the implementation connect to `listener` as a client, with further `options`."""
 
     @abstractmethod
     async def serve(
-        self, streams: Implementation, callback: object, **options: ServerOptions
+        self, streams: "Implementation", callback: object, **options: Unpack[ServerOptions]
     ) -> asyncio.Server:
         """Let the implementation serve, calling `callback` for each client."""
 

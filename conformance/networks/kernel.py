@@ -8,9 +8,11 @@ import shutil
 import socket
 import struct
 import tempfile
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, Unpack
 
-from conformance.implementation import Implementation, Pair
-from conformance.networks.network import Listener, Options, ServerOptions
+from conformance.networks.base import ClientOptions, Listener, ServerOptions
 from conformance.networks.sockets import (
     InternetNetwork,
     SocketListener,
@@ -20,7 +22,10 @@ from conformance.networks.sockets import (
 )
 from conformance.networks.wire import SETTLING_TURNS, turns
 
-SIOCOUTQ = 0x5411  # Linux: bytes sent and not yet acknowledged by the other end's kernel
+if TYPE_CHECKING:
+    from conformance.subject.implementation import Implementation, Pair
+
+SIOCOUTQ = termios.TIOCOUTQ  # of a socket: bytes sent that the other end has not acknowledged
 FAR_END_RECEIVE_BUFFER = 64 * 1024  # bytes; small, so that a far end that does not read is felt
 KERNEL_CAPACITY = 8 * 1024 * 1024  # bytes; above what Linux lets one connection hold by default
 
@@ -31,6 +36,21 @@ def kernel_socket(family: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_END_RECEIVE_BUFFER)
     sock.setblocking(False)
     return sock
+
+
+def bytes_in_kernel() -> list[tuple[str, bytes, bytes]]:
+    """Return how much waits to be read from, and to leave, each descriptor of this process.
+
+    That this changes shows that bytes move, whoever moves them.
+    """
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        unread, unsent = bytes(4), bytes(4)
+        with suppress(OSError):  # closed meanwhile, or nothing that has a queue
+            unread = fcntl.ioctl(int(name), termios.FIONREAD, unread)
+            unsent = fcntl.ioctl(int(name), termios.TIOCOUTQ, unsent)
+        found.append((name, unread, unsent))
+    return found
 
 
 def open_kernel_sockets() -> set[str]:
@@ -121,27 +141,31 @@ class UnixNetwork(KernelNetwork):
     """Unix sockets, in a directory of their own."""
 
     name = "unix"
+    paths = True
+    resets = False  # a Unix socket has no such thing
 
     def __init__(self) -> None:
         self.directory = tempfile.mkdtemp(prefix="streams-")
-        self.paths = 0
+        self.taken = 0
 
     def free_path(self) -> str:
         """Return a path that nothing is at."""
-        self.paths += 1
-        return os.path.join(self.directory, f"s{self.paths}")
+        self.taken += 1
+        return os.path.join(self.directory, f"s{self.taken}")
 
     async def listen(self) -> SocketListener:
         """Return a far end that listens on a free path."""
         return self.listening(socket.AF_UNIX, self.free_path())
 
-    async def open(self, streams: Implementation, listener: Listener, **options: Options) -> Pair:
+    async def open(
+        self, streams: "Implementation", listener: Listener, **options: Unpack[ClientOptions]
+    ) -> "Pair":
         """Let the implementation connect to `listener` with `open_unix_connection()`."""
         assert isinstance(listener, SocketListener)
         return await streams.open_unix_connection(listener.address, **options)
 
     async def serve(
-        self, streams: Implementation, callback: object, **options: ServerOptions
+        self, streams: "Implementation", callback: object, **options: Unpack[ServerOptions]
     ) -> asyncio.Server:
         """Let the implementation serve with `start_unix_server()`."""
         return await streams.start_unix_server(callback, self.free_path(), **options)

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import fakes
-from conformance.loops import Loop
 from conformance.networks.sockets import InternetNetwork, SocketPair, SocketWire
 from conformance.networks.tls import TlsNetwork
+from conformance.networks.wire import Wire
+
+if TYPE_CHECKING:
+    from conformance.subject.event_loop import Loop
 
 LONGEST_TRACE = 60  # segments; what a person reads
 
@@ -20,6 +23,7 @@ class MemoryNetwork(InternetNetwork):
     """
 
     name = "memory"
+    in_memory = True
     unread_capacity = 8 * 1024 * 1024
 
     def __init__(self) -> None:
@@ -32,7 +36,7 @@ class MemoryNetwork(InternetNetwork):
         """Whether the loop is the fakes' own."""
         return isinstance(self.loop, fakes.Loop)
 
-    def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
+    def new_loop(self, loop: "Loop") -> asyncio.AbstractEventLoop:
         """Return a new event loop whose connections are simulated."""
         if loop.name == "asyncio":
             self.loop = fakes.Loop(network=self.network)
@@ -64,6 +68,15 @@ class MemoryNetwork(InternetNetwork):
         """Return the simulated sockets that are open."""
         return {f"simulated:{sock.fileno()}" for sock in self.network.open_sockets()}
 
+    def fail(self, wire: Wire, number: int) -> None:
+        """Let the implementation's end of a connection fail with errno `number`.
+
+        So it does where the network has become unreachable, or the peer has fallen silent.
+        """
+        assert isinstance(wire, SocketWire)
+        sock: Any = wire.sock
+        sock.endpoint.peer.fail(number)
+
     async def connected(self, family: int, address: Any) -> SocketWire:
         """Return a far end that has connected to `address`.
 
@@ -84,6 +97,7 @@ class TlsOverMemory(TlsNetwork):
     """TLS over the network in memory."""
 
     name = "tls-memory"
+    in_memory = True
 
     def __init__(self) -> None:
         super().__init__(MemoryNetwork())

@@ -11,11 +11,13 @@ import socket
 import struct
 from abc import abstractmethod
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from conformance.implementation import Implementation, Pair
-from conformance.networks.network import Listener, Network, Options, ServerOptions
+from conformance.networks.base import ClientOptions, Listener, Network, ServerOptions
 from conformance.networks.wire import CHUNK, Wire, attempt
+
+if TYPE_CHECKING:
+    from conformance.subject.implementation import Implementation, Pair
 
 SocketPair = tuple[socket.socket, socket.socket]
 
@@ -107,7 +109,7 @@ class SocketNetwork(Network):
 
     @abstractmethod
     def open_sockets(self) -> set[str]:
-        """Return names for the sockets that are open on this network, whoever has opened them."""
+        """Return names for the sockets that are open on this network, on either side."""
 
     def listening(self, family: int, address: Any) -> SocketListener:
         """Return a far end that listens on `address`."""
@@ -148,17 +150,21 @@ def _check_connected(sock: socket.socket) -> None:
 class InternetNetwork(SocketNetwork):
     """A network of hosts and ports, on which everyone is 127.0.0.1."""
 
+    hosts = True
+
     async def listen(self) -> SocketListener:
         """Return a far end that listens on a free port."""
         return self.listening(socket.AF_INET, ("127.0.0.1", 0))
 
-    async def open(self, streams: Implementation, listener: Listener, **options: Options) -> Pair:
+    async def open(
+        self, streams: "Implementation", listener: Listener, **options: Unpack[ClientOptions]
+    ) -> "Pair":
         """Let the implementation connect to `listener` with `open_connection()`."""
         assert isinstance(listener, SocketListener)
         return await streams.open_connection(*listener.address, **options)
 
     async def serve(
-        self, streams: Implementation, callback: object, **options: ServerOptions
+        self, streams: "Implementation", callback: object, **options: Unpack[ServerOptions]
     ) -> asyncio.Server:
         """Let the implementation serve with `start_server()`."""
         return await streams.start_server(callback, "127.0.0.1", 0, **options)

@@ -1,24 +1,31 @@
 """TLS on top of another network: the far end runs it over memory buffers, record by record."""
 
 import asyncio
+import os
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
+from unittest import mock
 
 import trustme
 
-from conformance.implementation import Implementation, Pair
-from conformance.loops import Loop
+from conformance.networks.base import ClientOptions, Listener, Network, ServerOptions
 from conformance.networks.kernel import TcpNetwork
-from conformance.networks.network import Listener, Network, Options, ServerOptions
 from conformance.networks.wire import CHUNK, Wire
+
+if TYPE_CHECKING:
+    from conformance.subject.event_loop import Loop
+    from conformance.subject.implementation import Implementation, Pair
 
 T = TypeVar("T")
 
 HOST_NAME = "streams.test"  # the name that the certificates are for
 OTHER_HOST_NAME = "other.test"  # a name that they are not for
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when the certificates that have expired did so
 
 
 @cache
@@ -33,20 +40,51 @@ def stranger() -> trustme.CA:
     return trustme.CA()
 
 
-def server_context(issuer: trustme.CA | None = None) -> ssl.SSLContext:
-    """Return a context for the serving side, with a certificate for `HOST_NAME`.
+def server_context(
+    issuer: trustme.CA | None = None, *, name: str = HOST_NAME, expired: bool = False
+) -> ssl.SSLContext:
+    """Return a context for the serving side, with a certificate.
 
     Args:
         issuer: who signs the certificate; by default the authority that clients trust.
+        name: the name that it is for.
+        expired: whether its time is over.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _certificate(issuer or authority()).configure_cert(context)
+    _certificate(issuer or authority(), name, expired).configure_cert(context)
     return context
 
 
 @cache
-def _certificate(issuer: trustme.CA) -> trustme.LeafCert:
-    return issuer.issue_cert(HOST_NAME)
+def _certificate(
+    issuer: trustme.CA, name: str = HOST_NAME, expired: bool = False
+) -> trustme.LeafCert:
+    return issuer.issue_cert(name, not_after=LONG_AGO if expired else None)
+
+
+def show_certificate(
+    context: ssl.SSLContext, issuer: trustme.CA | None = None, *, expired: bool = False
+) -> ssl.SSLContext:
+    """Let a client's `context` show a certificate to whom asks for one, and return it."""
+    _certificate(issuer or authority(), expired=expired).configure_cert(context)
+    return context
+
+
+def ask_for_certificate(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Let a server's `context` ask for a certificate of `authority()`, and return it."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority().configure_trust(context)
+    return context
+
+
+@contextmanager
+def trusted_by_the_system() -> Iterator[None]:
+    """Let `authority()` be one of the system's, of which `ssl=True` asks."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "authority.pem")
+        authority().cert_pem.write_to_path(path)
+        with mock.patch.dict(os.environ, SSL_CERT_FILE=path):
+            yield
 
 
 def client_context() -> ssl.SSLContext:
@@ -202,6 +240,9 @@ class TlsNetwork(Network):
         carrier: the network that carries the records.
     """
 
+    tls = True
+    hosts = True
+
     def __init__(self, carrier: Network) -> None:
         self.carrier = carrier
         self.unread_capacity = carrier.unread_capacity
@@ -211,7 +252,7 @@ class TlsNetwork(Network):
         """Whether time on the carrier's loop is simulated."""
         return self.carrier.virtual_time
 
-    def new_loop(self, loop: Loop) -> asyncio.AbstractEventLoop:
+    def new_loop(self, loop: "Loop") -> asyncio.AbstractEventLoop:
         """Return a new event loop on which the carrier can be used."""
         return self.carrier.new_loop(loop)
 
@@ -219,17 +260,20 @@ class TlsNetwork(Network):
         """Return a far end that listens."""
         return TlsListener(await self.carrier.listen())
 
-    async def open(self, streams: Implementation, listener: Listener, **options: Options) -> Pair:
+    async def open(
+        self, streams: "Implementation", listener: Listener, **options: Unpack[ClientOptions]
+    ) -> "Pair":
         """Let the implementation connect with `ssl=` and `server_hostname=`."""
         assert isinstance(listener, TlsListener)
-        options = {"ssl": client_context(), "server_hostname": HOST_NAME} | options
-        return await self.carrier.open(streams, listener.carrier, **options)
+        secured = ClientOptions(ssl=client_context(), server_hostname=HOST_NAME) | options
+        return await self.carrier.open(streams, listener.carrier, **secured)
 
     async def serve(
-        self, streams: Implementation, callback: object, **options: ServerOptions
+        self, streams: "Implementation", callback: object, **options: Unpack[ServerOptions]
     ) -> asyncio.Server:
         """Let the implementation serve with `ssl=`."""
-        return await self.carrier.serve(streams, callback, **{"ssl": server_context()} | options)
+        secured = ServerOptions(ssl=server_context()) | options
+        return await self.carrier.serve(streams, callback, **secured)
 
     async def dial(self, server: asyncio.Server) -> TlsWire:
         """Connect a far end to the implementation's `server` and do the handshake."""

@@ -3,12 +3,12 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextvars import ContextVar
 from ssl import SSLWantReadError, SSLWantWriteError
 from typing import TypeVar
 
 import fakes
-from conformance.errors import Deviation
-from conformance.expect import shown
+from conformance.errors import Deviation, shown
 
 T = TypeVar("T")
 
@@ -29,9 +29,32 @@ async def turns(count: int = SETTLING_TURNS) -> None:
 
 
 class Progress:
-    """Counts what far ends send and receive, and what tests read: a busy test is no hang."""
+    """Counts what moves in one trial: a test that is slow, and moves, does not hang.
 
-    steps = 0
+    Attributes:
+        steps: the pieces of data that far ends have sent and received, and that tests have read.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+
+trials_progress: ContextVar[Progress] = ContextVar("trials_progress")
+"""The progress of the trial that runs: it sets this for its test and all that the test starts."""
+
+
+def moved() -> None:
+    """Note that something has moved, if a trial runs."""
+    progress = trials_progress.get(None)
+    if progress is not None:
+        progress.steps += 1
+
+
+def pause(tried: int) -> float:
+    """Return the seconds between two attempts, after so many in vain."""
+    if tried < 500:
+        return 0
+    return 0.001 if tried < 1500 else 0.01 if tried < 2400 else 0.1
 
 
 async def attempt(operation: Callable[[], T]) -> T:
@@ -39,18 +62,18 @@ async def attempt(operation: Callable[[], T]) -> T:
 
     The loop under test runs in between. This asks nothing of that loop but `asyncio.sleep()`, so
     that a wire works on any loop; after many turns it asks less often, so that implementations
-    with threads of their own get the processor, and still less after a second, so that half a
-    minute of virtual time does not take thousands of turns.
+    with threads of their own get the processor, and still less after a second and after ten, so
+    that minutes of virtual time do not take thousands of turns.
     """
     tried = 0
     while True:
         try:
             result = operation()
-            Progress.steps += 1
+            moved()
             return result
         except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
             tried += 1
-            await asyncio.sleep(0 if tried < 500 else 0.001 if tried < 1500 else 0.01)
+            await asyncio.sleep(pause(tried))
 
 
 class Wire(ABC):
@@ -103,6 +126,14 @@ class Wire(ABC):
         """
         await self.arrived()
         await turns()
+
+    async def received(self) -> None:
+        """Let the implementation receive all that was sent, for expecting what it does then.
+
+        Raises:
+            NotApplicable: nobody can tell when it has.
+        """
+        await self.settle()
 
     async def receive(self, count: int) -> bytes:
         """Return exactly `count` bytes that the implementation sent.

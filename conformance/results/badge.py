@@ -2,8 +2,8 @@
 
 from xml.sax.saxutils import escape
 
-from conformance.certificate import FAILED, KNOWN, Certificate
 from conformance.clauses import DECISIVE
+from conformance.results.certificate import FAILED, KNOWN, Certificate
 
 LABEL = "asyncio streams"
 CONFORMS, DEVIATES = "#1a7f37", "#b3261e"  # dark enough for white text to be read on them
@@ -16,17 +16,23 @@ CHARACTER = 6.8  # about as wide as Verdana's, of size 11, are; `textLength` mak
 def badge(certificate: Certificate) -> str:
     """Return an SVG image: `asyncio streams | conforms 3.15`, or in how many clauses it deviates.
 
+    Where not all clauses apply, it says how many do.
+
     It needs nothing else to be shown; its title names the implementation, the Python and the loop.
     """
     deviations = sum(
         each.verdict in (FAILED, KNOWN) and each.clause.level in DECISIVE
         for each in certificate.verdicts
     )
-    message = (
-        f"conforms {certificate.spec}"
-        if certificate.conforms
-        else f"deviates: {deviations} clause{'' if deviations == 1 else 's'}"
-    )
+    total = len(certificate.verdicts)
+    if not certificate.complete:
+        message = "incomplete"
+    elif not certificate.conforms:
+        message = f"deviates: {deviations} clause{'' if deviations == 1 else 's'}"
+    elif certificate.applied < total:
+        message = f"conforms {certificate.spec} ({certificate.applied} of {total} clauses)"
+    else:
+        message = f"conforms {certificate.spec}"
     left, right = (round(len(text) * CHARACTER) + 2 * MARGIN for text in (LABEL, message))
     title = escape(
         f"{certificate.implementation} on Python {certificate.python}, loop {certificate.loop}: "

@@ -3,8 +3,9 @@
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from conformance.clauses import DECISIVE, Clause, clauses
@@ -37,10 +38,40 @@ class Variant(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """How an implementation deviated in one test."""
+    """How an implementation deviated in one test.
+
+    Attributes:
+        expected: what the clause asks for.
+        seen: what the implementation did.
+        file: the file of the test, such as `"conformance/suite/test_read.py"`.
+        line: the line of the test at which that was seen.
+        test: the name of the test.
+        flaky: whether the test passed when it was tried again.
+    """
 
     expected: str
     seen: str
+    file: str = ""
+    line: int = 0
+    test: str = ""
+    flaky: bool = False
+
+    @property
+    def place(self) -> str:
+        """The test in one line: its file, the line, its name; empty if it is not known."""
+        return f"{self.file}:{self.line} {self.test}" if self.file else ""
+
+
+class Evidence(NamedTuple):
+    """What helps to look into a failure.
+
+    Attributes:
+        wire: what crossed the wire, in memory; else empty.
+        traceback: that of the exception, unless it is the suite's own.
+    """
+
+    wire: str
+    traceback: str
 
 
 class Inapplicable(NamedTuple):
@@ -51,6 +82,10 @@ class Inapplicable(NamedTuple):
 
 Outcome = Finding | Inapplicable | None
 """What came of a test; `None` if it passed."""
+
+
+PLAIN_LOOP = "plain"
+"""The mode of an event loop that runs as it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +106,35 @@ class Verdict:
     findings: dict[Finding, list[Variant]]
     detail: str
 
+    @property
+    def flaky(self) -> bool:
+        """Whether it failed, and no test failed each time that it was tried."""
+        return bool(self.findings) and all(each.flaky for each in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What else there is to know of a certification.
+
+    Attributes:
+        when: the time at which it ended, as ISO 8601 has it.
+        versions: of streamcert, and of the distributions that the implementation and the event loop
+            come from, where they come from any.
+        platform: the system.
+        without: what the implementation is declared to lack.
+        loop_mode: the mode in which the event loop ran.
+        part: the selection of tests in words, if not all were run; else empty.
+        missing: how many of the tests chosen have not been run, because the run was interrupted.
+    """
+
+    when: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
+    without: tuple[str, ...] = ()
+    loop_mode: str = PLAIN_LOOP
+    part: str = ""
+    missing: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -82,11 +146,30 @@ class Certificate:
     spec: str
     networks: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
+    circumstances: Circumstances = field(default_factory=Circumstances)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all tests that were chosen have been run."""
+        return self.circumstances.missing == 0
+
+    @property
+    def stood_in(self) -> bool:
+        """Whether the fakes' transports stood in for those of the event loop, in memory."""
+        return self.loop != "asyncio" and any("memory" in each for each in self.networks)
+
+    @property
+    def applied(self) -> int:
+        """How many clauses could be asked of the implementation."""
+        return len(self.verdicts) - self.summary[NOT_APPLICABLE]
 
     @property
     def conforms(self) -> bool:
-        """Whether no clause that decides it failed; a known deviation is still a deviation."""
-        return not any(
+        """Whether no clause that decides it failed; a known deviation is still a deviation.
+
+        While tests are missing, nobody knows.
+        """
+        return self.complete and not any(
             each.verdict in (FAILED, KNOWN) and each.clause.level in DECISIVE
             for each in self.verdicts
         )
@@ -104,7 +187,15 @@ class Certificate:
             "loop": self.loop,
             "spec": self.spec,
             "networks": list(self.networks),
+            "when": self.circumstances.when,
+            "versions": dict(self.circumstances.versions),
+            "platform": self.circumstances.platform,
+            "without": list(self.circumstances.without),
+            "loop_mode": self.circumstances.loop_mode,
+            "part": self.circumstances.part,
+            "complete": self.complete,
             "conforms": self.conforms,
+            "applied": self.applied,
             "summary": self.summary,
             "clauses": [
                 {
@@ -116,7 +207,23 @@ class Certificate:
                     "source": each.clause.source,
                     "verdict": each.verdict,
                     "networks": each.networks,
+                    "flaky": each.flaky,
                     "detail": each.detail,
+                    "findings": [
+                        {
+                            "expected": finding.expected,
+                            "seen": finding.seen,
+                            "file": finding.file,
+                            "line": finding.line,
+                            "test": finding.test,
+                            "flaky": finding.flaky,
+                            "variants": [
+                                {"network": variant.network, "role": variant.role}
+                                for variant in variants
+                            ],
+                        }
+                        for finding, variants in each.findings.items()
+                    ],
                 }
                 for each in self.verdicts
             ],
@@ -136,12 +243,14 @@ class Record:
         loop: the event loop's name.
         spec: the specification's version.
         networks: the networks chosen.
+        circumstances: what else there is to know.
     """
 
     implementation: str
     loop: str
     spec: str
     networks: tuple[str, ...]
+    circumstances: Circumstances = field(default_factory=Circumstances)
     expected: set[str] = field(default_factory=set)
     seen: dict[str, Outcome] = field(default_factory=dict)
 
@@ -154,34 +263,48 @@ class Record:
         if Variant.of(nodeid) and self.seen.get(nodeid) is None:
             self.seen[nodeid] = outcome
 
-    def certificate(self) -> Certificate:
+    def certificate(self, *, incomplete: bool = False) -> Certificate:
         """Return the certificate.
+
+        Args:
+            incomplete: whether it may be one of what has been seen so far.
 
         Raises:
             CannotRun: not every test has been run, or none.
         """
         missing = self.expected - self.seen.keys()
-        if missing:
+        if missing and not incomplete:
             raise CannotRun(f"{len(missing)} of {len(self.expected)} tests were not run")
         if not self.seen:
             raise CannotRun("no test applies")
+        unseen = {variant.clause for each in missing if (variant := Variant.of(each))}
         outcomes: dict[str, list[tuple[Variant, Outcome]]] = {}
         for nodeid, outcome in sorted(self.seen.items()):  # in whatever order they were run
             variant = Variant.of(nodeid)
             assert variant is not None
             outcomes.setdefault(variant.clause, []).append((variant, outcome))
+        verdicts = [
+            self._verdict(each, outcomes.get(each.id, []), each.id in unseen)
+            for each in clauses().values()
+        ]
         return Certificate(
             self.implementation,
             platform.python_version(),
             self.loop,
             self.spec,
             self.networks,
-            tuple(
-                self._verdict(clause, outcomes.get(clause.id, [])) for clause in clauses().values()
+            tuple(_less_what_follows({each.clause.id: each for each in verdicts})),
+            replace(
+                self.circumstances,
+                when=datetime.now(UTC).isoformat(timespec="seconds"),
+                platform=platform.platform(),
+                missing=len(missing),
             ),
         )
 
-    def _verdict(self, clause: Clause, outcomes: list[tuple[Variant, Outcome]]) -> Verdict:
+    def _verdict(
+        self, clause: Clause, outcomes: list[tuple[Variant, Outcome]], unseen: bool
+    ) -> Verdict:
         findings: dict[Finding, list[Variant]] = {}
         networks: dict[str, str] = {}
         reasons: list[str] = []
@@ -198,13 +321,33 @@ class Record:
             return Verdict(clause, verdict, networks, findings, detail(findings))
         if not clause.applies_to(self.spec):
             reasons = [f"newer than the specification of Python {self.spec}"]
+        elif unseen:
+            reasons = ["not run: the run was interrupted before"]
         elif not outcomes:
-            reasons = [f"none of its tests was run (networks chosen: {', '.join(self.networks)})"]
+            reasons = [
+                f"none of its tests was run (networks chosen: {', '.join(self.networks)}"
+                + (
+                    f"; tests chosen: {self.circumstances.part})"
+                    if self.circumstances.part
+                    else ")"
+                )
+            ]
         return Verdict(clause, NOT_APPLICABLE, {}, {}, "\n".join(dict.fromkeys(reasons)))
 
     def _in_order(self, outcome: tuple[Variant, Outcome]) -> tuple[int, str]:
         variant, _ = outcome
         return self.networks.index(variant.network), variant.role
+
+
+def _less_what_follows(verdicts: Mapping[str, Verdict]) -> Iterator[Verdict]:
+    """Yield the verdicts, without failures that follow from that of a clause that they need."""
+    for each in verdicts.values():
+        failed = [id_ for id_ in each.clause.needs if id_ in verdicts and verdicts[id_].findings]
+        if each.verdict == FAILED and failed:
+            reason = f"it needs what {' and '.join(failed)} asks for, which fails"
+            yield Verdict(each.clause, NOT_APPLICABLE, {}, {}, reason)
+        else:
+            yield each
 
 
 def where(variants: Iterable[Variant]) -> str:
@@ -221,6 +364,7 @@ def where(variants: Iterable[Variant]) -> str:
 def detail(findings: Mapping[Finding, list[Variant]]) -> str:
     """Return the findings in one text."""
     return "\n".join(
-        f"expected {finding.expected}; saw {finding.seen} ({where(variants)})"
+        ("flaky, passed when tried again: " if finding.flaky else "")
+        + f"expected {finding.expected}; saw {finding.seen} ({where(variants)})"
         for finding, variants in findings.items()
     )

@@ -10,7 +10,9 @@ from importlib.metadata import version
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from conformance.certificate import (
+from conformance.clauses import DECISIVE, LEVELS, Clause
+from conformance.clauses.description import Description
+from conformance.results.certificate import (
     FAILED,
     KNOWN,
     NOT_APPLICABLE,
@@ -20,9 +22,7 @@ from conformance.certificate import (
     Verdict,
     where,
 )
-from conformance.clauses import DECISIVE, LEVELS, Clause
-from conformance.description import Description
-from conformance.matrix import Matrix
+from conformance.results.matrix import Matrix
 
 WORDS = {
     PASSED: "passed",
@@ -73,13 +73,19 @@ def matrix_page(matrix: Matrix, notes: tuple[str, ...] = ()) -> str:
         matrix: the certificates, arranged.
         notes: lines to stand under the heading, such as the versions of the event loops.
     """
-    details = [(row.clause.id, *detail) for row in matrix.rows for detail in row.details]
+    deviating, others = matrix.parts
+    details = [
+        (row.clause.id, *detail) for row in matrix.rows if row.fails for detail in row.details
+    ]
     return _rendered(
         "matrix.html",
         matrix=matrix,
+        deviating=deviating,
+        others=others,
         notes=notes,
         heads=HEADS,
         anchors={detail: f"detail-{number}" for number, detail in enumerate(details)},
+        numbers={title: number for number, title in enumerate(matrix.sections, 1)},
         section_options=list(enumerate(matrix.sections, 1)),
     )
 

@@ -4,7 +4,7 @@ import re
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from conformance.certificate import FAILED, KNOWN, NOT_APPLICABLE, Certificate, Verdict
+from conformance.results.certificate import FAILED, KNOWN, NOT_APPLICABLE, Certificate, Verdict
 
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot hold, even escaped."""
@@ -25,6 +25,13 @@ def junit_xml(certificate: Certificate) -> str:
         suite.add_property(name, getattr(certificate, name))
     suite.add_property("networks", ",".join(certificate.networks))
     suite.add_property("conforms", str(certificate.conforms).lower())
+    suite.add_property("complete", str(certificate.complete).lower())
+    about = certificate.circumstances
+    for name, value in (("when", about.when), ("platform", about.platform), ("part", about.part)):
+        if value:
+            suite.add_property(name, value)
+    for name, version in about.versions.items():
+        suite.add_property(f"version of {name}", version)
     suite.add_testcases([_case(each) for each in certificate.verdicts])
     xml = JUnitXml(suite.name)
     xml.add_testsuite(suite)
@@ -38,7 +45,8 @@ def _case(verdict: Verdict) -> TestCase:
     detail = UNREADABLE.sub(lambda found: ascii(found[0])[1:-1], verdict.detail)
     if verdict.verdict == FAILED:
         failure = Failure(clause.text, clause.level)
-        failure.text = f"{detail}\n\n{clause.link or clause.source}"
+        places = dict.fromkeys(finding.place for finding in verdict.findings if finding.place)
+        failure.text = "\n".join([detail, *places, "", clause.link or clause.source])
         case.result = [failure]
     elif verdict.verdict == NOT_APPLICABLE:
         case.result = [Skipped(f"not applicable: {detail}")]

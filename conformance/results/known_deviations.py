@@ -4,6 +4,8 @@ It is TOML, written by `--write-known-deviations` and edited by people:
 
     ["readuntil.limit.data-is-kept"]
     reason = "our buffer is a ring; to be changed in 2.0"
+
+An entry with `flaky = true` is of a clause that sometimes passes.
 """
 
 import tomllib
@@ -12,9 +14,9 @@ from pathlib import Path
 
 import tomlkit
 
-from conformance.certificate import FAILED, KNOWN, PASSED, Certificate
 from conformance.clauses import clauses
 from conformance.errors import CannotRun
+from conformance.results.certificate import FAILED, KNOWN, PASSED, Certificate
 
 NOT_LOOKED_INTO = "not looked into yet"
 
@@ -25,9 +27,11 @@ class KnownDeviations:
 
     Attributes:
         reasons: why each is accepted, by the clause's id.
+        flaky: the ids of those that may pass.
     """
 
     reasons: dict[str, str]
+    flaky: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, path: Path) -> "KnownDeviations":
@@ -42,7 +46,7 @@ class KnownDeviations:
             raise CannotRun(f"cannot read {str(path)!r}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise CannotRun(f"{str(path)!r} is not TOML: {error}") from error
-        reasons = {}
+        reasons, flaky = {}, set()
         for id_, table in tables.items():
             if id_ not in clauses():
                 raise CannotRun(
@@ -53,7 +57,9 @@ class KnownDeviations:
             if not isinstance(reason, str) or not reason.strip():
                 raise CannotRun(f'{str(path)!r} gives no reason for {id_}: add reason = "…"')
             reasons[id_] = reason
-        return cls(reasons)
+            if table.get("flaky") is True:
+                flaky.add(id_)
+        return cls(reasons, frozenset(flaky))
 
     def marked(self, certificate: Certificate) -> Certificate:
         """Return `certificate` with the failures that are listed here marked as known."""
@@ -72,11 +78,11 @@ class KnownDeviations:
         )
 
     def gone(self, certificate: Certificate) -> list[str]:
-        """Return the ids of the clauses that are listed here and have passed."""
+        """Return the ids of the clauses that are listed here and have passed; not of flaky ones."""
         return [
             each.clause.id
             for each in certificate.verdicts
-            if each.verdict == PASSED and each.clause.id in self.reasons
+            if each.verdict == PASSED and each.clause.id in self.reasons.keys() - self.flaky
         ]
 
     def updated(self, certificate: Certificate) -> str:
@@ -92,6 +98,8 @@ class KnownDeviations:
                 table = tomlkit.table()
                 table.add(tomlkit.comment(each.clause.text))
                 table.add("reason", self.reasons.get(each.clause.id, NOT_LOOKED_INTO))
+                if each.flaky or each.clause.id in self.flaky:
+                    table.add("flaky", True)
                 document.add(tomlkit.nl())
                 document.add(tomlkit.key(each.clause.id), table)
         return tomlkit.dumps(document)

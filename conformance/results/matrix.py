@@ -11,15 +11,22 @@ from typing import Any
 
 import jsonschema
 
-from conformance.certificate import FAILED, KNOWN, Certificate, Verdict
 from conformance.clauses import DECISIVE, Clause
 from conformance.errors import CannotRun
+from conformance.results.certificate import (
+    FAILED,
+    KNOWN,
+    PASSED,
+    Certificate,
+    Circumstances,
+    Finding,
+    Variant,
+    Verdict,
+)
 
 
 def read_certificate(path: Path) -> Certificate:
     """Return the certificate that `streamcert certify --json` wrote.
-
-    Its verdicts have no findings: in a file they are one text, the detail.
 
     Args:
         path: the file.
@@ -49,6 +56,15 @@ def read_certificate(path: Path) -> Certificate:
         data["spec"],
         tuple(data["networks"]),
         tuple(_verdict(each) for each in data["clauses"]),
+        Circumstances(
+            **{
+                name: data[name]
+                for name in ("when", "versions", "platform", "loop_mode", "part")
+                if name in data  # not in those of earlier versions
+            },
+            without=tuple(data.get("without", ())),
+            missing=0 if data.get("complete", True) else 1,
+        ),
     )
     if (certificate.conforms, certificate.summary) != (data["conforms"], data["summary"]):
         raise CannotRun(
@@ -60,7 +76,12 @@ def read_certificate(path: Path) -> Certificate:
 def _verdict(data: dict[str, Any]) -> Verdict:
     names = ("id", "text", "source", "level", "since", "section")
     clause = Clause(why="", **{name: data[name] for name in names})
-    return Verdict(clause, data["verdict"], data["networks"], {}, data["detail"])
+    findings: dict[Finding, list[Variant]] = {}
+    for each in data.get("findings", ()):
+        variants = [Variant(clause.id, one["network"], one["role"]) for one in each["variants"]]
+        fields = {name: each[name] for name in Finding._fields}
+        findings.setdefault(Finding(**fields), []).extend(variants)
+    return Verdict(clause, data["verdict"], data["networks"], findings, data["detail"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +190,40 @@ class Matrix:
     def rows(self) -> list[Row]:
         """All rows."""
         return [row for section in self.sections.values() for row in section]
+
+    @property
+    def parts(self) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+        """The sections twice: with the rows in which any column deviates, and with the others."""
+        deviating, others = (
+            {
+                title: chosen
+                for title, rows in self.sections.items()
+                if (chosen := [row for row in rows if row.fails is wanted])
+            }
+            for wanted in (True, False)
+        )
+        return deviating, others
+
+    def runs(self, column: int) -> list[tuple[int, list[Row], str]]:
+        """Return what a column has beside passes, as neighbours of one verdict.
+
+        Args:
+            column: the number of the column.
+
+        Returns:
+            the number of the first row, the rows, and the verdict: one of a certificate's, or empty
+            where the column's certificate lacks the clauses.
+        """
+        runs: list[tuple[int, list[Row], str]] = []
+        cells = ((row.cells[column], row) for row in self.rows)
+        verdicts = ((cell.verdict if cell is not None else "", row) for cell, row in cells)
+        at = 0
+        for verdict, group in groupby(verdicts, lambda pair: pair[0]):
+            rows = [row for _, row in group]
+            if verdict != PASSED:
+                runs.append((at, rows, verdict))
+            at += len(rows)
+        return runs
 
     @property
     def incomplete(self) -> bool:

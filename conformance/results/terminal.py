@@ -1,5 +1,7 @@
 """The certificate as a person reads it in a terminal."""
 
+import importlib
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
@@ -8,18 +10,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from conformance.certificate import (
+from conformance.clauses import DECISIVE, Clause
+from conformance.results.certificate import (
     FAILED,
     KNOWN,
     NOT_APPLICABLE,
     PASSED,
+    PLAIN_LOOP,
     Certificate,
+    Evidence,
     Finding,
     Variant,
     Verdict,
     where,
 )
-from conformance.clauses import DECISIVE, Clause
 
 
 def show(certificate: Certificate, console: Console, gone: Sequence[str] = ()) -> None:
@@ -62,6 +66,19 @@ def heading(certificate: Certificate) -> Text:
         f"\nPython {certificate.python}, loop {certificate.loop}, "
         f"specification {certificate.spec}, networks {', '.join(certificate.networks)}"
     )
+    about = certificate.circumstances
+    if about.versions:
+        text.append("\n" + ", ".join(" ".join(each) for each in about.versions.items()))
+    if certificate.stood_in:
+        text.append("\nIn memory, the fakes' transports stand in for those of the event loop.")
+    if about.without:
+        text.append(f"\nDeclared missing: {', '.join(about.without)}")
+    if about.loop_mode != PLAIN_LOOP:
+        text.append(f"\nLoop mode: {about.loop_mode}")
+    if about.part:
+        text.append(f"\nOnly a part of the suite was run: {about.part}")
+    if not certificate.complete:
+        text.append(f"\nInterrupted: {about.missing} tests were not run.")
     return text
 
 
@@ -103,6 +120,8 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
     for finding, variants in verdict.findings.items():
         parts.append(findings_table(finding, variants))
     loop = "" if certificate.loop == "asyncio" else f" --loop {certificate.loop}"
+    if certificate.circumstances.loop_mode != PLAIN_LOOP:
+        loop += f" --loop-mode {certificate.circumstances.loop_mode}"
     command = f"streamcert explain {clause.id} {certificate.implementation}{loop}"
     for line in (clause.link or clause.source, command):
         # Never wrapped, so that it can be copied.
@@ -116,6 +135,10 @@ def findings_table(finding: Finding, variants: Iterable[Variant]) -> Table:
     table.add_row("  expected", Text(finding.expected))
     table.add_row("  seen", Text(finding.seen))
     table.add_row("  as", Text(where(variants)))
+    if finding.place:
+        table.add_row("  test", Text(finding.place, no_wrap=True, overflow="ignore"))
+    if finding.flaky:
+        table.add_row("  flaky", Text("the test passed when it was tried again"))
     return table
 
 
@@ -125,15 +148,20 @@ def explain(clause: Clause, console: Console) -> None:
     console.print(Text.assemble((clause.id, "bold"), about))
     console.print(Padding(Text(clause.text), (0, 0, 1, 2)))
     console.print(Text.assemble(("Why: ", "bold"), clause.why))
+    if clause.quote:
+        console.print(Text.assemble(("The page: ", "bold"), f"“{clause.quote}”"))
     console.print(Text.assemble(("Section: ", "bold"), clause.section))
     source = Text.assemble(("Source: ", "bold"), clause.link or clause.source)
     console.print(source, no_wrap=True, overflow="ignore", crop=False)
 
 
 def explain_verdict(
-    certificate: Certificate, clause: Clause, wires: Mapping[Variant, str], console: Console
+    certificate: Certificate,
+    clause: Clause,
+    evidence: Mapping[tuple[Finding, Variant], Evidence],
+    console: Console,
 ) -> None:
-    """Print what became of one clause, and what crossed the wire where it failed in memory."""
+    """Print what became of one clause, and where it failed what helps to see why."""
     (verdict,) = (each for each in certificate.verdicts if each.clause == clause)
     name = f"{certificate.implementation} on Python {certificate.python}, loop {certificate.loop}"
     if verdict.verdict == NOT_APPLICABLE:
@@ -144,17 +172,34 @@ def explain_verdict(
     networks = ", ".join(f"{network} {result}" for network, result in verdict.networks.items())
     console.print(Text.assemble(f"\n{name}: ", (verdict.verdict, "bold"), f" ({networks})"))
     for finding, variants in verdict.findings.items():
-        console.print(findings_table(finding, variants))
-        for variant in variants:
-            if variant in wires:
-                console.print(
-                    Text(f"\n  What crossed the wire (as {variant.role} on {variant.network}):"),
-                    Padding(Text(wires[variant]), (0, 0, 0, 2)),
-                    crop=False,
-                )
-                break
-    if verdict.findings and not wires:
+        console.print(findings_table(finding, variants), crop=False)
+        shown = [("The test:", source_of(finding))]
+        seen = [
+            (variant, evidence[finding, variant])
+            for variant in variants
+            if (finding, variant) in evidence
+        ]
+        shown += [("Traceback:", each.traceback) for _, each in seen if each.traceback][:1]
+        shown += [
+            (f"What crossed the wire (as {variant.role} on {variant.network}):", each.wire)
+            for variant, each in seen
+            if each.wire
+        ][:1]
+        for title, text in shown:
+            if text:
+                console.print(Text(f"\n  {title}"), Padding(Text(text), (0, 0, 0, 2)), crop=False)
+    if verdict.findings and not any(each.wire for each in evidence.values()):
         console.print(Text("\n  No wire to show: it did not fail on a network in memory.", "dim"))
+
+
+def source_of(finding: Finding) -> str:
+    """Return the source of the test that a finding comes from, with the line marked."""
+    module = importlib.import_module(finding.file.removesuffix(".py").replace("/", "."))
+    lines, first = inspect.getsourcelines(inspect.unwrap(getattr(module, finding.test)))
+    return "\n".join(
+        f"{'>' if number == finding.line else ' '} {number:4} {line.rstrip()}"
+        for number, line in enumerate(lines, first)
+    )
 
 
 def known(verdict: Verdict) -> RenderableType:
@@ -176,12 +221,21 @@ def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
     ]
     deviations = certificate.summary[FAILED] + certificate.summary[KNOWN]
     name = certificate.implementation
-    if certificate.conforms:
-        text = Text.assemble((f"{name} conforms", "bold green"))
-        text.append(f" to specification {certificate.spec}")
-    else:
+    total = len(certificate.verdicts)
+    if not certificate.complete:
+        text = Text.assemble((f"{name}: no verdict", "bold red"))
+        text.append(f": interrupted; {counted(len(decisive))} that decide failed so far")
+    elif not certificate.conforms:
         text = Text.assemble((f"{name} deviates", "bold red"))
         text.append(f" from specification {certificate.spec} in {counted(len(decisive))}")
+    elif certificate.circumstances.part:
+        text = Text.assemble((f"{name} does not deviate", "bold green"))
+        text.append(f" in what was tested: {certificate.applied} of {total} clauses")
+    else:
+        text = Text.assemble((f"{name} conforms", "bold green"))
+        text.append(f" to specification {certificate.spec}")
+        if certificate.applied < total:
+            text.append(f" in the {certificate.applied} of {total} clauses that apply to it")
     if deviations > len(decisive):
         text.append(f"; {counted(deviations - len(decisive))} beyond the description")
     if certificate.summary[KNOWN]:

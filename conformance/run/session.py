@@ -1,108 +1,56 @@
 """One certification inside pytest: which tests it has, and what came of each."""
 
 import gc
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+import traceback
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from conformance.certificate import Certificate, Finding, Inapplicable, Record, Variant
-from conformance.clauses import clauses, named
-from conformance.errors import CannotRun, Deviation, Hang, described
-from conformance.implementation import Implementation, checked_spec, implementation
-from conformance.known import KnownDeviations
-from conformance.loops import Loop, loop
-from conformance.marks import MEMORY, ClauseMark
-from conformance.networks import NETWORKS, network_names
-from conformance.report import certificate_text
-from conformance.trial import Trial, line_of
+from conformance.clauses import clauses
+from conformance.errors import (
+    CannotRun,
+    Deviation,
+    Hang,
+    described,
+    is_suites,
+    place_of,
+    raised_in,
+)
+from conformance.harness.clause import ClauseMark
+from conformance.harness.hang import line_of, source_line
+from conformance.harness.interrupt import leave_to_parent
+from conformance.harness.trial import Trial
+from conformance.networks import NETWORKS
+from conformance.networks.adapter import network_of
+from conformance.results.certificate import (
+    Certificate,
+    Circumstances,
+    Evidence,
+    Finding,
+    Inapplicable,
+    Record,
+    Variant,
+)
+from conformance.results.terminal import certificate_text
+from conformance.run import SESSION
+from conformance.run.files import write
+from conformance.run.request import Order
 
-# The user properties of a test report that carry what was seen, and what crossed the wire.
+__all__ = ["FINDING", "SESSION", "Session"]
+
+# The user properties of a test report that carry what was seen; whether the test passed when it was
+# tried again; and what crossed the wire, with the traceback.
 FINDING = "streams-finding"
-TRACE = "streams-trace"
+FLAKY = "streams-flaky"
+EVIDENCE = "streams-evidence"
 
-ADAPTER_NETWORKS = ("memory",)
-"""An adapter's ends are connected by itself; no other network could be put between them."""
-
-AS_THE_CLAUSE_SAYS = "what the clause says"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the user asked for, found and checked.
-
-    Attributes:
-        streams: the implementation.
-        loop: the event loop.
-        networks: the names of the networks, in the order of `NETWORKS`.
-        spec: the specification's version.
-        known: the deviations that are known, if the user gave a file of them.
-        json: where the certificate is to be written, if anywhere.
-    """
-
-    streams: Implementation
-    loop: Loop
-    networks: tuple[str, ...]
-    spec: str
-    known: KnownDeviations
-    json: Path | None
-
-    @classmethod
-    def of(
-        cls,
-        streams: str,
-        loop_name: str,
-        networks: str | None,
-        spec: str | None,
-        known: str | None,
-        json: str | None,
-    ) -> "Order":
-        """Return the order that the user gave in these words.
-
-        Raises:
-            CannotRun: something was asked for that there is not; the message says what.
-        """
-        found = implementation(streams)
-        on = loop(loop_name)
-        return cls(
-            streams=found,
-            loop=on,
-            networks=chosen_networks(found, on, networks),
-            spec=found.default_spec if spec is None else checked_spec(spec),
-            known=KnownDeviations({}) if known is None else KnownDeviations.read(Path(known)),
-            json=None if json is None else writable(Path(json)),
-        )
-
-
-def chosen_networks(streams: Implementation, on: Loop, text: str | None) -> tuple[str, ...]:
-    """Return the names of the networks to run on.
-
-    By default all of them; but those in memory only on asyncio's own loop. The fakes' transports
-    do as asyncio's do, and on another loop they would be certified in place of that loop's. Those
-    that the implementation lacks are left out.
-
-    Raises:
-        CannotRun: there is no such network, or none is left; an adapter is to run on anything but
-            `memory`, or an implementation on a network that it lacks.
-    """
-    if text is not None:
-        chosen = network_names(text)
-        for each in chosen:
-            if streams.adapter is not None and each not in ADAPTER_NETWORKS:
-                raise CannotRun(f"{streams.name} is an adapter: it runs on memory, not {each}")
-            if each in streams.without:
-                raise CannotRun(f"{streams.name} does not run on {each}: it is in its `without`")
-        return chosen
-    if streams.adapter is not None:
-        return ADAPTER_NETWORKS
-    possible = [name for name in NETWORKS if on.name == "asyncio" or name not in MEMORY]
-    chosen = tuple(name for name in possible if name not in streams.without)
-    if not chosen:
-        raise CannotRun(f"{streams.name} runs on no network: all are in its `without`")
-    return chosen
+WORDS = "streams-words"
+"""What a worker is told of what is certified."""
 
 
 class Session:
@@ -112,39 +60,37 @@ class Session:
     record.
 
     Args:
-        config: pytest's configuration, with the `--streams…` options.
+        order: what the user asked for.
+        is_worker: whether this process runs the tests for another.
 
     Attributes:
-        wires: what crossed the wire in tests that failed in memory, if one clause is tested alone.
-
-    Raises:
-        CannotRun: something was asked for that there is not.
+        evidence: what helps to look into failures, by what was seen and where, if that is wanted.
+        interrupted: whether the run ended before all tests were run.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.order = Order.of(
-            config.getoption("--streams"),
-            config.getoption("--streams-loop"),
-            config.getoption("--streams-network"),
-            config.getoption("--streams-spec"),
-            config.getoption("--streams-known-deviations"),
-            config.getoption("--streams-json"),
-        )
+    def __init__(self, order: Order, *, is_worker: bool) -> None:
+        self.order = order
+        self.is_worker = is_worker
         self.record = Record(
-            self.order.streams.name, self.order.loop.name, self.order.spec, self.order.networks
+            order.streams.name, order.loop.name, order.spec, order.networks, circumstances(order)
         )
-        clause: str | None = config.getoption("--streams-clause")
-        self.clause = None if clause is None else named(clause)
-        self.wires: dict[Variant, str] = {}
-        self.bound: float = config.getoption("--streams-bound")
-        self.is_worker = hasattr(config, "workerinput")
+        self.evidence: dict[tuple[Finding, Variant], Evidence] = {}
+        self.interrupted = False
+        if is_worker:
+            leave_to_parent()
 
     def trial(self, network: str, role: str) -> Trial:
         """Return a trial on the network of that name, in that role."""
-        made = NETWORKS[network]()
-        if self.clause is not None:
+        adapter = self.order.streams.adapter
+        made = NETWORKS[network]() if adapter is None else network_of(adapter)
+        if self.order.words.explain:
             made.start_trace()
-        return Trial(self.order.streams, made, role, self.order.loop, self.bound)
+        return Trial(self.order.streams, made, role, self.order.loop, self.order.bound)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker, before it starts, what to certify."""
+        node.workerinput[WORDS] = asdict(self.order.words)
 
     # Which tests there are.
 
@@ -156,7 +102,7 @@ class Session:
             Variant(mark.clause, network, role)
             for network in self.order.networks
             if network in mark.networks and clauses()[mark.clause].applies_to(self.order.spec)
-            if self.clause is None or mark.clause == self.clause.id
+            if self.order.clauses is None or mark.clause in self.order.clauses
             for role in mark.roles
         ]
         metafunc.parametrize(
@@ -169,7 +115,10 @@ class Session:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Drop the placeholders that pytest leaves for tests that run on no network chosen."""
+        """Drop the placeholders that pytest leaves for tests that run on no network chosen.
+
+        What is to be tested first comes first.
+        """
         dropped = [
             each
             for each in items
@@ -178,26 +127,49 @@ class Session:
         if dropped:
             config.hook.pytest_deselected(items=dropped)
             items[:] = [each for each in items if each not in dropped]
+        if self.order.first:
+            items.sort(key=self._comes_later)
+
+    def _comes_later(self, item: pytest.Item) -> bool:
+        variant = Variant.of(item.nodeid)
+        return variant is None or variant.clause not in self.order.first
 
     # What came of them.
 
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        """Run a test in a worker, and tell the process that keeps the record no more than it needs.
+        """Run a test; try it once more if it fails and that is wanted.
 
         pytest-xdist sends six messages for a test that passes: its start and end, the end of its
-        turn, and that setting up, testing and tearing down went well. To read them took that
-        process a third as long as the tests, on the processors that the workers run on.
+        turn, and that setting up, testing and tearing down went well. To read them took the process
+        that keeps the record a third as long as the tests, on the processors that the workers run
+        on. So it is told no more than it needs.
         """
-        if not self.is_worker:
+        if item.get_closest_marker("streams_clause") is None:
             return None
         # What pytest's own hook does is nowhere else to be had than in the function that it calls.
-        for report in runtestprotocol(item, log=False, nextitem=nextitem):
-            if report.when == "call" or not report.passed:
+        if not self.is_worker:
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        failed = [each for each in reports if each.failed]
+        if failed and self.order.words.again and self._passes(item, nextitem):
+            for each in failed:
+                each.user_properties.append((FLAKY, True))
+        for report in reports:
+            if self.is_worker:
                 report.keywords = {}
+            if not self.is_worker or report.when == "call" or not report.passed:
                 item.ihook.pytest_runtest_logreport(report=report)
+        if not self.is_worker:
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _passes(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run a test again; return whether it passes."""
+        assert isinstance(item, pytest.Function)
+        item._initrequest()  # as when it was collected: its fixture is made anew
+        return all(each.passed for each in runtestprotocol(item, log=False, nextitem=nextitem))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -207,12 +179,13 @@ class Session:
         report = yield
         mark = item.get_closest_marker("streams_clause")
         if mark and call.excinfo and report.failed:
-            finding = finding_of(call.excinfo.value, mark.args[0])
-            report.user_properties.append((FINDING, [finding.expected, finding.seen]))
-            if isinstance(item, pytest.Function) and "trial" in item.funcargs:
-                tried = item.funcargs["trial"]
-                assert isinstance(tried, Trial)
-                report.user_properties.append((TRACE, tried.network.trace()))
+            error = call.excinfo.value
+            finding = finding_of(error, mark.args[0])
+            report.user_properties.append((FINDING, list(finding)))
+            if self.order.words.explain and isinstance(item, pytest.Function):
+                tried = item.funcargs.get("trial")
+                wire = tried.network.trace() if isinstance(tried, Trial) else ""
+                report.user_properties.append((EVIDENCE, [wire, traceback_of(error)]))
         return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -229,20 +202,26 @@ class Session:
         if report.failed:
             properties = dict(report.user_properties)
             given = properties.get(FINDING)
-            if (variant := Variant.of(report.nodeid)) and (trace := properties.get(TRACE)):
-                self.wires.setdefault(variant, str(trace))
-            self.record.add(
-                report.nodeid,
-                Finding("the interpreter to survive", str(report.longrepr))
-                if given is None
-                else Finding(*given),  # type: ignore[misc]  # a pair of strings, put there above
-            )
+            finding = Finding(*given) if isinstance(given, list) else _crash(report)
+            finding = finding._replace(flaky=FLAKY in properties)
+            variant, seen = Variant.of(report.nodeid), properties.get(EVIDENCE)
+            if variant is not None and isinstance(seen, list):
+                self.evidence.setdefault((finding, variant), Evidence(*seen))
+            self.record.add(report.nodeid, finding)
         elif report.skipped:
             assert isinstance(report.longrepr, tuple)
             reason = report.longrepr[2].removeprefix("Skipped: ")
             self.record.add(report.nodeid, Inapplicable(reason))
         elif report.when == "call":
             self.record.add(report.nodeid, None)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that the certificate will be one of what has been seen so far."""
+        self.interrupted = True
+
+    def pytest_internalerror(self) -> None:
+        """Note that the certificate will be one of what has been seen so far."""
+        self.interrupted = True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the certificate under pytest's own summary."""
@@ -271,53 +250,54 @@ class Session:
                 pytest.exit(str(reason), pytest.ExitCode.USAGE_ERROR)
 
     def certificate(self) -> Certificate:
-        """Return the certificate, when all tests have run.
+        """Return the certificate, when all tests have run, or the run was interrupted.
 
         Raises:
-            CannotRun: some have not.
+            CannotRun: some have not, or none has.
         """
-        return self.order.known.marked(self.record.certificate())
+        return self.order.known.marked(self.record.certificate(incomplete=self.interrupted))
+
+
+def circumstances(order: Order) -> Circumstances:
+    """Return what is known of a certification before it begins."""
+    names = ("streamcert", order.streams.distribution, order.loop.distribution)
+    versions = {name: metadata.version(name) for name in names if name is not None}
+    return Circumstances(
+        versions=versions,
+        without=tuple(sorted(order.streams.without)),
+        loop_mode=order.loop.mode,
+        part=order.part,
+    )
 
 
 def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
     """Return what `error`, which ended a test, says of the implementation."""
+    code = mark.code
+    file, test = place_of(code.co_filename), code.co_name
+    line = line_of(error, code) or (error.line if isinstance(error, Hang) else 0)
+    place = (file, line or code.co_firstlineno, test)
     if isinstance(error, Deviation):
-        return Finding(error.expected, error.seen)
-    if isinstance(error, Hang):
-        return Finding(AS_THE_CLAUSE_SAYS, f"a hang: {error}")
-    line = line_of(error, mark.code)
-    return Finding(AS_THE_CLAUSE_SAYS, described(error) + (f" at `{line}`" if line else ""))
+        return Finding(error.expected, error.seen, *place)
+    source = source_line(code.co_filename, line)
+    raised = raised_in(error)
+    return Finding(
+        f"no exception at `{source}`" if source else "no exception",
+        described(error) + (f", raised in {raised}" if raised else ""),
+        *place,
+    )
 
 
-def writable(path: Path) -> Path:
-    """Return `path` if a file can be written there.
-
-    Raises:
-        CannotRun: it cannot; better said before the tests than after.
-    """
-    new = not path.exists()
-    with writing(path):
-        with path.open("a", encoding="utf-8"):
-            pass  # nothing is written, nor lost, before the tests have run
-        if new:  # several worker processes may look at once
-            path.unlink(missing_ok=True)
-    return path
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of `error`, from the suite on; empty if it is the suite's own."""
+    if isinstance(error, Deviation) and error.__cause__ is None:
+        return ""
+    trace = error.__traceback__
+    while trace is not None and not is_suites(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
-def write(path: Path, text: str) -> None:
-    """Write `text`; what an implementation said may hold what no encoding has.
-
-    Raises:
-        CannotRun: it cannot be written, although `writable()` has looked: the disk is full, say.
-    """
-    with writing(path):
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error in writing the file at `path` into `CannotRun`."""
-    try:
-        yield
-    except OSError as error:
-        raise CannotRun(f"cannot write {str(path)!r}: {error.strerror}") from error
+def _crash(report: pytest.TestReport) -> Finding:
+    """Return what there is to say of a test that took its process with it."""
+    file, _, test = report.nodeid.partition("[")[0].rpartition("::")
+    return Finding("the interpreter to survive", str(report.longrepr), file, 0, test)

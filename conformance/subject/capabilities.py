@@ -1,18 +1,22 @@
-"""What of the streams page an implementation offers: what it lacks is not held against it.
+"""Which part of the streams API an implementation offers; what it lacks does not count against it.
 
-What is plugged in says what it lacks in an attribute `without`, a set of names. `LACKABLE` has all
+An implementation lists what it lacks in an attribute `without`, a set of names. `LACKABLE` has all
 of them: functions and classes (`"start_server"`), their arguments (`"open_connection.ssl"`),
-attributes (`"StreamWriter.transport"`), and networks that it cannot be on (`"memory"`). An object
-with few names may say in `capabilities` which functions and classes it has, instead of which not.
+attributes (`"StreamWriter.transport"`, and of that `"StreamWriter.transport.abort"`), single keys
+of the extra information (`"StreamWriter.get_extra_info.cipher"`), networks that it cannot be on
+(`"memory"`), and what is true of streams as a whole (`QUALITIES`). An object with few names may say
+in `capabilities` which functions and classes it has, instead of which not.
 
 A clause about what is lacking is not applicable: in a trial, touching it ends the test.
 """
 
 import inspect
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, NoReturn
 
 from conformance.errors import CannotRun, NotApplicable
+from conformance.networks import NETWORKS
 
 CLASSES = ("StreamReader", "StreamWriter")
 
@@ -32,14 +36,40 @@ ARGUMENTS = {
 }
 """The functions of the page, each with the arguments that it may lack."""
 
+EXTRA_INFO = (
+    *("peername", "sockname", "socket"),
+    *("cipher", "compression", "peercert", "ssl_object", "sslcontext"),
+)
+"""The keys of the extra information, of a writer and of its transport."""
+
+TRANSPORT = (
+    *("abort", "close", "is_closing", "get_extra_info", "get_protocol", "set_protocol"),
+    *("is_reading", "pause_reading", "resume_reading", "write", "writelines"),
+    *("can_write_eof", "write_eof", "get_write_buffer_size"),
+    *("get_write_buffer_limits", "set_write_buffer_limits"),
+)
+"""The attributes of a writer's transport."""
+
 ATTRIBUTES = {
     "StreamReader": (
-        *("read", "readline", "readexactly", "readuntil", "at_eof", "feed_eof", "__aiter__"),
+        *(
+            "__init__",
+            "read",
+            "readline",
+            "readexactly",
+            "readuntil",
+            "at_eof",
+            "feed_eof",
+            "__aiter__",
+        ),
         *("feed_data", "exception", "set_exception", "set_transport"),
+        "readuntil.tuple",
     ),
     "StreamWriter": (
-        *("write", "writelines", "close", "can_write_eof", "write_eof", "transport"),
+        *("__init__", "write", "writelines", "close", "can_write_eof", "write_eof", "transport"),
         *("get_extra_info", "drain", "start_tls", "is_closing", "wait_closed"),
+        *(f"get_extra_info.{key}" for key in EXTRA_INFO),
+        *(f"transport.{name}" for name in TRANSPORT),
     ),
     "Server": (
         *("sockets", "get_loop", "is_serving", "start_serving", "serve_forever", "close"),
@@ -48,10 +78,17 @@ ATTRIBUTES = {
 }
 """The attributes that readers, writers and servers may lack."""
 
-NETWORK_NAMES = ("memory", "tls-memory", "tcp", "unix", "tls")
+QUALITIES = {
+    "limit": "readers that keep to a limit, given or not",
+    "joined-directions": "a close() that ends both directions: that of a pipe does not",
+}
+"""What is true of streams as a whole, and may not be of these."""
+
+IMPLIED = {"limit": frozenset({"LimitOverrunError", *(f"{name}.limit" for name in ARGUMENTS)})}
+"""What a quality that is lacking takes with it."""
 
 LACKABLE = frozenset(
-    {*ARGUMENTS, *CLASSES, *NETWORK_NAMES}
+    {*ARGUMENTS, *CLASSES, *NETWORKS, *QUALITIES}
     | {f"{owner}.{name}" for owner, names in (ARGUMENTS | ATTRIBUTES).items() for name in names}
 )
 """The names that `without` may have."""
@@ -63,12 +100,22 @@ def lacking(name: str, target: object) -> frozenset[str]:
     Raises:
         CannotRun: it says so of something that there is not.
     """
-    without: Collection[str] = getattr(target, "without", ())
-    _check(f"{name}.without", without, sorted(LACKABLE))
+    without = names_lacking(f"{name}.without", getattr(target, "without", ()))
     names = (*ARGUMENTS, *CLASSES)
     capabilities: Collection[str] = getattr(target, "capabilities", names)
     _check(f"{name}.capabilities", capabilities, names)
-    return frozenset(without) | (frozenset(names) - frozenset(capabilities))
+    return without | (frozenset(names) - frozenset(capabilities))
+
+
+def names_lacking(attribute: str, given: Collection[str]) -> frozenset[str]:
+    """Return the names in `given`, which `attribute` holds, and those that they imply.
+
+    Raises:
+        CannotRun: one of them is nothing that can be lacking.
+    """
+    _check(attribute, given, sorted(LACKABLE))
+    implied = (IMPLIED.get(each, frozenset()) for each in given)
+    return frozenset(given).union(*implied)
 
 
 def _check(attribute: str, given: Collection[str], known: Collection[str]) -> None:
@@ -79,6 +126,18 @@ def _check(attribute: str, given: Collection[str], known: Collection[str]) -> No
         owner = unknown[0].partition(".")[0]
         near = [each for each in known if each.partition(".")[0] == owner] or known
         raise CannotRun(f"{attribute} has {', '.join(unknown)}: it may have {', '.join(near)}")
+
+
+def asked_about(clause: str) -> frozenset[str]:
+    """Return the names in `LACKABLE` that the clause of that id is about.
+
+    A clause's id begins with the name of a function or attribute, or with its owner's.
+    """
+    first, second = clause.replace("-", "_").split(".")[:2]
+    owners = {"reader": "StreamReader", "server": "Server", "transport": "StreamWriter.transport"}
+    names = {f"{each}.{first}" for each in CLASSES}
+    names |= {f"{each}.{second}" for each in (*names, owners.get(first, ""))}
+    return frozenset(names & LACKABLE)
 
 
 def require(name: str, without: frozenset[str]) -> None:
@@ -92,11 +151,11 @@ def require(name: str, without: frozenset[str]) -> None:
 
 
 class Part:
-    """A reader, a writer or a server, less the attributes that it is said to lack.
+    """A reader, a writer, its transport or a server, without the attributes that `without` names.
 
     Args:
-        kind: `"StreamReader"`, `"StreamWriter"` or `"Server"`.
-        whole: the reader, writer or server.
+        kind: `"StreamReader"`, `"StreamWriter"`, `"StreamWriter.transport"` or `"Server"`.
+        whole: the reader, writer, transport or server.
         without: what is lacking.
     """
 
@@ -117,7 +176,25 @@ class Part:
     def __getattr__(self, name: str) -> Any:
         """Return the attribute, if it is offered."""
         require(f"{self._kind}.{name}", self._without)
-        return getattr(self._whole, name)
+        found = getattr(self._whole, name)
+        if name == "transport":
+            return offered("StreamWriter.transport", found, self._without)
+        if name == "get_extra_info":
+            return partial(self._extra_info, found)
+        if name == "readuntil":
+            return partial(self._read_until, found)
+        return found
+
+    def _extra_info(self, get: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        key = args[0] if args else options.get("name")
+        require(f"StreamWriter.get_extra_info.{key}", self._without)
+        return get(*args, **options)
+
+    async def _read_until(self, read: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        for separator in (*args, *options.values()):
+            if isinstance(separator, tuple):
+                require("StreamReader.readuntil.tuple", self._without)
+        return await read(*args, **options)
 
     def __aiter__(self) -> Any:
         """Iterate, if that is offered."""
@@ -135,10 +212,36 @@ class Part:
         return await self._whole.__aexit__(*error)
 
 
+class PartOfClass(Part):
+    """A class of readers or of writers, without the attributes that `without` names."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Make one, if it can be made by hand."""
+        require(f"{self._kind}.__init__", self._without)
+        if self._kind == "StreamReader" and (args or "limit" in options):
+            require("limit", self._without)
+        return offered(self._kind, self._whole(*args, **options), self._without)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        """Answer for the whole."""
+        return isinstance(instance, self._whole)
+
+
+def offered_class(kind: str, whole: Any, without: frozenset[str]) -> Any:
+    """Return a class of readers or of writers as far as it is offered."""
+    return PartOfClass(kind, whole, without) if _lacks_some(kind, without) else whole
+
+
 def offered(kind: str, whole: Any, without: frozenset[str]) -> Any:
     """Return a reader, a writer or a server as far as it is offered."""
-    lacks_some = any(each.startswith(f"{kind}.") for each in without)
-    return Part(kind, whole, without) if lacks_some else whole
+    return Part(kind, whole, without) if _lacks_some(kind, without) else whole
+
+
+def _lacks_some(kind: str, without: frozenset[str]) -> bool:
+    # The limit is an argument of a class, and the extra information that of the transport, too.
+    lacks_limit = kind == "StreamReader" and "limit" in without
+    owner = "StreamWriter.get_extra_info." if kind == "StreamWriter.transport" else f"{kind}."
+    return lacks_limit or any(each.startswith((f"{kind}.", owner)) for each in without)
 
 
 def offered_function(name: str, function: Any, without: frozenset[str]) -> Any:

@@ -1,12 +1,20 @@
 """The event loops that an implementation can be certified on, found by name."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 from conformance.errors import CannotRun, users_code
-from conformance.implementation import load
+from conformance.subject.implementation import distribution_of, load
+from conformance.subject.loop_modes import MODES, PLAIN, checked_mode
+
+NEEDED = (
+    *("run_until_complete", "create_task", "create_future", "call_soon", "call_later", "close"),
+    *("set_exception_handler", "call_exception_handler", "create_connection", "create_server"),
+)
+"""What the suite and the streams page need of a loop, whatever its class is."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -18,20 +26,36 @@ class Loop:
     Attributes:
         name: what the user called it.
         factory: makes a new one.
+        mode: one of `MODES`, in which it runs.
     """
 
     name: str
     factory: LoopFactory
+    mode: str = PLAIN
+
+    def prepare(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Set a new loop to the mode."""
+        MODES[self.mode](loop)
+
+    @property
+    def distribution(self) -> str | None:
+        """The name of the distribution that it comes from, where it comes from one."""
+        return distribution_of(self.name)
 
 
-def loop(name: str) -> Loop:
+def loop(name: str, mode: str = PLAIN) -> Loop:
     """Return the loop that the user calls `name`: `asyncio`, `uvloop` or `module:factory`.
 
+    Args:
+        name: its name.
+        mode: one of `MODES`, in which it is to run.
+
     Raises:
-        CannotRun: there is none of that name, or it cannot be imported or made.
+        CannotRun: there is none of that name, or it cannot be imported or made; or no such mode.
     """
+    mode = checked_mode(mode)
     if name == "asyncio":
-        return Loop(name, asyncio.new_event_loop)
+        return Loop(name, asyncio.new_event_loop, mode)
     target = "uvloop:new_event_loop" if name == "uvloop" else name
     if ":" not in target:
         raise CannotRun(f"unknown loop {name!r}: give asyncio, uvloop or module:factory")
@@ -40,7 +64,32 @@ def loop(name: str) -> Loop:
         raise CannotRun(f"cannot use loop {name!r}: it is not callable")
     with users_code(f"make a loop with {name!r}"):
         made = factory()
-    if not isinstance(made, asyncio.AbstractEventLoop):
-        raise CannotRun(f"cannot use loop {name!r}: it makes no event loop but {made!r}")
-    made.close()
-    return Loop(name, cast(LoopFactory, factory))
+    missing = [each for each in NEEDED if not callable(getattr(made, each, None))]
+    if missing:
+        raise CannotRun(
+            f"cannot use loop {name!r}: it returned {made!r}, not an event loop: "
+            f"that lacks {', '.join(missing)}"
+        )
+    with users_code(f"end a loop made with {name!r}"):
+        end(made)
+    return Loop(name, cast(LoopFactory, factory), mode)
+
+
+def end(loop: asyncio.AbstractEventLoop, patience: float = 5.0) -> None:
+    """Do for a loop that does not run what `asyncio.run()` does in the end, and close it.
+
+    Args:
+        loop: the event loop.
+        patience: seconds that its generators, and then its threads, have to end.
+    """
+    for name in ("shutdown_asyncgens", "shutdown_default_executor"):
+        shut_down = getattr(loop, name, None)  # not every loop has generators or threads to end
+        if shut_down is not None:
+            ending = loop.create_task(_ended(shut_down))
+            loop.run_until_complete(asyncio.wait([ending], timeout=patience))
+    loop.close()
+
+
+async def _ended(shut_down: Callable[[], Awaitable[None]]) -> None:
+    with suppress(NotImplementedError):
+        await shut_down()

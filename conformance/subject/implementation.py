@@ -2,16 +2,25 @@
 
 import asyncio
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.capabilities import ARGUMENTS, CLASSES, lacking, offered_function
 from conformance.clauses import version
 from conformance.errors import CannotRun, NotApplicable, users_code
+from conformance.subject.capabilities import (
+    ARGUMENTS,
+    CLASSES,
+    lacking,
+    names_lacking,
+    offered_class,
+    offered_function,
+)
 
 SPECS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 NEWEST_SPEC = SPECS[-1]
@@ -26,14 +35,15 @@ class Implementation:
     the exceptions are asyncio's own where that object has none. Their types are spelled with
     asyncio's classes because that is the shape that an implementation promises.
 
-    What offers only part of the page says so, in attributes that `conformance.capabilities`
+    What offers only part of the page says so, in attributes that `conformance.subject.capabilities`
     describes; a reader alone or a pair is an adapter. A clause about what is lacking is then not
     applicable.
 
     Attributes:
         name: what the user called it: `"asyncio"`, `"mypackage.streams"`, `"module:attribute"`.
         adapter: how its ends are made, if not by the functions of the page.
-        without: what it lacks, by the names of `conformance.capabilities`.
+        without: what it lacks, by the names of `conformance.subject.capabilities`.
+        far_without: what the second end of a pair lacks.
     """
 
     open_connection: Callable[..., Awaitable[Pair]]
@@ -57,10 +67,14 @@ class Implementation:
             target = target()
         self.adapter = target if isinstance(target, ReaderAdapter | PairAdapter) else None
         self.without = lacking(name, target)
+        self.far_without = self.without
+        if isinstance(target, PairAdapter) and target.far_without is not None:
+            self.far_without = names_lacking(f"{name}.far_without", target.far_without)
         if self.adapter is None:
             self._take(target)
         for each in ("IncompleteReadError", "LimitOverrunError"):
-            setattr(self, each, getattr(target, each, getattr(asyncio, each)))
+            if each not in self.without:
+                setattr(self, each, getattr(target, each, getattr(asyncio, each)))
 
     def _take(self, target: object) -> None:
         """Take what `target` offers; `CannotRun` if it lacks something and does not say so."""
@@ -71,17 +85,27 @@ class Implementation:
                 f"{self.name} lacks {', '.join(missing)}: an implementation has the names of the "
                 "streams page, or says in `without` which it lacks"
             )
+        methods = [each for each in names if _is_method(target, each)]
+        if methods:
+            raise CannotRun(
+                f"{self.name} is a class, and {', '.join(f'{each}()' for each in methods)} are "
+                "its methods: plug in an instance of it"
+            )
         for each in names:
-            found = getattr(target, each)
-            if each in ARGUMENTS:
-                found = offered_function(each, found, self.without)
-            setattr(self, each, found)
+            offer = offered_function if each in ARGUMENTS else offered_class
+            setattr(self, each, offer(each, getattr(target, each), self.without))
 
     def __getattr__(self, name: str) -> NoReturn:
         """Say that what was not plugged in is not offered."""
-        if name in (*ARGUMENTS, *CLASSES):
+        if name in (*ARGUMENTS, *CLASSES, "LimitOverrunError"):
             raise NotApplicable(f"{name} is not offered")
         raise AttributeError(name)
+
+    @property
+    def distribution(self) -> str | None:
+        """The name of the distribution that it comes from, where it comes from one."""
+        named = None if self.adapter is None else self.adapter.distribution
+        return named or distribution_of(self.name)
 
     @property
     def default_spec(self) -> str:
@@ -96,6 +120,22 @@ class Implementation:
         return NEWEST_SPEC
 
 
+def _is_method(owner: object, name: str) -> bool:
+    """Return whether `owner` is a class, and its function of that name takes an instance."""
+    if not isinstance(owner, type):
+        return False
+    found = inspect.getattr_static(owner, name)
+    return (
+        inspect.isfunction(found) and next(iter(inspect.signature(found).parameters), "") == "self"
+    )
+
+
+def distribution_of(name: str) -> str | None:
+    """Return the distribution that `package.module:attribute` comes from; `None` if it is none."""
+    package = name.partition(":")[0].partition(".")[0]
+    return next(iter(metadata.packages_distributions().get(package, ())), None)
+
+
 def load(name: str) -> object:
     """Import what `name` names: `package.module`, or `package.module:attribute.path`.
 
@@ -105,7 +145,9 @@ def load(name: str) -> object:
     module_name, colon, path = name.partition(":")
     words = [*module_name.split("."), *(path.split(".") if colon else ())]
     if not all(word.isidentifier() for word in words):
-        raise CannotRun(f"no name: {name!r}: give package.module or package.module:attribute")
+        raise CannotRun(
+            f"{name!r} is no importable name: give package.module or package.module:attribute"
+        )
     if os.getcwd() not in sys.path:
         # A module in the working directory can be named too; last, so that the suite is the one
         # that is installed also where its sources are.

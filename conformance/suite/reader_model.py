@@ -29,12 +29,10 @@ from hypothesis.stateful import (
 )
 from hypothesis.strategies import sampled_from
 
-from conformance.errors import Deviation, Hang, described
-from conformance.expect import shown
-from conformance.marks import TLS
-from conformance.networks.network import Listener
-from conformance.taking import take_rest
-from conformance.trial import Connection, Served, Trial
+from conformance.errors import Deviation, Hang, described, shown
+from conformance.harness.reading import take_rest
+from conformance.harness.trial import Connection, Served, Trial
+from conformance.networks.base import Listener
 
 
 class Outcome(NamedTuple):
@@ -349,7 +347,7 @@ class Program(RuleBasedStateMachine):
             if self.reading is not None:
                 text = f"send {piece!r} and {turns} turns later cancel"
                 self.run(text, self._send_and_cancel(self.reading, piece, turns))
-        elif kind == "reset" and self.trial.network.name != "unix":
+        elif kind == "reset" and self.trial.network.resets:
             assert call is not None
             self.run("reset", self._reset(call))
 
@@ -371,7 +369,7 @@ class Program(RuleBasedStateMachine):
             self.trial.run(step)
         except Hang as hang:
             self.reading = None
-            deviation = self.deviation(f"{self.call.text} to end", str(hang))
+            deviation = self.deviation(f"{self.call.text} to end", hang.seen)
             if time.monotonic() - begun > 1:
                 raise ShortEnough from None  # not in virtual time: not to be had again
             raise deviation from None
@@ -549,7 +547,7 @@ def run_programs(
         derandomize=True,
         database=None,
         deadline=None,
-        max_examples=PROGRAMS_OVER_TLS if trial.network.name in TLS else PROGRAMS,
+        max_examples=PROGRAMS_OVER_TLS if trial.network.tls else PROGRAMS,
         stateful_step_count=STEPS,
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,

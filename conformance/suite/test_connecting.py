@@ -1,36 +1,36 @@
 """`open_connection()`: what it returns, and its arguments but those on TLS."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
 
-from conformance.arrangements import (
+from conformance.errors import NotApplicable
+from conformance.harness.addresses import (
     DUAL_STACK,
-    NAME,
     accepted,
     address_of,
     bound,
     carrier,
     connected_socket,
-    expect_client_never_blocks,
-    expect_given_socket_closed,
-    expect_limit,
-    expect_no_new_socket,
-    expect_talk,
     free_port,
     listening,
-    open_sockets,
-    resolving,
     stall,
 )
-from conformance.expect import expect, expect_error, expect_raises, expect_that
-from conformance.marks import CLIENT, INTERNET, TLS, clause
-from conformance.taking import take
-from conformance.trial import Trial
-
-HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation connects by host and port
+from conformance.harness.clause import CLIENT, HOSTS, INTERNET, clause
+from conformance.harness.expect import (
+    expect,
+    expect_error,
+    expect_pending,
+    expect_raises,
+    expect_that,
+)
+from conformance.harness.expectations import expect_client_never_blocks, expect_limit, expect_talk
+from conformance.harness.extra_info import known
+from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_socket, open_sockets
+from conformance.harness.reading import take
+from conformance.harness.resolving import NAME, Lookups, resolving, tried
+from conformance.harness.trial import Trial
 
 
 @clause("connecting.returns-a-pair", networks=HOSTS, roles=CLIENT)
@@ -143,7 +143,6 @@ async def test_host_ipv6(trial: Trial) -> None:
         _, writer = await trial.streams.open_connection("::1", port)
         with closing(writer):
             expect(accepted(sockets), 0, "index of the listener connected to:")
-            expect(writer.get_extra_info("socket").family, socket.AF_INET6, "family")
 
 
 @clause("connecting.no-address", networks=INTERNET, roles=CLIENT)
@@ -154,14 +153,30 @@ async def test_no_address(trial: Trial) -> None:
 @clause("connecting.refused", networks=INTERNET, roles=CLIENT)
 async def test_refused(trial: Trial) -> None:
     with bound(trial, "127.0.0.1") as (port, _):
-        await expect_error(ConnectionRefusedError, trial.streams.open_connection("127.0.0.1", port))
+        await expect_error(Exception, trial.streams.open_connection("127.0.0.1", port))
+
+
+@clause("connecting.refused.class", networks=INTERNET, roles=CLIENT)
+async def test_class_of_a_refusal(trial: Trial) -> None:
+    with bound(trial, "127.0.0.1") as (port, _):
+        for options in ({}, {"happy_eyeballs_delay": 0.01}):
+            opening = trial.streams.open_connection("127.0.0.1", port, **options)
+            await expect_error(ConnectionRefusedError, opening)
+
+
+@clause("connecting.refused.class", networks=DUAL_STACK, roles=CLIENT)
+async def test_class_of_several_refusals(trial: Trial) -> None:
+    hosts = ("127.0.0.1", "::1")
+    with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
+        for options in ({}, {"happy_eyeballs_delay": 0.01}):
+            await expect_error(OSError, trial.streams.open_connection(NAME, port, **options))
 
 
 @clause("connecting.refused.several-addresses", networks=DUAL_STACK, roles=CLIENT)
 async def test_refused_by_several_addresses(trial: Trial) -> None:
-    # No host at all is the loopback interface's addresses, of both families.
-    with bound(trial, "127.0.0.1", "::1") as (port, _):
-        error = await expect_error(OSError, trial.streams.open_connection(None, port))
+    hosts = ("127.0.0.1", "::1")
+    with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
+        error = await expect_error(Exception, trial.streams.open_connection(NAME, port))
         expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
 
 
@@ -178,12 +193,12 @@ async def test_messages_of_happy_eyeballs(trial: Trial) -> None:
 async def expect_messages(trial: Trial, **options: float) -> None:
     """Expect the error of two addresses that refuse to say what the error of each alone says."""
     hosts = ("127.0.0.1", "::1")
-    with bound(trial, *hosts) as (port, _):
+    with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
         alone = [
-            str(await expect_error(OSError, trial.streams.open_connection(host, port, **options)))
+            str(await expect_error(Exception, trial.streams.open_connection(host, port, **options)))
             for host in hosts
         ]
-        error = await expect_error(OSError, trial.streams.open_connection(None, port, **options))
+        error = await expect_error(Exception, trial.streams.open_connection(NAME, port, **options))
     for message in alone:
         expect_that(message in str(error), f"an error that says {message}", str(error))
 
@@ -201,8 +216,8 @@ async def test_refused_leaves_nothing_open(trial: Trial) -> None:
 async def test_family(trial: Trial) -> None:
     hosts = ("127.0.0.1", "::1")
     for index, family in enumerate((socket.AF_INET, socket.AF_INET6)):
-        with listening(trial, *hosts) as (port, sockets):
-            _, writer = await trial.streams.open_connection(None, port, family=family)
+        with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
+            _, writer = await trial.streams.open_connection(NAME, port, family=family)
             with closing(writer):
                 expect(accepted(sockets), index, f"with {family.name}, index in {hosts}:")
 
@@ -210,7 +225,7 @@ async def test_family(trial: Trial) -> None:
 @clause("connecting.family.no-such-address", networks=INTERNET, roles=CLIENT)
 async def test_family_without_address(trial: Trial) -> None:
     host, port = address_of(await trial.listen())
-    await expect_error(OSError, trial.streams.open_connection(host, port, family=socket.AF_INET6))
+    await expect_error(Exception, trial.streams.open_connection(host, port, family=socket.AF_INET6))
 
 
 @clause("connecting.proto", networks=INTERNET, roles=CLIENT)
@@ -223,8 +238,7 @@ async def test_proto_of_streams(trial: Trial) -> None:
 async def test_proto_of_datagrams(trial: Trial) -> None:
     _, port = address_of(await trial.listen())
     await expect_error(
-        socket.gaierror,
-        trial.streams.open_connection("localhost", port, proto=socket.IPPROTO_UDP),
+        Exception, trial.streams.open_connection("localhost", port, proto=socket.IPPROTO_UDP)
     )
 
 
@@ -238,9 +252,19 @@ async def test_flags_that_the_host_satisfies(trial: Trial) -> None:
 async def test_flags_that_exclude_the_host(trial: Trial) -> None:
     _, port = address_of(await trial.listen())
     await expect_error(
-        socket.gaierror,
-        trial.streams.open_connection("localhost", port, flags=socket.AI_NUMERICHOST),
+        Exception, trial.streams.open_connection("localhost", port, flags=socket.AI_NUMERICHOST)
     )
+
+
+@clause("connecting.unresolved.class", networks=INTERNET, roles=CLIENT)
+async def test_class_of_a_failed_lookup(trial: Trial) -> None:
+    _, port = address_of(await trial.listen())
+    for options in ({"proto": socket.IPPROTO_UDP}, {"flags": socket.AI_NUMERICHOST}):
+        for delay in (None, 1000.0):
+            opening = trial.streams.open_connection(
+                "localhost", port, happy_eyeballs_delay=delay, **options
+            )
+            await expect_error(socket.gaierror, opening)
 
 
 @clause("connecting.sock.is-used", networks=INTERNET, roles=CLIENT)
@@ -346,22 +370,22 @@ async def test_local_addr_unusable(trial: Trial) -> None:
 
 @clause("connecting.addresses.in-order", networks=DUAL_STACK, roles=CLIENT)
 async def test_addresses_in_order(trial: Trial) -> None:
-    with listening(trial, "127.0.0.1", "::1") as (port, sockets):
-        found = await trial.loop.getaddrinfo(None, port, type=socket.SOCK_STREAM)
-        first = [sock.family for sock in sockets].index(found[0][0])
-        _, writer = await trial.streams.open_connection(None, port)
-        with closing(writer):
-            expect(accepted(sockets), first, "index of the address connected to:")
+    for hosts in (("127.0.0.1", "::1"), ("::1", "127.0.0.1")):
+        with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
+            _, writer = await trial.streams.open_connection(NAME, port)
+            with closing(writer):
+                expect(accepted(sockets), 0, f"index in {hosts} of the address connected to:")
 
 
 @clause("connecting.addresses.next-after-refusal", networks=DUAL_STACK, roles=CLIENT)
 async def test_next_address_after_refusal(trial: Trial) -> None:
     for refusing in (0, 1):  # one of the two is the first
-        with bound(trial, "127.0.0.1", "::1") as (port, sockets):
+        hosts = ("127.0.0.1", "::1")
+        with bound(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
             other = sockets[1 - refusing]
             other.listen()
             other.setblocking(False)
-            _, writer = await trial.streams.open_connection(None, port)
+            _, writer = await trial.streams.open_connection(NAME, port)
             with closing(writer):
                 expect(accepted([other]), 0, "index of the listener connected to:")
 
@@ -412,87 +436,84 @@ async def test_interleave_default_with_happy_eyeballs(trial: Trial) -> None:
     expect(order, ["127.0.0.2", "::1", "127.0.0.3"], "addresses tried:")
 
 
-async def tried(trial: Trial, *hosts: str, **options: float | None) -> list[str]:
-    """Return the order in which open_connection() tries the addresses of a host.
-
-    Once connected to, an address refuses, so that each call shows the next one.
-    """
-    order: list[str] = []
-    while len(order) < len(hosts):
-        with bound(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
-            rest = {
-                host: sock for host, sock in zip(hosts, sockets, strict=True) if host not in order
-            }
-            for sock in rest.values():
-                sock.listen()
-                sock.setblocking(False)
-            _, writer = await trial.streams.open_connection(NAME, port, **options)
-            with closing(writer):
-                index = accepted(list(rest.values()))
-        expect_that(index is not None, f"a connection to one of {list(rest)}", "none")
-        order.append(list(rest)[index or 0])
-    return order
-
-
 @asynccontextmanager
-async def one_silent(trial: Trial) -> AsyncIterator[tuple[int, socket.socket]]:
+async def one_silent(trial: Trial) -> AsyncIterator[tuple[int, socket.socket, Lookups]]:
     """Let `NAME` have two addresses, of which the first does not answer.
 
     Yields:
-        Their port, and the listening socket of the second, non-blocking.
+        Their port; the listening socket of the second, non-blocking; the lookups.
     """
     hosts = ("127.0.0.2", "127.0.0.3")
     with ExitStack() as stack:
         port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
         await stall(trial, silent, stack)
         answering.listen()
-        stack.enter_context(resolving(trial, *hosts))
-        yield port, answering
+        lookups = stack.enter_context(resolving(trial, *hosts))
+        yield port, answering, lookups
 
 
 @clause("connecting.happy-eyeballs", networks=INTERNET, roles=CLIENT)
 async def test_happy_eyeballs(trial: Trial) -> None:
-    async with one_silent(trial) as (port, answering):
+    async with one_silent(trial) as (port, answering, _):
         await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
 
 @clause("connecting.happy-eyeballs", networks=DUAL_STACK, roles=CLIENT)
-async def test_happy_eyeballs_without_a_host(trial: Trial) -> None:
+async def test_happy_eyeballs_of_both_families(trial: Trial) -> None:
+    hosts = ("127.0.0.1", "::1")
     with ExitStack() as stack:
-        port, sockets = stack.enter_context(bound(trial, "127.0.0.1", "::1"))
-        found = await trial.loop.getaddrinfo(None, port, type=socket.SOCK_STREAM)
-        sockets.sort(key=lambda sock: sock.family != found[0][0])
-        silent, answering = sockets
+        port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
         await stall(trial, silent, stack)
         answering.listen()
-        await _open(trial, port, None, happy_eyeballs_delay=0.01)
+        stack.enter_context(resolving(trial, *hosts))
+        await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
+        expect(accepted([answering]), 0, "index of the listener connected to:")
+
+
+@clause("connecting.happy-eyeballs.eager-tasks", networks=INTERNET, roles=CLIENT)
+async def test_happy_eyeballs_with_eager_tasks(trial: Trial) -> None:
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        raise NotApplicable("there are no eager tasks before Python 3.12")
+    trial.loop.set_task_factory(factory)
+    beginning = asyncio.sleep(0)
+    try:
+        await trial.loop.create_task(beginning)
+    except TypeError:  # uvloop on Python 3.13
+        beginning.close()
+        trial.loop.set_task_factory(None)
+        raise NotApplicable("this event loop makes no eager tasks") from None
+    async with one_silent(trial) as (port, answering, _):
+        await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
 
 @clause("connecting.happy-eyeballs.waits", networks=INTERNET, roles=CLIENT)
 async def test_happy_eyeballs_waits(trial: Trial) -> None:
-    async with one_silent(trial) as (port, answering):
+    async with one_silent(trial) as (port, answering, lookups):
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=1000.0))
+        await lookups.first(connecting)
         await trial.turns()
         expect(accepted([answering]), None, "connection to the next address, before its time:")
-        expect(connecting.done(), False, "given up:")
+        expect_pending(connecting, "open_connection()")
         connecting.cancel()
         await asyncio.wait([connecting])
 
 
 @clause("connecting.happy-eyeballs.goes-on", networks=INTERNET, roles=CLIENT)
 async def test_happy_eyeballs_goes_on(trial: Trial) -> None:
-    async with one_silent(trial) as (port, refusing):
+    async with one_silent(trial) as (port, refusing, lookups):
         host, _ = refusing.getsockname()
         refusing.close()
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
+        await lookups.first(connecting)
         await trial.turns()
         # The kernel and a loop's threads may take their time: what is asked for later ends later.
         again = _open(trial, port, host, happy_eyeballs_delay=0.0)
         await asyncio.gather(again, return_exceptions=True)
         await trial.turns()
-        expect(connecting.done(), False, "given up while an address may still answer:")
+        expect_pending(connecting, "open_connection(), while an address may still answer,")
         connecting.cancel()
         await asyncio.wait([connecting])
 
@@ -509,9 +530,10 @@ async def test_happy_eyeballs_after_a_failure(trial: Trial) -> None:
 
 @clause("connecting.happy-eyeballs.refused", networks=DUAL_STACK, roles=CLIENT)
 async def test_happy_eyeballs_refused(trial: Trial) -> None:
-    with bound(trial, "127.0.0.1", "::1") as (port, _):
-        opening = trial.streams.open_connection(None, port, happy_eyeballs_delay=0.01)
-        error = await expect_error(OSError, opening)
+    hosts = ("127.0.0.1", "::1")
+    with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
+        opening = trial.streams.open_connection(NAME, port, happy_eyeballs_delay=0.01)
+        error = await expect_error(Exception, opening)
         expect(isinstance(error, BaseExceptionGroup), False, "a group of exceptions:")
 
 
@@ -519,12 +541,12 @@ async def test_happy_eyeballs_refused(trial: Trial) -> None:
 async def test_the_only_address_refuses_with_happy_eyeballs(trial: Trial) -> None:
     with bound(trial, "127.0.0.1") as (port, _):
         opening = trial.streams.open_connection("127.0.0.1", port, happy_eyeballs_delay=0.01)
-        await expect_error(ConnectionRefusedError, opening)
+        await expect_error(Exception, opening)
 
 
 @clause("connecting.happy-eyeballs.loser-is-closed", networks=INTERNET, roles=CLIENT)
 async def test_loser_is_closed(trial: Trial) -> None:
-    async with one_silent(trial) as (port, answering):
+    async with one_silent(trial) as (port, answering, _):
         before = open_sockets(trial)
         await _open(trial, port, NAME, happy_eyeballs_delay=0.01)
         accepted([answering])
@@ -547,9 +569,9 @@ async def test_second_to_connect_is_closed(trial: Trial) -> None:
 async def test_family_with_happy_eyeballs(trial: Trial) -> None:
     hosts = ("127.0.0.1", "::1")
     for index, family in enumerate((socket.AF_INET, socket.AF_INET6)):
-        with listening(trial, *hosts) as (port, sockets):
+        with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
             _, writer = await trial.streams.open_connection(
-                None, port, family=family, happy_eyeballs_delay=1000.0
+                NAME, port, family=family, happy_eyeballs_delay=1000.0
             )
             with closing(writer):
                 expect(accepted(sockets), index, f"with {family.name}, index in {hosts}:")
@@ -561,7 +583,7 @@ async def test_proto_with_happy_eyeballs(trial: Trial) -> None:
     opening = trial.streams.open_connection(
         "localhost", port, proto=socket.IPPROTO_UDP, happy_eyeballs_delay=1000.0
     )
-    await expect_error(socket.gaierror, opening)
+    await expect_error(Exception, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -570,7 +592,7 @@ async def test_flags_with_happy_eyeballs(trial: Trial) -> None:
     opening = trial.streams.open_connection(
         "localhost", port, flags=socket.AI_NUMERICHOST, happy_eyeballs_delay=1000.0
     )
-    await expect_error(socket.gaierror, opening)
+    await expect_error(Exception, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -589,9 +611,10 @@ async def test_local_addr_with_happy_eyeballs(trial: Trial) -> None:
 @clause("connecting.happy-eyeballs.other-arguments", networks=DUAL_STACK, roles=CLIENT)
 async def test_local_addr_of_one_family_with_happy_eyeballs(trial: Trial) -> None:
     for index, local in enumerate(("127.0.0.1", "::1")):
-        with listening(trial, "127.0.0.1", "::1") as (port, sockets):
+        hosts = ("127.0.0.1", "::1")
+        with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
             _, writer = await trial.streams.open_connection(
-                None, port, local_addr=(local, 0), happy_eyeballs_delay=0.01
+                NAME, port, local_addr=(local, 0), happy_eyeballs_delay=0.01
             )
             with closing(writer):
                 expect(accepted(sockets), index, f"from {local}, index of the address:")
@@ -600,14 +623,12 @@ async def test_local_addr_of_one_family_with_happy_eyeballs(trial: Trial) -> Non
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_local_addr_unusable_with_happy_eyeballs(trial: Trial) -> None:
     with listening(trial, "127.0.0.1") as (port, (sock,)):
-        errors = {}
         for local in ("203.0.113.1", "::1"):  # no interface's, and another family's
             opening = trial.streams.open_connection(
                 "127.0.0.1", port, local_addr=(local, 0), happy_eyeballs_delay=1000.0
             )
-            errors[local] = await expect_error(OSError, opening)
+            await expect_error(Exception, opening)
         expect(accepted([sock]), None, "connection made from elsewhere:")
-        expect(errors["203.0.113.1"].errno, errno.EADDRNOTAVAIL, "with no interface's, the errno:")
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -620,7 +641,7 @@ async def test_flags_for_local_addr_with_happy_eyeballs(trial: Trial) -> None:
         flags=socket.AI_NUMERICHOST,
         happy_eyeballs_delay=1000.0,
     )
-    await expect_error(socket.gaierror, opening)
+    await expect_error(Exception, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -629,7 +650,7 @@ async def test_family_without_address_with_happy_eyeballs(trial: Trial) -> None:
         opening = trial.streams.open_connection(
             NAME, 1, family=socket.AF_INET6, happy_eyeballs_delay=1000.0
         )
-        await expect_error(OSError, opening)
+        await expect_error(Exception, opening)
 
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
@@ -648,7 +669,7 @@ async def test_sock_and_an_address_with_happy_eyeballs(trial: Trial) -> None:
 
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_no_sock_with_happy_eyeballs(trial: Trial) -> None:
-    async with one_silent(trial) as (port, answering):
+    async with one_silent(trial) as (port, answering, _):
         await _open(trial, port, NAME, sock=None, happy_eyeballs_delay=0.01)
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
@@ -683,9 +704,10 @@ async def test_cancelled_while_several_connect(trial: Trial) -> None:
         port, silent = stack.enter_context(bound(trial, *hosts))
         for each in silent:
             await stall(trial, each, stack)
-        stack.enter_context(resolving(trial, *hosts))
+        lookups = stack.enter_context(resolving(trial, *hosts))
         before = open_sockets(trial)
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
+        await lookups.first(connecting)
         await trial.turns()
         connecting.cancel()
         await asyncio.wait([connecting])
@@ -698,7 +720,7 @@ async def test_cancelled_while_several_connect(trial: Trial) -> None:
 
 def expect_nodelay(writer: asyncio.StreamWriter) -> None:
     """Expect the writer's connection not to hold small pieces back."""
-    seen = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    seen = known(writer, "socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     expect(bool(seen), True, "TCP_NODELAY set:")
 
 
@@ -724,7 +746,7 @@ async def test_in_the_background(trial: Trial) -> None:
         await stall(trial, silent, stack)
         connecting = trial.start(_open(trial, port))
         await trial.turns()  # an implementation that blocks never comes here
-        expect(connecting.done(), False, "connected to a peer that does not answer:")
+        expect_pending(connecting, "open_connection(), while the peer does not answer,")
         connecting.cancel()
         await asyncio.wait([connecting])
 

@@ -3,11 +3,16 @@
 import asyncio
 from contextlib import suppress
 
-from conformance.arrangements import lost
-from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, PLAIN, RESETTABLE, clause
-from conformance.payload import KIB, fill, overfill, pattern
-from conformance.trial import Connection, Trial
+from conformance.harness.clause import COUNTED, HALF_CLOSED, RESETTABLE, clause
+from conformance.harness.expect import (
+    expect,
+    expect_error,
+    expect_pending,
+    expect_that,
+)
+from conformance.harness.expectations import lost
+from conformance.harness.patterns import KIB, fill, overfill, pattern
+from conformance.harness.trial import Connection, Trial
 
 LOST = (ConnectionResetError, BrokenPipeError)
 
@@ -25,7 +30,8 @@ async def waiting_drains(trial: Trial, connection: Connection, count: int) -> Wa
 
 def expect_waiting(drains: Waiting) -> None:
     """Expect that none of the drains has ended."""
-    expect([each.done() for each in drains], [False] * len(drains), "drains done:")
+    for each in drains:
+        expect_pending(each, "drain()")
 
 
 @clause("drain.nothing-to-wait-for")
@@ -55,7 +61,19 @@ async def test_waits(trial: Trial) -> None:
     await waiting_drains(trial, await trial.connect(), 1)
 
 
-@clause("drain.waits.one-write", roles=CLIENT)
+@clause("drain.waits", networks=HALF_CLOSED)
+async def test_waits_after_write_eof(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    writer.write_eof()
+    draining = trial.start(writer.drain())
+    await wire.settle()
+    expect_waiting([draining])
+    expect(await wire.receive_rest(), data, "bytes:")
+    await draining
+
+
+@clause("drain.waits.one-write")
 async def test_waits_after_one_write(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write(overfill(trial))
@@ -64,7 +82,7 @@ async def test_waits_after_one_write(trial: Trial) -> None:
     expect_waiting([draining])
 
 
-@clause("drain.waits.after-writelines", roles=CLIENT)
+@clause("drain.waits.after-writelines")
 async def test_waits_after_writelines(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -90,7 +108,7 @@ async def test_resumes(trial: Trial) -> None:
 MARK = KIB * KIB - 1
 
 
-@clause("drain.low-water.not-before", networks=PLAIN, roles=CLIENT)
+@clause("drain.low-water.not-before", networks=COUNTED)
 async def test_not_before_the_low_water_mark(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(high=MARK, low=KIB)
@@ -109,7 +127,7 @@ async def test_not_before_the_low_water_mark(trial: Trial) -> None:
     expect_that(left <= KIB, f"at most {KIB} bytes to send when drain() returned", f"{left}")
 
 
-@clause("drain.low-water.not-later", networks=PLAIN, roles=CLIENT)
+@clause("drain.low-water.not-later", networks=COUNTED)
 async def test_not_later_than_the_low_water_mark(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     # More is left at the mark than the network takes when the far end has read all that came.
@@ -127,7 +145,7 @@ async def test_not_later_than_the_low_water_mark(trial: Trial) -> None:
     await draining
 
 
-@clause("drain.marks.high", networks=PLAIN, roles=CLIENT)
+@clause("drain.marks.high", networks=COUNTED)
 async def test_a_higher_mark(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -137,12 +155,12 @@ async def test_a_higher_mark(trial: Trial) -> None:
     expect(await wire.receive(len(data)), data, "bytes:")
 
 
-@clause("drain.marks.zero", networks=PLAIN, roles=CLIENT)
+@clause("drain.marks.zero", networks=COUNTED)
 async def test_a_mark_of_zero(trial: Trial) -> None:
     await expect_drained(trial, overfill(trial), high=0)
 
 
-@clause("drain.marks.low-zero", networks=PLAIN, roles=CLIENT)
+@clause("drain.marks.low-zero", networks=COUNTED)
 async def test_a_low_mark_of_zero(trial: Trial) -> None:
     # So much that any share of the high mark is more than a far end reads at a time.
     data = overfill(trial) + pattern(7 * KIB * KIB)
@@ -167,7 +185,7 @@ async def expect_drained(trial: Trial, data: bytes, **marks: int) -> None:
     expect(await draining, 0, "bytes to send when drain() returned:")
 
 
-@clause("drain.marks.zero.nothing-left", roles=CLIENT)
+@clause("drain.marks.zero.nothing-left")
 async def test_a_mark_of_zero_with_nothing_left(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(high=0)
@@ -178,7 +196,7 @@ async def test_a_mark_of_zero_with_nothing_left(trial: Trial) -> None:
         await writer.drain()  # a hang where a pause is not followed by its end
 
 
-@clause("drain.concurrent", roles=CLIENT)
+@clause("drain.concurrent")
 async def test_concurrent(trial: Trial) -> None:
     connection = await trial.connect()
     drains = await waiting_drains(trial, connection, 5)
@@ -186,7 +204,7 @@ async def test_concurrent(trial: Trial) -> None:
     await asyncio.gather(*drains)
 
 
-@clause("drain.cancelled.raises", roles=CLIENT)
+@clause("drain.cancelled.raises")
 async def test_cancelled_raises(trial: Trial) -> None:
     (draining,) = await waiting_drains(trial, await trial.connect(), 1)
     draining.cancel()
@@ -194,7 +212,7 @@ async def test_cancelled_raises(trial: Trial) -> None:
     expect(draining.cancelled(), True, "drain() cancelled:")
 
 
-@clause("drain.cancelled.leaves-others", roles=CLIENT)
+@clause("drain.cancelled.leaves-others")
 async def test_cancelled_leaves_others(trial: Trial) -> None:
     connection = await trial.connect()
     first, cancelled, last = await waiting_drains(trial, connection, 3)
@@ -205,7 +223,7 @@ async def test_cancelled_leaves_others(trial: Trial) -> None:
     await asyncio.gather(first, last)
 
 
-@clause("drain.cancelled.leaves-others", roles=CLIENT)
+@clause("drain.cancelled.leaves-others")
 async def test_cancelled_as_the_connection_is_lost(trial: Trial) -> None:
     connection = await trial.connect()
     first, cancelled, last = await waiting_drains(trial, connection, 3)
@@ -215,7 +233,19 @@ async def test_cancelled_as_the_connection_is_lost(trial: Trial) -> None:
     expect(trial.reported, [], "reported:")
 
 
-@clause("drain.cancelled.loses-nothing", roles=CLIENT)
+@clause("drain.cancelled.leaves-others")
+async def test_cancelled_as_the_peer_reads(trial: Trial) -> None:
+    connection = await trial.connect()
+    *cancelled, last = await waiting_drains(trial, connection, 50)
+    receiving = trial.start(connection.wire.receive(len(overfill(trial))))
+    for each in cancelled:  # one in each turn: one of them in that in which all are woken
+        each.cancel()
+        await trial.turns(1)
+    await asyncio.gather(receiving, last)
+    expect(trial.reported, [], "reported:")
+
+
+@clause("drain.cancelled.loses-nothing")
 async def test_cancelled_loses_nothing(trial: Trial) -> None:
     connection = await trial.connect()
     _, writer, wire = connection
@@ -259,14 +289,14 @@ async def test_reset_in_a_loop_of_nothing_else(trial: Trial) -> None:
     await expect_error(LOST, write_and_drain(connection.writer))
 
 
-@clause("drain.abort.loop", roles=CLIENT)
+@clause("drain.abort.loop")
 async def test_loop_after_abort(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     writer.transport.abort()
     await expect_error(ConnectionError, write_and_drain(writer))
 
 
-@clause("drain.reset.waiting", networks=RESETTABLE, roles=CLIENT)
+@clause("drain.reset.waiting", networks=RESETTABLE)
 async def test_reset_while_waiting(trial: Trial) -> None:
     connection = await trial.connect()
     drains = await waiting_drains(trial, connection, 3)
@@ -275,7 +305,7 @@ async def test_reset_while_waiting(trial: Trial) -> None:
         await expect_error(LOST, each)
 
 
-@clause("drain.reset.own-exception", networks=RESETTABLE, roles=CLIENT)
+@clause("drain.reset.own-exception", networks=RESETTABLE)
 async def test_own_exception(trial: Trial) -> None:
     connection = await trial.connect()
     drains = await waiting_drains(trial, connection, 2)
@@ -296,7 +326,7 @@ async def test_reader_exception(trial: Trial) -> None:
     expect(error.args, ("no", "more"), "args")
 
 
-@clause("drain.abort.waiting", roles=CLIENT)
+@clause("drain.abort.waiting")
 async def test_abort_while_waiting(trial: Trial) -> None:
     connection = await trial.connect()
     drains = await waiting_drains(trial, connection, 2)
@@ -304,7 +334,7 @@ async def test_abort_while_waiting(trial: Trial) -> None:
     await asyncio.wait(drains)
 
 
-@clause("drain.abort.raises", roles=CLIENT)
+@clause("drain.abort.raises")
 async def test_abort_raises(trial: Trial) -> None:
     connection = await trial.connect()
     (draining,) = await waiting_drains(trial, connection, 1)
@@ -312,7 +342,7 @@ async def test_abort_raises(trial: Trial) -> None:
     await expect_error(ConnectionError, draining)
 
 
-@clause("drain.close.waiting", roles=CLIENT)
+@clause("drain.close.waiting")
 async def test_close_while_waiting(trial: Trial) -> None:
     connection = await trial.connect()
     _, writer, wire = connection

@@ -9,16 +9,20 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from conformance.arrangements import carrier
-from conformance.arrangements import closing as closing_wire
-from conformance.expect import expect, expect_raises, expect_that
-from conformance.marks import PLAIN, RESETTABLE, SERVER, TLS, clause
+from conformance.harness.addresses import carrier
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.clause import PLAIN, RESETTABLE, SERVER, TLS, clause
+from conformance.harness.expect import expect, expect_raises, expect_that
+from conformance.harness.expectations import expect_talk
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
 from conformance.networks.wire import Wire
-from conformance.taking import take, take_rest
-from conformance.trial import Trial
 
 # How it is called.
+
+
+MANY = 50  # clients: fewer than the backlog by default
 
 
 @clause("handlers.called-once-for-each-connection", roles=SERVER)
@@ -31,6 +35,47 @@ async def test_called_once_for_each_connection(trial: Trial) -> None:
         await wire.send(b"x")
         await wire.settle()
         expect(served.pairs.qsize(), 0, f"further calls after {number} clients:")
+
+
+@clause("handlers.called-once-for-each-connection", networks=PLAIN, roles=SERVER)
+async def test_called_for_many_at_once(trial: Trial) -> None:
+    served = await trial.serve()
+    for _ in range(MANY):
+        await trial.dial(served.server)
+    kept = [await served.pairs.get() for _ in range(MANY)]  # a hang where one is left out
+    await trial.turns()
+    expect(served.pairs.qsize(), 0, f"calls beyond {len(kept)}:")
+
+
+@clause("handlers.called-once-for-each-connection", networks=PLAIN, roles=SERVER)
+async def test_called_for_many_in_succession(trial: Trial) -> None:
+    served = await trial.serve()
+    for number in range(3 * MANY):
+        wire = await trial.network.dial(served.server)
+        _, writer = await served.pairs.get()
+        writer.write(b"%d" % number)
+        writer.close()
+        expect(await wire.receive_rest(), b"%d" % number)
+        await wire.close()
+
+
+@clause("handlers.plain.any-result", roles=SERVER)
+async def test_plain_result(trial: Trial) -> None:
+    async def nothing() -> None:
+        pass
+
+    results = (0, "text", object(), trial.start(nothing()), trial.loop.create_future(), [nothing])
+    for result in results:
+        served = Served()
+
+        def callback(*pair: Any, result: object = result, served: Served = served) -> object:
+            served.accepted(*pair)
+            return result
+
+        wire = await trial.dial((await trial.serve(callback)).server)
+        reader, writer = await served.pairs.get()
+        await expect_talk(Connection(reader, writer, wire))
+    expect(trial.reported, [], "reported:")
 
 
 @clause("handlers.two-arguments", roles=SERVER)
@@ -355,7 +400,7 @@ async def expect_not_cancelled(
     expect(await ended, "finished", "the handler")
 
 
-@clause("handlers.data-of-a-client-that-left", networks=PLAIN, roles=SERVER)
+@clause("handlers.data-of-a-client-that-left", roles=SERVER)
 async def test_data_of_a_client_that_left(trial: Trial) -> None:
     read: asyncio.Future[bytes] = trial.loop.create_future()
 
@@ -415,8 +460,16 @@ def plainly_failing(_: StreamReader, __: StreamWriter) -> NoReturn:
     raise Failure
 
 
-async def expect_one_report(trial: Trial, callback: Callable[..., object]) -> None:
-    """Expect the failure of `callback`, and nothing else, to be reported, once."""
+async def expect_one_report(
+    trial: Trial, callback: Callable[..., object], name: str = "Failure"
+) -> None:
+    """Expect the failure of `callback`, and nothing else, to be reported, once.
+
+    Args:
+        trial: the trial.
+        callback: what fails.
+        name: the name of the exception's class.
+    """
     called = asyncio.Event()
 
     def noted(reader: StreamReader, writer: StreamWriter) -> object:
@@ -434,7 +487,7 @@ async def expect_one_report(trial: Trial, callback: Callable[..., object]) -> No
         await trial.turns()
         gc.collect()
     seen = [type(each.get("exception")).__name__ for each in trial.reported]
-    expect(seen, ["Failure"], "reported:")
+    expect(seen, [name], "reported:")
     expect_that(bool(trial.reported[0].get("message")), "a message", trial.reported[0])
 
 
@@ -473,6 +526,47 @@ async def test_failure_after_closing_reported_once(trial: Trial) -> None:
         await failing(reader, writer)
 
     await expect_one_report(trial, handler)
+
+
+FAILURES = (
+    ConnectionResetError("the handler's own"),
+    asyncio.IncompleteReadError(b"", 1),
+    TimeoutError("the handler's own"),
+    ExceptionGroup("several", [Failure()]),
+)
+
+
+@clause("handlers.coroutine.failure.reported-once", networks=PLAIN, roles=SERVER)
+async def test_failures_of_any_class_reported_once(trial: Trial) -> None:
+    for error in FAILURES:
+
+        async def handler(_: StreamReader, __: StreamWriter, error: Exception = error) -> None:
+            raise error
+
+        await expect_one_report(trial, handler, type(error).__name__)
+        trial.reported.clear()
+
+
+@clause("handlers.plain.failure.reported-once", networks=PLAIN, roles=SERVER)
+async def test_plain_failures_of_any_class_reported_once(trial: Trial) -> None:
+    for error in FAILURES:
+
+        def callback(_: StreamReader, __: StreamWriter, error: Exception = error) -> None:
+            raise error
+
+        await expect_one_report(trial, callback, type(error).__name__)
+        trial.reported.clear()
+
+
+@clause("handlers.coroutine.failure.closes", networks=PLAIN, roles=SERVER)
+async def test_failures_of_any_class_close(trial: Trial) -> None:
+    for error in FAILURES:
+
+        async def handler(_: StreamReader, __: StreamWriter, error: Exception = error) -> None:
+            raise error
+
+        wire = await trial.dial((await trial.serve(handler)).server)
+        await wire.receive_to_end()  # a hang where it is left open
 
 
 @clause("handlers.coroutine.failure.closes", roles=SERVER)

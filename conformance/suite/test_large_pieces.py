@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
-from conformance.expect import expect, expect_that
-from conformance.marks import CLIENT, clause
-from conformance.networks.wire import Progress
-from conformance.payload import KIB, pattern
-from conformance.trial import Trial
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import ADAPTED, BY_HAND, INTERNET, Some, clause
+from conformance.harness.expect import expect, expect_pending, expect_that
+from conformance.harness.patterns import KIB, pattern
+from conformance.harness.trial import Trial
+from conformance.networks.wire import moved
 
-TWO = ("memory", "tcp")  # fed by hand: the network makes no difference, but for the loop's
+TWO = Some((*INTERNET, *ADAPTED), "the reader is fed by hand: the network makes no difference")
 SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 300 * KIB)
 COUNTS = (1, 50, 4000, 5000, 10000, 70000)  # of bytes asked for
 FEW = (1, 2, 3)  # of both, for programs in which each byte comes to matter
@@ -52,7 +53,7 @@ async def expect_program(
     """Expect a reader to return a stream, cut anywhere, in reads of the plan's choice."""
     random = Random(seed)
     sent = stream(random, separators, sizes)
-    reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+    reader = by_hand(trial, LIMIT)
     fed = taken = 0
 
     def feed() -> None:
@@ -85,7 +86,7 @@ async def expect_program(
             f"{len(got)}, the same up to {next_difference(got, expected)}",
         )
         taken += len(got)
-        Progress.steps += 1
+        moved()
     expect(await reader.read(), b"", "after the last byte:")
 
 
@@ -93,7 +94,7 @@ async def expect_waiting(trial: Trial, reader: StreamReader) -> None:
     """Expect a read to wait when everything was taken."""
     reading = trial.start(reader.read(1))
     await trial.turns(2)
-    expect(reading.done(), False, "read(1) done with nothing there:")
+    expect_pending(reading, "read(1), with nothing there,")
     reading.cancel()
     await trial.turns(2)
 
@@ -164,31 +165,31 @@ def any_tuple(random: Random, sent: bytes, taken: int) -> tuple[Call, int]:
     return lambda reader: reader.readuntil(separators), length
 
 
-@clause("reader.any-program", networks=TWO, roles=CLIENT)
+@clause("reader.any-program", networks=TWO, roles=BY_HAND)
 def test_reads_of_large_pieces(trial: Trial) -> None:
     for seed in range(6):
         trial.run(expect_program(trial, seed, (b"\n", b"--", b"-\n\n"), any_read))
 
 
-@clause("readline.any-program", networks=TWO, roles=CLIENT)
+@clause("readline.any-program", networks=TWO, roles=BY_HAND)
 def test_lines_in_large_pieces(trial: Trial) -> None:
     for seed in range(4):
         trial.run(expect_program(trial, seed, (b"\n", b"\n\n"), any_line))
 
 
-@clause("readline.any-program", networks=TWO, roles=CLIENT)
+@clause("readline.any-program", networks=TWO, roles=BY_HAND)
 def test_lines_and_single_bytes_in_small_pieces(trial: Trial) -> None:
     for seed in range(60):
         trial.run(expect_program(trial, seed, (b"\n",), few_bytes, FEW))
 
 
-@clause("readuntil.any-program", networks=TWO, roles=CLIENT)
+@clause("readuntil.any-program", networks=TWO, roles=BY_HAND)
 def test_messages_in_large_pieces(trial: Trial) -> None:
     for seed in range(4):
         trial.run(expect_program(trial, seed, (b"---", b"--", b"-"), any_message))
 
 
-@clause("readuntil.tuple.any-program", networks=TWO, roles=CLIENT)
+@clause("readuntil.tuple.any-program", networks=TWO, roles=BY_HAND)
 def test_tuples_in_large_pieces(trial: Trial) -> None:
     for seed in range(4):
         trial.run(expect_program(trial, seed, (b"\n", b"--", b"-+-"), any_tuple))

@@ -3,10 +3,11 @@
 from asyncio import CancelledError
 from contextlib import suppress
 
-from conformance.expect import expect, expect_error
-from conformance.marks import CLIENT, clause
-from conformance.taking import take_rest
-from conformance.trial import Trial
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import BY_HAND, clause
+from conformance.harness.expect import expect, expect_error, expect_pending
+from conformance.harness.reading import take_rest
+from conformance.harness.trial import Trial
 
 LIMIT = 64  # bytes
 
@@ -25,7 +26,7 @@ async def test_waits_for_n_bytes(trial: Trial) -> None:
     await wire.send(b"abc")
     reading = trial.start(reader.readexactly(4))
     await wire.settle()
-    expect(reading.done(), False, "readexactly(4) done after 3 bytes:")
+    expect_pending(reading, "readexactly(4), after 3 bytes,")
     await wire.send(b"def")
     expect(await reading, b"abcd")
 
@@ -43,7 +44,7 @@ async def test_any_split(trial: Trial) -> None:
         expect([await reading, await reader.readexactly(2)], [b"abcd", b"ef"])
 
 
-@clause("readexactly.zero", roles=CLIENT)
+@clause("readexactly.zero")
 async def test_zero_while_another_read_waits(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     reading = trial.start(reader.read(1))
@@ -106,9 +107,9 @@ async def test_eof_raises(trial: Trial) -> None:
     await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
 
 
-@clause("readexactly.not-an-integer", roles=CLIENT)
+@clause("readexactly.not-an-integer", roles=BY_HAND)
 async def test_not_an_integer(trial: Trial) -> None:
-    reader = trial.streams.StreamReader(loop=trial.loop)
+    reader = by_hand(trial)
     pieces = [b"a" * 5000, b"b" * 5000]  # large enough not to be put together
     for piece in pieces:
         reader.feed_data(piece)
@@ -183,7 +184,7 @@ async def test_expected(trial: Trial) -> None:
     await wire.send_eof()
     for n in (4, 1000):
         error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(n))
-        expect(error.expected, n, "expected")
+        expect(error.expected, n, "IncompleteReadError.expected:")
 
 
 @clause("readexactly.eof.partial-is-consumed")

@@ -3,10 +3,11 @@
 from asyncio import CancelledError
 from contextlib import suppress
 
-from conformance.expect import expect, expect_error
-from conformance.marks import CLIENT, clause
-from conformance.taking import take
-from conformance.trial import Trial
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import BY_HAND, clause
+from conformance.harness.expect import expect, expect_error, expect_pending
+from conformance.harness.reading import take
+from conformance.harness.trial import Trial
 
 LIMIT = 16  # bytes
 
@@ -25,7 +26,7 @@ async def test_waits_for_newline(trial: Trial) -> None:
     await wire.send(b"one")
     reading = trial.start(reader.readline())
     await wire.settle()
-    expect(reading.done(), False, "readline() done without a newline:")
+    expect_pending(reading, "readline(), without a newline,")
     await wire.send(b" and a half\n")
     expect(await reading, b"one and a half\n")
 
@@ -131,18 +132,18 @@ async def test_limit_exceeded_without_newline(trial: Trial) -> None:
     await expect_error(ValueError, reading)
 
 
-@clause("readline.limit.next-line-follows", roles=CLIENT)
+@clause("readline.limit.next-line-follows", roles=BY_HAND)
 async def test_next_line_follows(trial: Trial) -> None:
     # Fed by hand, since what is in the buffer at the time decides.
-    reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+    reader = by_hand(trial, LIMIT)
     reader.feed_data(b"x" * 3 * LIMIT + b"\nnext\n")
     await expect_error(ValueError, reader.readline())
     expect(await reader.readline(), b"next\n")
 
 
-@clause("readline.limit.discards-what-came", roles=CLIENT)
+@clause("readline.limit.discards-what-came", roles=BY_HAND)
 async def test_discards_what_came(trial: Trial) -> None:
-    reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+    reader = by_hand(trial, LIMIT)
     reader.feed_data(b"x" * 3 * LIMIT)
     await expect_error(ValueError, reader.readline())
     reader.feed_data(b"next\n")

@@ -6,11 +6,12 @@ from contextlib import suppress
 from itertools import permutations
 from typing import Any
 
-from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, clause
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import BY_HAND, clause
+from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Trial
 from conformance.networks.wire import Wire
-from conformance.taking import take, take_rest
-from conformance.trial import Trial
 
 LIMIT = 16  # bytes
 
@@ -72,7 +73,7 @@ async def test_waits_for_separator(trial: Trial) -> None:
     for piece in (b"one", b"\r"):
         await wire.send(piece)
         await wire.settle()
-        expect(reading.done(), False, "readuntil() done without the whole separator:")
+        expect_pending(reading, "readuntil(), without the whole separator,")
     await wire.send(b"\n")
     expect(await reading, b"one\r\n")
 
@@ -140,10 +141,10 @@ async def test_self_overlapping_separator(trial: Trial) -> None:
         await check_bytewise(trial, reader, wire, data, separator)
 
 
-@clause("readuntil.leaves-the-rest")
+@clause("readuntil.leaves-the-rest", roles=BY_HAND)
 async def test_separator_does_not_begin_in_what_was_read(trial: Trial) -> None:
     # By hand, so that the cuts are where they are.
-    reader = trial.streams.StreamReader(loop=trial.loop)
+    reader = by_hand(trial)
     for _ in range(2):
         reader.feed_data(b"x" * 100 + b"-+")
         reader.feed_data(b"-data-+-")
@@ -322,16 +323,25 @@ async def test_limit_reached_without_separator(trial: Trial) -> None:
     reading = trial.start(reader.readuntil(b";"))
     await wire.send(b"a" * (LIMIT - 1))
     await wire.settle()
-    expect(reading.done(), False, "readuntil() done with limit - 1 bytes:")
+    expect_pending(reading, "readuntil(), with limit - 1 bytes,")
     await wire.send(b"a")
     await wire.settle()
-    expect(reading.done(), False, "readuntil() done with as many bytes as the limit:")
+    expect_pending(reading, "readuntil(), with as many bytes as the limit,")
 
 
 @clause("readuntil.limit.exceeded-before-separator")
 async def test_limit_exceeded_before_separator(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
     await wire.send(b"a" * (LIMIT + 1) + b"--")
+    await wire.settle()
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
+
+
+@clause("readuntil.limit.exceeded-before-separator")
+async def test_limit_exceeded_when_the_stream_has_ended(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=LIMIT)
+    await wire.send(b"a" * (LIMIT + 1) + b"--")
+    await wire.send_eof()
     await wire.settle()
     await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
 
@@ -382,19 +392,19 @@ async def test_consumed_is_a_count(trial: Trial) -> None:
 # The exact number depends on what is in the buffer at the time, so these two are fed by hand.
 
 
-@clause("readuntil.limit.consumed-up-to-separator", roles=CLIENT)
+@clause("readuntil.limit.consumed-up-to-separator", roles=BY_HAND)
 async def test_consumed_up_to_separator(trial: Trial) -> None:
     for extra in (1, 2, 3 * LIMIT):
-        reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+        reader = by_hand(trial, LIMIT)
         reader.feed_data(b"a" * (LIMIT + extra) + b"--more--")
         error = await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
         expect(error.consumed, LIMIT + extra, "consumed")
 
 
-@clause("readuntil.limit.consumed-without-separator", roles=CLIENT)
+@clause("readuntil.limit.consumed-without-separator")
 async def test_consumed_without_separator(trial: Trial) -> None:
     for separator in (b";", b"--", b"-----"):
-        reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+        reader = by_hand(trial, LIMIT)
         data = b"a" * 2 * LIMIT + separator[1:]
         reader.feed_data(data)
         error = await expect_error(trial.streams.LimitOverrunError, reader.readuntil(separator))
@@ -443,7 +453,7 @@ async def test_any_of_a_tuple(trial: Trial) -> None:
         expect(await read_until(reader, (b",", b";", b"--")), data)
 
 
-@clause("readuntil.tuple.any-of-them", roles=CLIENT)
+@clause("readuntil.tuple.any-of-them")
 async def test_any_of_a_tuple_at_any_distance(trial: Trial) -> None:
     """An implementation may look through what it holds part by part, of whatever size."""
     reader, _, wire = await trial.connect()
@@ -457,7 +467,7 @@ async def test_any_of_a_tuple_at_any_distance(trial: Trial) -> None:
             expect_that(got == message, f"{len(message)} bytes", f"{len(got)}")
 
 
-@clause("readuntil.tuple.any-of-them", roles=CLIENT)
+@clause("readuntil.tuple.any-of-them")
 async def test_any_of_a_tuple_of_long_ones(trial: Trial) -> None:
     """They may be longer than the parts that an implementation looks through."""
     reader, _, wire = await trial.connect()
@@ -536,7 +546,7 @@ async def test_empty_tuple(trial: Trial) -> None:
     await wire.send(b"abc")
     await wire.settle()
     await expect_error(ValueError, read_until(reader, ()))
-    reading = trial.start(reader.readuntil())
+    reading = trial.start(reader.readuntil(b"\n"))
     await wire.send(b"\n")
     expect(await reading, b"abc\n", "the next readuntil():")
 
@@ -548,7 +558,7 @@ async def test_tuple_with_empty_separator(trial: Trial) -> None:
     await wire.settle()
     for separators in ((b"", b"c"), (b"c", b"")):
         await expect_error(ValueError, read_until(reader, separators))
-    reading = trial.start(reader.readuntil())
+    reading = trial.start(reader.readuntil(b"\n"))
     await wire.send(b"\n")
     expect(await reading, b"abc\n", "the next readuntil():")
 
@@ -583,10 +593,10 @@ async def test_tuple_limit_by_the_shortest(trial: Trial) -> None:
         await expect_error(trial.streams.LimitOverrunError, read_until(reader, separators))
 
 
-@clause("readuntil.tuple.limit.consumed", roles=CLIENT)
+@clause("readuntil.tuple.limit.consumed", roles=BY_HAND)
 async def test_tuple_consumed(trial: Trial) -> None:
     for separators in permutations((b"\r\n", b"\n", b"b\r\n")):
-        reader = trial.streams.StreamReader(limit=LIMIT, loop=trial.loop)
+        reader = by_hand(trial, LIMIT)
         reader.feed_data(b"a" * LIMIT + b"ab\r\n")
         error = await expect_error(trial.streams.LimitOverrunError, read_until(reader, separators))
         expect(error.consumed, LIMIT + 3, "consumed")

@@ -1,34 +1,30 @@
 """`start_server()`: its arguments but those on TLS."""
 
-import asyncio
 import errno
 import socket
 import struct
 from contextlib import ExitStack, closing, suppress
 
-from conformance.arrangements import (
-    DUAL_STACK,
-    address_of,
-    bound,
-    carrier,
-    expect_given_socket_closed,
+from conformance.harness.addresses import DUAL_STACK, address_of, bound, carrier, free_port
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.clause import HOSTS, INTERNET, SERVER, Some, clause
+from conformance.harness.expect import expect, expect_error, expect_raises, expect_that
+from conformance.harness.expectations import (
+    expect_keep_alive,
     expect_limit,
-    expect_no_new_socket,
     expect_not_served,
     expect_served,
     expect_server_never_blocks,
     expect_talk,
-    free_port,
-    open_sockets,
 )
-from conformance.arrangements import closing as closing_wire
-from conformance.expect import expect, expect_error, expect_raises, expect_that
-from conformance.marks import INTERNET, SERVER, TLS, clause
+from conformance.harness.extra_info import known
+from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_socket, open_sockets
+from conformance.harness.reading import take
+from conformance.harness.trial import Served, Trial
+from conformance.networks.base import ServerOptions
 from conformance.networks.sockets import SocketWire
-from conformance.taking import take
-from conformance.trial import Served, Trial
 
-HOSTS = (*INTERNET, *TLS)  # the networks on which the implementation serves on host and port
+OF_THE_KERNEL = Some(("tcp",), "in memory nobody connects in the midst of a turn of the loop")
 
 
 @clause("serving.accepts-clients", networks=HOSTS, roles=SERVER)
@@ -254,7 +250,7 @@ async def test_family(trial: Trial) -> None:
             expect({sock.family for sock in server.sockets}, {family}, "families:")
 
 
-@clause("serving.flags", networks=INTERNET, roles=SERVER)
+@clause("serving.flags.no-host", networks=INTERNET, roles=SERVER)
 async def test_flags_without_passive(trial: Trial) -> None:
     starting = trial.streams.start_server(
         Served().accepted, None, 0, flags=0, family=socket.AF_INET
@@ -266,7 +262,7 @@ async def test_flags_without_passive(trial: Trial) -> None:
 @clause("serving.flags", networks=INTERNET, roles=SERVER)
 async def test_flags_that_exclude_the_host(trial: Trial) -> None:
     await expect_error(
-        socket.gaierror,
+        Exception,
         trial.streams.start_server(
             Served().accepted, "localhost", 0, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
         ),
@@ -393,20 +389,28 @@ async def test_reuse_port(trial: Trial) -> None:
     host, port = first.server.sockets[0].getsockname()
     served = Served()
     starting = trial.streams.start_server(served.accepted, host, port, reuse_port=True)
+
+    async def reached() -> bool:
+        with suppress(ConnectionError):  # of the first, whose socket may be closed a little later
+            async with closing_wire(await carrier(trial).connected(socket.AF_INET, (host, port))):
+                await trial.turns()
+        return not served.pairs.empty()
+
     with closing(await starting):
         first.server.close()
-        await trial.turns()
-        await expect_served(trial, served, (host, port))
+        reaches = await trial.soon(reached)
+        expect_that(reaches, "connections to reach the second server", "none does")
+        served.pairs.get_nowait()[1].close()
 
 
 @clause("serving.reuse-port.not-given", networks=INTERNET, roles=SERVER)
 async def test_reuse_port_not_given(trial: Trial) -> None:
-    for first, second in (({}, {}), ({}, {"reuse_port": True}), ({"reuse_port": True}, {})):
+    not_given, given = ServerOptions(), ServerOptions(reuse_port=True)
+    for first, second in ((not_given, not_given), (not_given, given), (given, not_given)):
         server = (await trial.serve(None, **first)).server
         host, port = server.sockets[0].getsockname()
         starting = trial.streams.start_server(Served().accepted, host, port, **second)
-        error = await expect_error(OSError, starting)
-        expect(error.errno, errno.EADDRINUSE, "errno")
+        await expect_error(Exception, starting)
 
 
 @clause("serving.reset-before-accept", networks=INTERNET, roles=SERVER)
@@ -435,7 +439,7 @@ async def test_keep_alive(trial: Trial) -> None:
         expect_keep_alive(writer, wanted)
 
 
-@clause("serving.keep-alive", networks=("tcp",), roles=SERVER)
+@clause("serving.keep-alive", networks=OF_THE_KERNEL, roles=SERVER)
 async def test_keep_alive_of_the_first_client(trial: Trial) -> None:
     served, port = Served(), free_port(trial, "127.0.0.1")
     dialling = trial.start(dial_at_once(trial, ("127.0.0.1", port)))
@@ -476,18 +480,10 @@ async def dial_at_once(trial: Trial, address: tuple[str, int]) -> SocketWire:
         await trial.turns(1)
 
 
-def expect_keep_alive(writer: asyncio.StreamWriter, wanted: bool) -> None:
-    """Expect SO_KEEPALIVE of the writer's connection to be as `wanted`."""
-    sock = writer.get_extra_info("socket")
-    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    expect(bool(seen), wanted, "SO_KEEPALIVE set:")
-
-
 @clause("serving.nodelay", networks=HOSTS, roles=SERVER)
 async def test_nodelay(trial: Trial) -> None:
     _, writer, _ = await trial.accept(await trial.serve())
-    sock = writer.get_extra_info("socket")
-    seen = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    seen = known(writer, "socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     expect(bool(seen), True, "TCP_NODELAY set:")
 
 

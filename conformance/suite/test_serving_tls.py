@@ -2,12 +2,13 @@
 
 import ssl
 
-from conformance.arrangements import carrier, expect_done_after, expect_talk
-from conformance.arrangements import closing as closing_wire
-from conformance.expect import expect, expect_error, expect_raises
-from conformance.marks import INTERNET, SERVER, TLS, VIRTUAL, clause
+from conformance.harness.addresses import carrier
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.clause import INTERNET, SERVER, TLS, VIRTUAL, clause
+from conformance.harness.expect import expect, expect_error, expect_raises
+from conformance.harness.expectations import expect_done_after, expect_talk
+from conformance.harness.trial import Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
-from conformance.trial import Served, Trial
 
 
 @clause("serving.ssl.none", networks=INTERNET, roles=SERVER)
@@ -71,7 +72,7 @@ async def test_client_that_trusts_nobody_harms_nobody(trial: Trial) -> None:
 async def test_handshake_timeout(trial: Trial) -> None:
     served: Served = await trial.serve(ssl_handshake_timeout=0.05)
     async with closing_wire(await carrier(trial).dial(served.server)) as silent:
-        await silent.receive_to_end()  # a hang where the time-out has no effect
+        await silent.receive_to_end()  # a hang where the timeout has no effect
         expect(served.pairs.qsize(), 0, "clients without a handshake:")
 
 
@@ -80,7 +81,7 @@ async def test_shutdown_timeout(trial: Trial) -> None:
     _, writer, wire = await trial.connect(ssl_shutdown_timeout=0.05)
     assert isinstance(wire, TlsWire)
     writer.close()
-    await wire.carrier.receive_to_end()  # not answered; a hang where the time-out has no effect
+    await wire.carrier.receive_to_end()  # not answered; a hang where the timeout has no effect
 
 
 @clause("serving.ssl.handshake-timeout.default", networks=VIRTUAL, roles=SERVER)

@@ -4,12 +4,12 @@ import asyncio
 import ssl
 from contextlib import suppress
 
-from conformance.arrangements import Log
-from conformance.expect import expect, expect_that
-from conformance.marks import TLS, clause
+from conformance.harness.clause import TLS, clause
+from conformance.harness.expect import expect, expect_that
+from conformance.harness.logs import Log
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Connection, Trial
 from conformance.networks.tls import TlsWire
-from conformance.taking import take, take_rest
-from conformance.trial import Connection, Trial
 
 SECRET = b"nobody may read this"
 

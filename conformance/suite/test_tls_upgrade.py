@@ -5,9 +5,30 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from conformance.arrangements import Log, expect_done_after
-from conformance.expect import expect, expect_error, expect_that
-from conformance.marks import CLIENT, PLAIN, RESETTABLE, SERVER, TLS, clause
+from conformance.errors import Deviation, described
+from conformance.harness.clause import (
+    CLIENT,
+    RESETTABLE,
+    SERVER,
+    TLS,
+    UPGRADED,
+    VIRTUAL,
+    Some,
+    clause,
+)
+from conformance.harness.expect import (
+    expect,
+    expect_done,
+    expect_error,
+    expect_pending,
+    expect_that,
+)
+from conformance.harness.expectations import expect_done_after
+from conformance.harness.extra_info import known
+from conformance.harness.logs import Log
+from conformance.harness.patterns import KIB, fill, overfill, pattern
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Connection, Trial
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -17,17 +38,16 @@ from conformance.networks.tls import (
     stranger,
 )
 from conformance.networks.wire import Wire
-from conformance.payload import KIB, fill, overfill, pattern
-from conformance.taking import take, take_rest
-from conformance.trial import Connection, Trial
 
-UPGRADED_VIRTUALLY = ("memory",)  # plain at first, in a time of its own
-UPGRADED_AND_RESET = tuple(each for each in PLAIN if each in RESETTABLE)
+UPGRADED_VIRTUALLY = Some(("memory",), VIRTUAL.why)
+UPGRADED_AND_RESET = Some(
+    (each for each in UPGRADED if each in RESETTABLE), f"{UPGRADED.why}, and {RESETTABLE.why}"
+)
 
 SECRET = b"nobody may read this"
-SHORT = 0.05  # seconds: a time-out whose passing a test waits for
+SHORT = 0.05  # seconds: a timeout whose passing a test waits for
 
-FAILED = (ssl.SSLError, ConnectionError)  # what a handshake that cannot succeed raises
+FAILED = (ssl.SSLError, ConnectionError)  # what a failed handshake raises in CPython
 
 
 def far_end(trial: Trial, carrier: Wire, context: ssl.SSLContext | None = None) -> TlsWire:
@@ -91,18 +111,18 @@ async def expect_ends(trial: Trial, connection: Connection) -> None:
 
 
 async def soon(task: "asyncio.Task[None]") -> None:
-    """Wait for `task` to end, in less time than asyncio's own time-outs of 30 and 60 s take.
+    """Wait for `task` to end, in less time than asyncio's own timeouts of 30 and 60 s take.
 
-    In virtual time those pass at once, so that a time-out that was ignored would not show.
+    In virtual time those pass at once, so that a timeout that was ignored would not show.
     """
     await asyncio.wait([task], timeout=20.0)
-    expect(task.done(), True, f"done when many times {SHORT} s had passed:")
+    expect_done(task, f"what has a timeout of {SHORT} s")
 
 
 # Its arguments.
 
 
-@clause("start_tls.sslcontext.positional-or-keyword", networks=PLAIN)
+@clause("start_tls.sslcontext.positional-or-keyword", networks=UPGRADED)
 async def test_context_in_order(trial: Trial) -> None:
     connection = await trial.connect()
     options = arguments(trial)
@@ -112,12 +132,12 @@ async def test_context_in_order(trial: Trial) -> None:
     await starting
 
 
-@clause("start_tls.sslcontext.positional-or-keyword", networks=PLAIN)
+@clause("start_tls.sslcontext.positional-or-keyword", networks=UPGRADED)
 async def test_context_by_name(trial: Trial) -> None:
     await upgraded(trial)  # which names all of them
 
 
-@clause("start_tls.options.keyword-only", networks=PLAIN)
+@clause("start_tls.options.keyword-only", networks=UPGRADED)
 async def test_options_keyword_only(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
 
@@ -134,7 +154,7 @@ async def test_options_keyword_only(trial: Trial) -> None:
 # What an upgraded connection does.
 
 
-@clause("start_tls.encrypts", networks=PLAIN)
+@clause("start_tls.encrypts", networks=UPGRADED)
 async def test_encrypts(trial: Trial) -> None:
     connection = await trial.connect()
     wire = await upgrade(trial, connection)
@@ -151,7 +171,7 @@ async def test_encrypts(trial: Trial) -> None:
     expect_that(SECRET not in records, "no clear text on the network", records)
 
 
-@clause("start_tls.reads", networks=PLAIN)
+@clause("start_tls.reads", networks=UPGRADED)
 async def test_reads(trial: Trial) -> None:
     reader, writer, plain = connection = await trial.connect()
     await plain.send(b"ready\n")
@@ -163,7 +183,7 @@ async def test_reads(trial: Trial) -> None:
     expect(await wire.receive(8), b"and back")
 
 
-@clause("start_tls.both-directions", networks=PLAIN)
+@clause("start_tls.both-directions", networks=UPGRADED)
 async def test_both_directions(trial: Trial) -> None:
     reader, writer, wire = await upgraded(trial)
     out, back = overfill(trial), pattern(3 * KIB * KIB)
@@ -184,56 +204,68 @@ async def test_both_directions(trial: Trial) -> None:
     await writing
 
 
-@clause("start_tls.on-server-side", networks=PLAIN)
+@clause("costs.delays", networks=UPGRADED_VIRTUALLY)
+async def test_no_delay(trial: Trial) -> None:
+    connection = await trial.connect()
+    begin = trial.loop.time()
+    await upgrade(trial, connection)
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("start_tls.on-server-side", networks=UPGRADED)
 async def test_on_server_side(trial: Trial) -> None:
     _, _, wire = await upgraded(trial)
     assert isinstance(wire, TlsWire)
     expect(wire.tls.server_side, trial.role == "client", "the far end is the server:")
 
 
-@clause("start_tls.transport", networks=PLAIN)
+@clause("start_tls.transport", networks=UPGRADED)
 async def test_transport(trial: Trial) -> None:
     connection = await trial.connect()
     writer = connection.writer
-    names = ("peername", "sockname")
-    before = [writer.get_extra_info(name) for name in names]
+    before = {
+        name: found
+        for name in ("peername", "sockname")
+        if (found := writer.get_extra_info(name)) is not None
+    }
     context = arguments(trial)["sslcontext"]
     wire = await upgrade(trial, connection, sslcontext=context)
+    writer.transport.write(b"encrypted")
+    expect(await wire.receive(9), b"encrypted", "written to the transport:")
     for source in (writer, writer.transport):
         kind = type(source).__name__
-        found = source.get_extra_info("sslcontext")
-        expect_that(found is context, f"the context that was passed, from the {kind}", found)
-        cipher = source.get_extra_info("cipher")
-        expect(cipher, wire.tls.cipher(), f"the cipher, from the {kind}:")
-        after = [source.get_extra_info(name) for name in names]
+        after = {name: source.get_extra_info(name) for name in before}
         expect(after, before, f"addresses, from the {kind}:")
+        found = known(source, "sslcontext")
+        expect_that(found is context, f"the context that was passed, from the {kind}", found)
+        expect(known(source, "cipher"), wire.tls.cipher(), f"the cipher, from the {kind}:")
 
 
-@clause("start_tls.stays-open", networks=PLAIN)
+@clause("start_tls.stays-open", networks=UPGRADED)
 async def test_stays_open(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
     await wire.settle()
     expect(writer.is_closing(), False, "is_closing()")
 
 
-@clause("start_tls.can_write_eof", networks=PLAIN)
+@clause("start_tls.can_write_eof", networks=UPGRADED)
 async def test_can_write_eof(trial: Trial) -> None:
     _, writer, _ = await upgraded(trial)
     expect(writer.can_write_eof(), False, "can_write_eof()")
 
 
-@clause("start_tls.drain", networks=PLAIN)
+@clause("start_tls.drain", networks=UPGRADED)
 async def test_drain(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
     data = await fill(trial, writer)
     draining = trial.start(writer.drain())
     await wire.settle()
-    expect(draining.done(), False, "drain() done while the peer does not read:")
+    expect_pending(draining, "drain(), while the peer does not read,")
     expect(await wire.receive(len(data)), data, "bytes:")
     await draining
 
 
-@clause("drain.concurrent", networks=PLAIN)
+@clause("drain.concurrent", networks=UPGRADED)
 async def test_drain_from_before(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = await fill(trial, writer)
@@ -246,7 +278,7 @@ async def test_drain_from_before(trial: Trial) -> None:
     await draining
 
 
-@clause("start_tls.close", networks=PLAIN)
+@clause("start_tls.close", networks=UPGRADED)
 async def test_close(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
     writer.write(b"the last words")
@@ -257,7 +289,7 @@ async def test_close(trial: Trial) -> None:
     await writer.wait_closed()
 
 
-@clause("start_tls.close_notify", networks=PLAIN)
+@clause("start_tls.close_notify", networks=UPGRADED)
 async def test_close_notify(trial: Trial) -> None:
     reader, _, wire = await upgraded(trial)
     await wire.send(b"the last words")
@@ -265,7 +297,7 @@ async def test_close_notify(trial: Trial) -> None:
     expect(await take_rest(reader), b"the last words")
 
 
-@clause("start_tls.waiting-read", networks=PLAIN)
+@clause("start_tls.waiting-read", networks=UPGRADED)
 async def test_waiting_read(trial: Trial) -> None:
     connection = await trial.connect()
     reading = trial.start(take(connection.reader, 5))
@@ -287,15 +319,23 @@ async def test_over_tls(trial: Trial) -> None:
 # Who is trusted.
 
 
-@clause("start_tls.server_hostname", networks=PLAIN, roles=CLIENT)
+@clause("start_tls.server_hostname", networks=UPGRADED, roles=CLIENT)
 async def test_server_hostname(trial: Trial) -> None:
+    connection = await trial.connect()
+    trial.start(far_end(trial, connection.wire).handshake())
+    starting = connection.writer.start_tls(client_context(), server_hostname=OTHER_HOST_NAME)
+    await expect_error(Exception, starting)
+
+
+@clause("start_tls.certificate-refused.class", networks=UPGRADED, roles=CLIENT)
+async def test_class_of_a_refused_certificate(trial: Trial) -> None:
     connection = await trial.connect()
     trial.start(far_end(trial, connection.wire).handshake())
     starting = connection.writer.start_tls(client_context(), server_hostname=OTHER_HOST_NAME)
     await expect_error(ssl.SSLCertVerificationError, starting)
 
 
-@clause("start_tls.server_hostname.required", networks=PLAIN, roles=CLIENT)
+@clause("start_tls.server_hostname.required", networks=UPGRADED, roles=CLIENT)
 async def test_server_hostname_required(trial: Trial) -> None:
     connection = await trial.connect()
     trial.start(far_end(trial, connection.wire).handshake())
@@ -304,32 +344,32 @@ async def test_server_hostname_required(trial: Trial) -> None:
     expect(isinstance(error, ssl.SSLError), False, "refused by the look of a certificate:")
 
 
-@clause("start_tls.server_hostname.required-first", networks=PLAIN, roles=CLIENT)
+@clause("start_tls.server_hostname.required-first", networks=UPGRADED, roles=CLIENT)
 async def test_server_hostname_required_first(trial: Trial) -> None:
     connection = await trial.connect()
     await expect_error(ValueError, connection.writer.start_tls(client_context()))
     await expect_plain(connection)
 
 
-@clause("start_tls.certificate-refused", networks=PLAIN, roles=CLIENT)
+@clause("start_tls.certificate-refused", networks=UPGRADED, roles=CLIENT)
 async def test_certificate_refused(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire, server_context(stranger()))
     trial.start(wire.handshake())
     starting = connection.writer.start_tls(**arguments(trial))
-    await expect_error(ssl.SSLCertVerificationError, starting)
+    await expect_error(Exception, starting)
 
 
-@clause("start_tls.refused-by-peer", networks=PLAIN, roles=SERVER)
+@clause("start_tls.refused-by-peer", networks=UPGRADED, roles=SERVER)
 async def test_refused_by_peer(trial: Trial) -> None:
     _, writer, plain = await trial.connect()
     starting = trial.start(writer.start_tls(server_context(stranger())))
     await trial.turns()
     trial.start(far_end(trial, plain).handshake())
-    await expect_error(FAILED, starting)
+    await expect_error(Exception, starting)
 
 
-@clause("start_tls.no-injection", networks=PLAIN)
+@clause("start_tls.no-injection", networks=UPGRADED)
 async def test_no_injection(trial: Trial) -> None:
     reader, writer, plain = await trial.connect()
     await plain.send(b"ready\nfrom an attacker\n")
@@ -342,7 +382,7 @@ async def test_no_injection(trial: Trial) -> None:
     try:
         await starting
         received = await take(reader, 14)
-    except FAILED:
+    except Exception:
         return  # they were taken for a handshake, which they are not
     expect(received, b"from the peer\n")
 
@@ -350,44 +390,53 @@ async def test_no_injection(trial: Trial) -> None:
 # Handshakes that cannot succeed.
 
 
-@clause("start_tls.garbage", networks=PLAIN)
+@clause("start_tls.garbage", networks=UPGRADED)
 async def test_garbage(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
     await wire.send(b"500 TLS is not for you\r\n")
+    await expect_error(Exception, starting)
+
+
+@clause("start_tls.failed.class", networks=UPGRADED)
+async def test_class_of_a_failed_handshake(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await expect_error(FAILED, starting)
 
 
-@clause("start_tls.peer-leaves", networks=PLAIN)
+@clause("start_tls.peer-leaves", networks=UPGRADED)
 async def test_peer_leaves(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
     await wire.send_eof()
-    await expect_error(FAILED, starting)
+    await expect_error(Exception, starting)
 
 
-@clause("start_tls.peer-leaves", networks=PLAIN)
+@clause("start_tls.peer-leaves", networks=UPGRADED)
 async def test_peer_has_left(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
     expect(await take_rest(reader), b"")
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await soon(starting)
-    await expect_error(FAILED, starting)
+    await expect_error(Exception, starting)
 
 
-@clause("start_tls.handshake-timeout", networks=PLAIN)
+@clause("start_tls.handshake-timeout", networks=UPGRADED)
 async def test_handshake_timeout(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT))
     await soon(starting)
-    await expect_error(OSError, starting)
+    await expect_error(Exception, starting)
     await wire.receive_to_end()
 
 
-@clause("start_tls.shutdown-timeout", networks=PLAIN)
+@clause("start_tls.shutdown-timeout", networks=UPGRADED)
 async def test_shutdown_timeout(trial: Trial) -> None:
     _, writer, plain = connection = await trial.connect()
     wire = await upgrade(trial, connection, ssl_shutdown_timeout=SHORT)
@@ -403,7 +452,7 @@ async def test_handshake_timeout_default(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await expect_done_after(trial, 60, starting)
-    await expect_error(OSError, starting)
+    await expect_error(Exception, starting)
 
 
 @clause("start_tls.shutdown-timeout.default", networks=UPGRADED_VIRTUALLY)
@@ -414,7 +463,7 @@ async def test_shutdown_timeout_default(trial: Trial) -> None:
     await expect_done_after(trial, 30, trial.start(plain.receive_to_end()))
 
 
-@clause("start_tls.timeouts.refused", networks=PLAIN)
+@clause("start_tls.timeouts.refused", networks=UPGRADED)
 async def test_timeouts_refused(trial: Trial) -> None:
     connection = await trial.connect()
     for seconds in (0, -1):
@@ -423,7 +472,7 @@ async def test_timeouts_refused(trial: Trial) -> None:
     await expect_plain(connection)
 
 
-@clause("start_tls.context.refused", networks=PLAIN)
+@clause("start_tls.context.refused", networks=UPGRADED)
 async def test_context_refused(trial: Trial) -> None:
     connection = await trial.connect()
     for wrong in (None, True, "context"):
@@ -432,7 +481,7 @@ async def test_context_refused(trial: Trial) -> None:
     await expect_plain(connection)
 
 
-@clause("start_tls.closed", networks=PLAIN)
+@clause("start_tls.closed", networks=UPGRADED)
 async def test_closed(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.close()
@@ -450,7 +499,7 @@ async def test_closed_at_once(trial: Trial) -> None:
     expect(trial.loop.time() - began, 0.0, "seconds until the exception:")
 
 
-@clause("start_tls.closed", networks=PLAIN)
+@clause("start_tls.closed", networks=UPGRADED)
 async def test_closed_with_bytes_to_send(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns at once
@@ -476,7 +525,7 @@ async def receive_plain(wire: TlsWire, count: int) -> bytes:
     return bytes(received[:count])
 
 
-@clause("start_tls.plain-writes-first", networks=PLAIN)
+@clause("start_tls.plain-writes-first", networks=UPGRADED)
 async def test_plain_writes_first(trial: Trial) -> None:
     _, writer, plain = await trial.connect()
     writer.write(b"go ahead\n")
@@ -490,7 +539,7 @@ async def test_plain_writes_first(trial: Trial) -> None:
     expect(await wire.receive(8), b"over TLS")
 
 
-@clause("start_tls.plain-writes-first.large", networks=PLAIN)
+@clause("start_tls.plain-writes-first.large", networks=UPGRADED)
 async def test_large_plain_writes_first(trial: Trial) -> None:
     _, writer, plain = await trial.connect()
     data = await fill(trial, writer)
@@ -502,6 +551,43 @@ async def test_large_plain_writes_first(trial: Trial) -> None:
     await starting
     writer.write(b"over TLS")
     expect(await wire.receive(8), b"over TLS")
+
+
+@clause("start_tls.written-meanwhile", networks=UPGRADED)
+async def test_written_meanwhile(trial: Trial) -> None:
+    for method, data in (("write", SECRET), ("writelines", [SECRET])):
+        connection = await trial.connect()
+        writer = connection.writer
+        starting = trial.start(writer.start_tls(**arguments(trial)))
+        await trial.turns()
+        try:
+            getattr(writer, method)(data)
+        except Exception:
+            written = b""  # it may be refused
+        else:
+            written = SECRET
+        wire = far_end(trial, connection.wire)
+        try:
+            await wire.handshake()
+        except ssl.SSLError as error:
+            raise Deviation(f"{method}() not to disturb the handshake", described(error)) from error
+        await starting
+        writer.write(b"over TLS")
+        expect(await wire.receive(len(written) + 8), written + b"over TLS")
+
+
+@clause("start_tls.written-meanwhile", networks=UPGRADED)
+async def test_written_before_the_handshake_fails(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    starting = trial.start(writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    with suppress(Exception):
+        writer.write(SECRET)
+    await trial.turns()
+    await wire.send_eof()
+    received, _ = await wire.receive_to_end()
+    await asyncio.wait([starting])
+    expect_that(SECRET not in received, "no clear text on the network", received)
 
 
 async def expect_greeting(trial: Trial, connection: Connection, wire: TlsWire) -> None:
@@ -520,7 +606,7 @@ def first_message(wire: TlsWire) -> bytes:
     return wire.outgoing.read()
 
 
-@clause("start_tls.early-handshake", networks=PLAIN, roles=SERVER)
+@clause("start_tls.early-handshake", networks=UPGRADED, roles=SERVER)
 async def test_early_handshake(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire)
@@ -531,7 +617,7 @@ async def test_early_handshake(trial: Trial) -> None:
     await expect_greeting(trial, connection, wire)
 
 
-@clause("start_tls.early-handshake.with-the-request", networks=PLAIN, roles=SERVER)
+@clause("start_tls.early-handshake.with-the-request", networks=UPGRADED, roles=SERVER)
 async def test_early_handshake_with_the_request(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire)
@@ -540,7 +626,7 @@ async def test_early_handshake_with_the_request(trial: Trial) -> None:
     await expect_greeting(trial, connection, wire)
 
 
-@clause("start_tls.early-handshake.in-part", networks=PLAIN, roles=SERVER)
+@clause("start_tls.early-handshake.in-part", networks=UPGRADED, roles=SERVER)
 async def test_early_handshake_in_part(trial: Trial) -> None:
     for length in (1, 5, 100):  # within the record's header, after it, and within the message
         connection = await trial.connect()
@@ -557,14 +643,14 @@ async def test_early_handshake_in_part(trial: Trial) -> None:
         expect(await take(connection.reader, 6), b"hello\n")
 
 
-@clause("start_tls.early-data", networks=PLAIN)
+@clause("start_tls.early-data", networks=UPGRADED)
 async def test_early_data(trial: Trial) -> None:
     connection = await trial.connect()
     await upgrade(trial, connection, first=b"hello\n")
     expect(await take(connection.reader, 6), b"hello\n")
 
 
-@clause("start_tls.reader-flow-control", networks=PLAIN)
+@clause("start_tls.reader-flow-control", networks=UPGRADED)
 async def test_reader_flow_control(trial: Trial) -> None:
     connection = await trial.connect(limit=KIB)
     first, more = pattern(64 * KIB), pattern(512 * KIB)
@@ -576,7 +662,7 @@ async def test_reader_flow_control(trial: Trial) -> None:
     await sending
 
 
-@clause("start_tls.handler-failure.shuts-tls-down", networks=PLAIN, roles=SERVER)
+@clause("start_tls.handler-failure.shuts-tls-down", networks=UPGRADED, roles=SERVER)
 async def test_handler_failure_shuts_tls_down(trial: Trial) -> None:
     async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await writer.start_tls(**arguments(trial))
@@ -590,7 +676,7 @@ async def test_handler_failure_shuts_tls_down(trial: Trial) -> None:
     expect(await wire.receive_to_end(), (b"the last words", "eof"), "what arrives, and its end:")
 
 
-@clause("tls.end.no-warning", networks=PLAIN)
+@clause("tls.end.no-warning", networks=UPGRADED)
 async def test_end_without_a_warning(trial: Trial) -> None:
     with Log() as log:
         connection = await trial.connect()
@@ -604,7 +690,7 @@ async def test_end_without_a_warning(trial: Trial) -> None:
     expect(log.messages, [], "asyncio's log:")
 
 
-@clause("tls.end.no-warning", networks=PLAIN)
+@clause("tls.end.no-warning", networks=UPGRADED)
 async def test_end_with_the_handshake_without_a_warning(trial: Trial) -> None:
     with Log() as log:
         reader, writer, plain = await trial.connect()
@@ -621,12 +707,12 @@ async def test_end_with_the_handshake_without_a_warning(trial: Trial) -> None:
     expect(log.messages, [], "asyncio's log:")
 
 
-@clause("start_tls.peer-is-held-back", networks=PLAIN)
+@clause("start_tls.peer-is-held-back", networks=UPGRADED)
 async def test_peer_is_held_back(trial: Trial) -> None:
     await expect_held_back(trial, await upgrade(trial, await trial.connect(limit=KIB)))
 
 
-@clause("start_tls.peer-is-held-back", networks=PLAIN, roles=SERVER)
+@clause("start_tls.peer-is-held-back", networks=UPGRADED, roles=SERVER)
 async def test_early_peer_is_held_back(trial: Trial) -> None:
     # The beginning of the handshake, which is there before start_tls(), is more than the limit.
     connection = await trial.connect(limit=16)
@@ -649,38 +735,38 @@ async def expect_held_back(trial: Trial, wire: TlsWire) -> None:
 
     sending = trial.start(send())
     await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
-    what = f"{count * len(piece)} bytes sent to a reader that nobody reads from:"
-    expect(sending.done(), False, what)
+    what = f"sending {count * len(piece)} bytes to a reader that nobody reads from"
+    expect_pending(sending, what)
     sending.cancel()
 
 
 # What a failed upgrade leaves behind.
 
 
-@clause("start_tls.refused.ends", networks=PLAIN, roles=CLIENT)
+@clause("start_tls.refused.ends", networks=UPGRADED, roles=CLIENT)
 async def test_refused_ends(trial: Trial) -> None:
     connection = await trial.connect()
     wire = far_end(trial, connection.wire, server_context(stranger()))
     trial.start(wire.handshake())
-    await expect_error(FAILED, connection.writer.start_tls(**arguments(trial)))
+    await expect_error(Exception, connection.writer.start_tls(**arguments(trial)))
     await expect_ends(trial, connection)
 
 
-@clause("start_tls.handshake-timeout.ends", networks=PLAIN)
+@clause("start_tls.handshake-timeout.ends", networks=UPGRADED)
 async def test_handshake_timeout_ends(trial: Trial) -> None:
     connection = await trial.connect()
     starting = connection.writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT)
-    await expect_error(OSError, starting)
+    await expect_error(Exception, starting)
     await expect_ends(trial, connection)
 
 
-@clause("start_tls.peer-leaves.ends", networks=PLAIN)
+@clause("start_tls.peer-leaves.ends", networks=UPGRADED)
 async def test_peer_leaves_ends(trial: Trial) -> None:
     connection = await trial.connect()
     starting = trial.start(connection.writer.start_tls(**arguments(trial)))
     await trial.turns()
     await connection.wire.close()
-    await expect_error(FAILED, starting)
+    await expect_error(Exception, starting)
     await expect_ends(trial, connection)
 
 
@@ -690,12 +776,22 @@ async def test_peer_resets(trial: Trial) -> None:
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
     await wire.reset()
-    await expect_error(FAILED, starting)
+    await expect_error(Exception, starting)
     await expect_error(ConnectionError, reader.read(1))
     await expect_ends(trial, connection)
 
 
-@clause("start_tls.cancelled.ends", networks=PLAIN)
+@clause("start_tls.cancelled.raises", networks=UPGRADED)
+async def test_cancelled_raises(trial: Trial) -> None:
+    connection = await trial.connect()
+    starting = trial.start(connection.writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    starting.cancel()
+    await asyncio.wait([starting])
+    expect(starting.cancelled(), True, "start_tls() cancelled:")
+
+
+@clause("start_tls.cancelled.ends", networks=UPGRADED)
 async def test_cancelled_ends(trial: Trial) -> None:
     connection = await trial.connect()
     starting = trial.start(connection.writer.start_tls(**arguments(trial)))
@@ -705,7 +801,7 @@ async def test_cancelled_ends(trial: Trial) -> None:
     await expect_ends(trial, connection)
 
 
-@clause("start_tls.cancelled.ends", networks=PLAIN)
+@clause("start_tls.cancelled.ends", networks=UPGRADED)
 async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
     for turns in range(6):
         connection = await trial.connect()
@@ -719,7 +815,7 @@ async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
             await expect_ends(trial, connection)
 
 
-@clause("start_tls.cancelled.ends", networks=PLAIN)
+@clause("start_tls.cancelled.ends", networks=UPGRADED)
 async def test_cancelled_with_bytes_to_send(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     transport = writer.transport

@@ -4,13 +4,29 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from conformance.arrangements import lost
-from conformance.expect import expect, expect_raises, expect_that
-from conformance.marks import CLIENT, PLAIN, RESETTABLE, TLS, clause
+from conformance.harness.clause import (
+    ADAPTED,
+    CLIENT,
+    HALF_CLOSED,
+    PLAIN,
+    RESETTABLE,
+    TLS,
+    Some,
+    clause,
+)
+from conformance.harness.expect import expect, expect_raises, expect_that
+from conformance.harness.expectations import lost
+from conformance.harness.patterns import KIB, fill, overfill, pattern
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Trial
 from conformance.networks.wire import Wire
-from conformance.payload import KIB, overfill, pattern
-from conformance.taking import take, take_rest
-from conformance.trial import Trial
+
+SOCKETS = Some(
+    (each for each in PLAIN if each not in ADAPTED), f"{PLAIN.why}, over TCP or a Unix socket"
+)
+RESET_AND_HALF_CLOSED = Some(
+    (each for each in HALF_CLOSED if each in RESETTABLE), f"{HALF_CLOSED.why}, and {RESETTABLE.why}"
+)
 
 
 async def expect_rest(wire: Wire, writer: asyncio.StreamWriter, *allowed: bytes) -> None:
@@ -75,7 +91,7 @@ def table(data: bytes) -> memoryview:
     return memoryview(data).cast("B", (len(data) // KIB, KIB))
 
 
-@clause("write.memoryview.wide-items", roles=CLIENT)
+@clause("write.memoryview.wide-items")
 async def test_memoryview_of_wide_items(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -83,7 +99,7 @@ async def test_memoryview_of_wide_items(trial: Trial) -> None:
     await expect_all(wire, writer, data)
 
 
-@clause("write.memoryview.many-dimensions", roles=CLIENT)
+@clause("write.memoryview.many-dimensions")
 async def test_memoryview_of_many_dimensions(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -146,6 +162,28 @@ async def test_without_drain(trial: Trial) -> None:
     expect(await wire.receive(len(data)), data, "bytes:")
 
 
+@clause("write.without-drain")
+async def test_while_a_drain_waits(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await trial.turns()
+    writer.write(b"written meanwhile")
+    writer.writelines([b", and ", b"more"])
+    data += b"written meanwhile, and more"
+    expect(await wire.receive(len(data)), data, "bytes:")
+    await draining
+
+
+@clause("write.without-drain", networks=PLAIN, roles=CLIENT)
+async def test_however_much_waits(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    data = bytes(8 * KIB * KIB)
+    for _ in range(5):
+        writer.write(data)
+    writer.transport.abort()
+
+
 @clause("write.bytearray.later-changes")
 async def test_later_changes(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
@@ -157,7 +195,7 @@ async def test_later_changes(trial: Trial) -> None:
     expect(await wire.receive(12), b"first second")
 
 
-@clause("write.bytearray.later-changes", roles=CLIENT)
+@clause("write.bytearray.later-changes")
 async def test_later_changes_while_the_peer_is_slow(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -210,7 +248,7 @@ async def test_after_close(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"before", "bytes:")
 
 
-@clause("write.after-write-eof", networks=PLAIN)
+@clause("write.after-write-eof", networks=HALF_CLOSED)
 async def test_write_after_write_eof(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write_eof()
@@ -228,7 +266,7 @@ async def test_after_reset(trial: Trial) -> None:
         await trial.turns(1)
 
 
-@clause("write.after-peer-eof", networks=PLAIN)
+@clause("write.after-peer-eof", networks=HALF_CLOSED)
 async def test_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"request")
@@ -271,7 +309,7 @@ async def test_bytes_like(trial: Trial) -> None:
     expect(await wire.receive(13), b"one,two,three")
 
 
-@clause("writelines.large", roles=CLIENT)
+@clause("writelines.large")
 async def test_writelines_large(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -280,7 +318,7 @@ async def test_writelines_large(trial: Trial) -> None:
     expect(await wire.receive(len(data)), data, "bytes:")
 
 
-@clause("writelines.wide-items", roles=CLIENT)
+@clause("writelines.wide-items")
 async def test_writelines_of_wide_items(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -370,7 +408,7 @@ async def test_writelines_later_changes(trial: Trial) -> None:
     expect(await wire.receive(12), b"first second")
 
 
-@clause("writelines.later-changes", roles=CLIENT)
+@clause("writelines.later-changes")
 async def test_writelines_later_changes_while_the_peer_is_slow(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -382,7 +420,7 @@ async def test_writelines_later_changes_while_the_peer_is_slow(trial: Trial) -> 
     expect(received[-6:], b"second", "the last element:")
 
 
-@clause("writelines.after-write-eof", networks=PLAIN)
+@clause("writelines.after-write-eof", networks=HALF_CLOSED)
 async def test_writelines_after_write_eof(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write_eof()
@@ -391,14 +429,14 @@ async def test_writelines_after_write_eof(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"", "bytes:")
 
 
-@clause("write_eof.ends-the-stream", networks=PLAIN)
+@clause("write_eof.ends-the-stream", networks=HALF_CLOSED)
 async def test_ends_the_stream(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write_eof()
     expect(await wire.receive_rest(), b"", "bytes:")
 
 
-@clause("write_eof.after-the-data", networks=PLAIN)
+@clause("write_eof.after-the-data", networks=HALF_CLOSED)
 async def test_after_the_data(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write(b"the last words")
@@ -406,7 +444,7 @@ async def test_after_the_data(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"the last words", "bytes:")
 
 
-@clause("write_eof.after-the-data", networks=PLAIN, roles=CLIENT)
+@clause("write_eof.after-the-data", networks=HALF_CLOSED)
 async def test_after_data_that_waits(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
@@ -418,7 +456,7 @@ async def test_after_data_that_waits(trial: Trial) -> None:
     expect(received, data, "bytes:")
 
 
-@clause("write_eof.reading-goes-on", networks=PLAIN)
+@clause("write_eof.reading-goes-on", networks=HALF_CLOSED)
 async def test_reading_goes_on(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     writer.write(b"request")
@@ -430,7 +468,7 @@ async def test_reading_goes_on(trial: Trial) -> None:
     expect(await take_rest(reader), b"")
 
 
-@clause("write_eof.twice", networks=PLAIN)
+@clause("write_eof.twice", networks=HALF_CLOSED)
 async def test_write_eof_twice(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     writer.write(b"request")
@@ -442,7 +480,7 @@ async def test_write_eof_twice(trial: Trial) -> None:
     expect(await take(reader, 6), b"answer")
 
 
-@clause("write_eof.after-reset", networks=("memory", "tcp"))
+@clause("write_eof.after-reset", networks=RESET_AND_HALF_CLOSED)
 async def test_write_eof_after_reset(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.reset()
@@ -452,7 +490,7 @@ async def test_write_eof_after_reset(trial: Trial) -> None:
     writer.write_eof()
 
 
-@clause("write_eof.does-not-close", networks=PLAIN)
+@clause("write_eof.does-not-close", networks=HALF_CLOSED)
 async def test_does_not_close(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     writer.write_eof()
@@ -471,12 +509,17 @@ async def test_tells_the_truth(trial: Trial) -> None:
     if writer.can_write_eof():
         writer.write_eof()
         expect(await wire.receive_rest(), b"", "bytes:")
-    else:
+
+
+@clause("can_write_eof.false.raises")
+async def test_write_eof_that_is_not_supported(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    if not writer.can_write_eof():
         with expect_raises(NotImplementedError):
             writer.write_eof()
 
 
-@clause("can_write_eof.plain", networks=PLAIN)
+@clause("can_write_eof.plain", networks=SOCKETS)
 async def test_can_write_eof_on_plain(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     expect(writer.can_write_eof(), True, "can_write_eof()")

@@ -1,0 +1,1 @@
+"""What a clause's test is written with."""

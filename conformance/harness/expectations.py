@@ -1,0 +1,172 @@
+"""What tests on connecting and serving arrange: addresses of every kind, resolvers, raw sockets."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from conformance.errors import shown
+from conformance.harness.addresses import carrier, closing, connected_socket, family_of, let_block
+from conformance.harness.expect import (
+    expect,
+    expect_done,
+    expect_error,
+    expect_pending,
+    expect_that,
+)
+from conformance.harness.extra_info import known
+from conformance.harness.patterns import overfill
+from conformance.harness.reading import take
+from conformance.harness.trial import Connection, Served, Trial
+
+# Listeners and what they listen on.
+
+
+# Addresses on the trial's network.
+
+
+# Names.
+
+
+# Connections that are lost.
+
+
+async def lost(trial: Trial, connection: Connection) -> BaseException | None:
+    """Reset the connection and let the implementation notice.
+
+    Returns:
+        What a read that waited raised; `None` if it raised nothing, or waits on: that is for the
+        clauses on reading to mind.
+    """
+    await connection.wire.reset()
+    reading = trial.start(connection.reader.read(5))
+
+    async def noticed() -> bool:
+        return reading.done()
+
+    await trial.soon(noticed)
+    reading.cancel()
+    await asyncio.wait([reading])
+    return None if reading.cancelled() else reading.exception()
+
+
+# What is logged.
+
+
+# What is left open.
+
+
+# What takes its time.
+
+
+async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[Any]") -> None:
+    """Expect `task` to end when simulated `seconds` have passed, and not much before.
+
+    That is a second, or a tenth where it takes less than two.
+    """
+    margin = 1 if seconds >= 2 else seconds / 10
+    await trial.pass_time(int(seconds - margin))
+    await asyncio.sleep((seconds - margin) % 1)
+    if seconds:
+        expect_pending(task, f"what takes {seconds} s")
+    await asyncio.sleep(2 * margin)
+    await trial.turns()
+    expect_done(task, f"what takes {seconds} s")
+
+
+# What both sides have in common.
+
+
+async def expect_limit(trial: Trial, connection: Connection, limit: int) -> None:
+    """Expect the connection's reader to take lines up to `limit` bytes, and no longer ones."""
+    reader, _, wire = connection
+    line = b"x" * (limit - 1) + b"\n"
+    # Beside the read: a reader may take megabytes only while somebody reads.
+    sending = trial.start(wire.send(line))
+    await reader.readuntil(b"\n")
+    await sending
+    sending = trial.start(wire.send(b"x" * (limit + 1) + b"\n"))
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n"))
+    sending.cancel()
+    await asyncio.wait([sending])
+
+
+def expect_keep_alive(
+    writer: asyncio.StreamWriter, wanted: bool, what: str = "SO_KEEPALIVE set:"
+) -> None:
+    """Expect SO_KEEPALIVE of a connection to be as `wanted`; `what` is for the message."""
+    seen = known(writer, "socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    expect(bool(seen), wanted, what)
+
+
+async def expect_talk(connection: Connection) -> None:
+    """Expect bytes to pass both ways, and to be the same at the other end."""
+    reader, writer, wire = connection
+    writer.write(b"from the implementation")
+    await writer.drain()
+    expect(await wire.receive(23), b"from the implementation")
+    await wire.send(b"from the far end")
+    expect(await take(reader, 16), b"from the far end")
+
+
+async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) -> None:
+    """Expect what `open_` makes of a connected socket in blocking mode not to stop the loop."""
+    listener = await trial.listen()
+    sock = await connected_socket(trial, listener)
+    let_block(sock)
+    reader, writer = await open_(sock=sock)
+    with contextlib.closing(writer):
+        async with closing(await listener.accept()) as wire:
+            await _expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
+async def expect_server_never_blocks(
+    trial: Trial, start: Callable[..., Any], sock: socket.socket
+) -> None:
+    """Expect what `start` makes of a bound `sock` in blocking mode not to stop the loop."""
+    served, address = Served(), sock.getsockname()
+    let_block(sock)
+    with contextlib.closing(await start(served.accepted, sock=sock)):
+        async with closing(await carrier(trial).connected(sock.family, address)) as wire:
+            reader, writer = await served.pairs.get()
+            with contextlib.closing(writer):
+                await _expect_not_blocking(trial, Connection(reader, writer, wire))
+
+
+async def _expect_not_blocking(trial: Trial, connection: Connection) -> None:
+    """Expect neither a read of nothing nor a write of too much to stop the event loop."""
+    reader, writer, wire = connection
+    reading = trial.start(take(reader, 4))
+    await trial.turns()
+    data = overfill(trial)
+    writer.write(data)
+    received = await wire.receive(len(data))
+    expect(received, data, "at the far end")
+    await wire.send(b"read")
+    expect(await reading, b"read")
+
+
+async def expect_served(trial: Trial, served: Served, address: Any) -> None:
+    """Expect a connection to `address`, of the Internet, to reach the server's callback."""
+    family = family_of(address[0])
+    async with closing(await carrier(trial).connected(family, address)):
+        _, writer = await served.pairs.get()
+        writer.close()
+
+
+async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
+    """Expect that soon nobody listens at `address`: a server is closed asynchronously."""
+
+    async def refused() -> bool:
+        try:
+            wire = await carrier(trial).connected(family, address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except ConnectionResetError:
+            return False  # the server closed in the midst of it
+        await wire.close()
+        return False
+
+    what = f"a connection to {shown(address)} to be refused"
+    expect_that(await trial.soon(refused), what, "a connection")

@@ -1,0 +1,45 @@
+"""What the user interrupts, apart from what an implementation does."""
+
+import ctypes
+import math
+import signal
+import sys
+import time
+from types import FrameType
+
+SAME_WISH = 2.0
+"""Seconds within which two signals are one wish."""
+
+_PR_SET_PDEATHSIG = 1  # see prctl(2)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user wants the run to end: by SIGINT (Ctrl-C) or SIGTERM.
+
+    An implementation can raise a `KeyboardInterrupt` too: that is not this, and ends one test.
+    """
+
+
+def listen() -> None:
+    """Raise `Interrupted` when the user wants the run to end.
+
+    A second signal that comes with the first is the same wish: some who end a process end its group
+    too. One that comes later ends what the first has begun.
+    """
+    last = -math.inf
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        if time.monotonic() > last + SAME_WISH:
+            last = time.monotonic()
+            raise Interrupted(signal.Signals(number).name)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def leave_to_parent() -> None:
+    """Let whoever started this process end it, and end it when that one is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all of them
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

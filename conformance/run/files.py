@@ -1,0 +1,41 @@
+"""Files that a certification writes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conformance.errors import CannotRun
+
+
+def writable(path: Path) -> Path:
+    """Return `path` if a file can be written there.
+
+    Raises:
+        CannotRun: it cannot; better said before the tests than after.
+    """
+    new = not path.exists()
+    with writing(path):
+        with path.open("a", encoding="utf-8"):
+            pass  # nothing is written, nor lost, before the tests have run
+        if new:  # several worker processes may look at once
+            path.unlink(missing_ok=True)
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text`; what an implementation said may hold what no encoding has.
+
+    Raises:
+        CannotRun: it cannot be written, although `writable()` has looked: the disk is full, say.
+    """
+    with writing(path):
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error in writing the file at `path` into `CannotRun`."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotRun(f"cannot write {str(path)!r}: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""The options of a certification, for the command line and for pytest alike.
+
+pytest loads this wherever the package is installed, so it imports nothing of the suite.
+"""
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """An option: `--name` of `streamcert certify` and `explain`, `--streams-name` of pytest.
+
+    Attributes:
+        name: its name.
+        metavar: what its value is called.
+        help: what it is for.
+        default: its value where it is not given.
+        multiple: whether it can be given more than once.
+    """
+
+    name: str
+    metavar: str
+    help: str
+    default: str | None = None
+    multiple: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name of the attribute of `Words` that holds its value."""
+        return self.name.replace("-", "_")
+
+
+HOW = (
+    Option("loop", "LOOP", "The event loop: asyncio, uvloop or module:factory.", "asyncio"),
+    Option(
+        "loop-mode",
+        "MODE",
+        "How the loop runs: plain, debug, eager-tasks, own-tasks or own-executor.",
+        "plain",
+    ),
+    Option(
+        "network",
+        "NAMES",
+        "The networks, separated by commas.  "
+        "[default: all; in memory only with asyncio's loop, since the fakes stand in for its own]",
+    ),
+    Option(
+        "spec",
+        "X.Y",
+        "The Python version whose documentation counts.  "
+        "[default: the running one for asyncio, the newest for everything else]",
+    ),
+    Option(
+        "bound",
+        "SECONDS",
+        "Seconds without progress after which a test counts as hung. "
+        "Raise it for slow implementations.",
+        "1",
+    ),
+    Option(
+        "known-deviations",
+        "FILE",
+        "TOML file of accepted deviations. Fails only on new ones, and on listed ones that no "
+        "longer occur.",
+    ),
+)
+"""How to certify."""
+
+WHICH = (
+    Option(
+        "clause",
+        "GLOB",
+        "Test only the clauses whose ids match, such as 'readuntil.*'. Can be given repeatedly.",
+        multiple=True,
+    ),
+    Option(
+        "failed-first",
+        "CERTIFICATE.json",
+        "Begin with the clauses that failed in that certificate.",
+    ),
+)
+"""What to test."""
+
+JSON = Option("json", "FILE", "Write the certificate to FILE.")

@@ -1,0 +1,155 @@
+"""What is looked at before the tests: whether what was plugged in can be certified at all.
+
+What fails here would fail most tests, each with a message about something else.
+"""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from contextlib import closing, suppress
+from typing import Any, TypeVar
+
+from conformance.adapters import PairAdapter, ReaderAdapter
+from conformance.errors import CannotRun, Hang, users_code
+from conformance.harness.hang import watchdog
+from conformance.networks import NETWORKS
+from conformance.networks.adapter import network_of
+from conformance.subject.event_loop import Loop, end
+from conformance.subject.implementation import Implementation
+
+T = TypeVar("T")
+
+PATIENCE = 5.0  # seconds that anything here may take
+
+
+def check(streams: Implementation, loop: Loop, networks: tuple[str, ...]) -> None:
+    """See that `streams` can be certified on `loop` and `networks`.
+
+    Raises:
+        CannotRun: it cannot; the message says why, and what to do.
+    """
+    if isinstance(streams.adapter, ReaderAdapter):
+        _check_reader(streams.name, streams.adapter, loop)
+    elif isinstance(streams.adapter, PairAdapter):
+        _check_pair(streams, streams.adapter, loop)
+    elif loop.name not in ("asyncio", "uvloop") and not all(
+        NETWORKS[each].in_memory for each in networks
+    ):
+        _check_kernel(loop)
+
+
+def _check_reader(name: str, adapter: ReaderAdapter, loop: Loop) -> None:
+    async def make() -> None:
+        reader = adapter.reader(2**16)
+        adapter.feed_data(reader, b"?")
+        adapter.feed_eof(reader)
+        await adapter.close(reader)
+
+    with users_code(f"certify {name}: cannot make a reader and feed it"):
+        _run(network_of(adapter).new_loop(loop), make())
+
+
+def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> None:
+    doing = f"certify {streams.name}: cannot make a pair"
+
+    async def make() -> None:
+        with users_code(doing):
+            ends = await adapter.pair(2**16)
+        try:
+            (_, writer), (_, far_writer) = ends
+        except (TypeError, ValueError):
+            raise CannotRun(
+                f"cannot certify {streams.name}: pair() returned {ends!r} and not two ends, "
+                "each a (reader, writer)"
+            ) from None
+        connected = await _are_connected(streams, *ends)
+        for each in (writer, far_writer):
+            with suppress(Exception):
+                each.close()
+        with users_code(f"certify {streams.name}: close() of the adapter fails"):
+            await adapter.close(ends)
+        if not connected:
+            raise CannotRun(
+                f"cannot certify {streams.name}: the ends that pair() returned are not connected: "
+                f"what one writes does not reach the other within {PATIENCE:g} s"
+            )
+
+    with users_code(doing):
+        _run(network_of(adapter).new_loop(loop), make())
+
+
+async def _are_connected(streams: Implementation, one: Any, other: Any) -> bool:
+    """Return whether a byte passes between two ends, one way or the other, as far as one can see.
+
+    Whatever else is wrong with them is for the clauses to say.
+    """
+    if {"StreamReader.read", "StreamWriter.write"} & (streams.without | streams.far_without):
+        return True
+
+    async def pass_byte(writer: Any, reader: Any) -> bool:
+        with suppress(Exception):
+            writer.write(b"?")
+            return bool(await reader.read(1))
+        return False
+
+    waiting = {
+        asyncio.ensure_future(pass_byte(one[1], other[0])),
+        asyncio.ensure_future(pass_byte(other[1], one[0])),
+    }
+    while waiting:
+        done, waiting = await asyncio.wait(
+            waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done or any(each.result() for each in done):
+            break
+    for each in waiting:
+        each.cancel()
+    return bool(done) and any(each.result() for each in done)
+
+
+def _check_kernel(loop: Loop) -> None:
+    """See that connections that `loop` makes are the kernel's."""
+    reason = "nothing has come there"
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.setblocking(False)
+
+        async def connect() -> None:
+            running = asyncio.get_running_loop()
+            transport, _ = await running.create_connection(
+                asyncio.Protocol, *listener.getsockname()
+            )
+            transport.close()
+
+        try:
+            _run(loop.factory(), connect())
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+        with suppress(BlockingIOError):
+            listener.accept()[0].close()
+            return
+    raise CannotRun(
+        f"cannot certify on loop {loop.name!r}: it does not connect to a socket of the kernel's "
+        f"({reason}); a loop with a network of its own needs a PairAdapter: see docs/certify.md"
+    )
+
+
+def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` on `loop`, for as long as it may take, and end the loop."""
+    task = loop.create_task(main)
+    try:
+        with watchdog(2 * PATIENCE):
+            loop.run_until_complete(asyncio.wait([task], timeout=2 * PATIENCE))
+            if not task.done():
+                raise TimeoutError(f"it has not ended after {2 * PATIENCE:g} s")
+            return task.result()
+    except Hang as hang:
+        raise TimeoutError(hang.seen) from None
+    finally:
+        task.cancel()
+        for each in asyncio.all_tasks(loop):
+            each.cancel()
+        with suppress(Exception):
+            loop.run_until_complete(asyncio.sleep(0))
+            if task.done() and not task.cancelled():
+                task.exception()  # what its end by force led to is nobody's concern
+            end(loop)

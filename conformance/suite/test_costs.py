@@ -1,0 +1,537 @@
+"""What streams cost: how time and memory grow with what passes through them.
+
+Growth is measured, and not speed: the processor time that a few and that many times as much take,
+with a wide margin, and the fastest of several tries, so that a busy machine makes no difference.
+"""
+
+import asyncio
+import gc
+import time
+import tracemalloc
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from unittest import mock
+
+import fakes
+from conformance.errors import Deviation, NotApplicable
+from conformance.harness.addresses import bound
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import BY_HAND, CLIENT, SERVER, VIRTUAL, Some, clause
+from conformance.harness.expect import expect, expect_that
+from conformance.harness.patterns import KIB, fill, pattern
+from conformance.harness.reading import take
+from conformance.harness.trial import Trial
+from conformance.networks.wire import Wire, moved
+
+TWO = Some(("memory", "tcp"), "what it costs does not depend on the network")
+BY_A_KERNEL = Some(("tcp", "unix", "tls"), "a network in memory keeps what a kernel would")
+IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
+
+MORE = 8  # times as much
+MARGIN = 3  # times as long as in proportion; a square takes MORE times as long as in proportion
+SLACK = 0.05  # seconds, for what has nothing to do with it
+TRIES = 3
+
+
+Work = Callable[[int], Coroutine[Any, Any, object]]
+
+
+async def expect_proportion(work: Work, pieces: int, what: str) -> None:
+    """Expect `work` on many times as many `pieces` to take about as many times as long."""
+
+    async def measure(pieces: int) -> float:
+        return await seconds(work(pieces))
+
+    await expect_measured_proportion(measure, pieces, what)
+
+
+async def expect_measured_proportion(
+    measure: Callable[[int], Awaitable[float]], pieces: int, what: str
+) -> None:
+    """Expect what `measure` returns for many times as many `pieces` to be about as much more.
+
+    Args:
+        measure: does the work on that many pieces, and returns the processor time in seconds.
+        pieces: how many are few.
+        what: what the work is, for the message.
+    """
+    few = many = float("inf")
+    for _ in range(TRIES):
+        few = min(few, await measure(pieces))
+        many = min(many, await measure(MORE * pieces))
+        if many <= MORE * MARGIN * few + SLACK:
+            return
+    raise Deviation(
+        f"{what}: time in proportion to the number of pieces",
+        f"{1000 * few:.0f} ms for {pieces}, {1000 * many:.0f} ms for {MORE * pieces}",
+    )
+
+
+async def seconds(work: Awaitable[object]) -> float:
+    """Return the processor time that `work` takes, garbage collection apart."""
+    gc.disable()
+    try:
+        begin = time.process_time()
+        await work
+        return time.process_time() - begin
+    finally:
+        gc.enable()
+
+
+ANY_LIMIT = 2**30  # bytes, more than a test has
+
+
+# Reading.
+
+PIECE = pattern(KIB).replace(b"\n", b"x").replace(b"\r", b"x").replace(b"\0", b"x")
+
+
+async def read_all(reader: asyncio.StreamReader, _: int) -> bytes:
+    return await reader.read(-1)
+
+
+async def read_exactly(reader: asyncio.StreamReader, size: int) -> bytes:
+    return await reader.readexactly(size)
+
+
+async def read_line(reader: asyncio.StreamReader, _: int) -> bytes:
+    return await reader.readline()
+
+
+async def read_until(reader: asyncio.StreamReader, _: int) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n\n")
+
+
+@clause("costs.received-in-pieces", networks=TWO, roles=BY_HAND)
+async def test_received_in_pieces(trial: Trial) -> None:
+    end = b"\r\n\r\n\n"
+    for read in (read_all, read_exactly, read_line, read_until):
+
+        async def work(pieces: int, read: Any = read) -> None:
+            reader = by_hand(trial, ANY_LIMIT)
+            for _ in range(pieces):
+                reader.feed_data(PIECE)
+            reader.feed_data(end)
+            reader.feed_eof()
+            size = pieces * len(PIECE) + len(end)
+            data = await read(reader, size)
+            expect_that(len(data) >= pieces * len(PIECE), "all of it", f"{len(data)} bytes")
+
+        await expect_proportion(work, 500, f"{read.__name__}()")
+
+
+LARGER = PIECE * 8
+
+
+async def until_one_of(reader: Any) -> bytes:
+    data: bytes = await reader.readuntil((b"\r\n", b"\0"))
+    return data
+
+
+@clause("costs.searching", networks=TWO, roles=BY_HAND)
+async def test_searching(trial: Trial) -> None:
+    await expect_no_search_anew(trial, b"\n", lambda reader: reader.readline())
+    await expect_no_search_anew(trial, b"\r\n\r\n", lambda reader: reader.readuntil(b"\r\n\r\n"))
+
+
+@clause("costs.searching.several", networks=TWO, roles=BY_HAND)
+async def test_searching_for_several(trial: Trial) -> None:
+    await expect_no_search_anew(trial, b"\r\n", until_one_of)
+
+
+async def expect_no_search_anew(
+    trial: Trial, end: bytes, read: Callable[[asyncio.StreamReader], Any]
+) -> None:
+    """Expect `read` to find the `end` after many pieces that arrive while it waits."""
+
+    async def work(pieces: int) -> None:
+        reader = by_hand(trial, ANY_LIMIT)
+        reading = trial.start(read(reader))
+        for _ in range(pieces):
+            reader.feed_data(LARGER)
+            moved()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        reader.feed_data(end)
+        expect(len(await reading), pieces * len(LARGER) + len(end), "bytes:")
+
+    await expect_proportion(work, 150, f"waiting for {end!r}")
+
+
+@clause("costs.taken-in-pieces", networks=TWO, roles=BY_HAND)
+async def test_taken_in_pieces(trial: Trial) -> None:
+    line = PIECE[:-1] + b"\n"
+    for name, read in {
+        "read(n)": lambda reader: reader.read(len(line)),
+        "readexactly()": lambda reader: reader.readexactly(len(line)),
+        "readline()": lambda reader: reader.readline(),
+        "readuntil()": lambda reader: reader.readuntil(b"\n"),
+        "async for": anext,
+    }.items():
+
+        async def work(pieces: int, read: Any = read) -> None:
+            reader = by_hand(trial, ANY_LIMIT)
+            reader.feed_data(line * pieces)
+            for _ in range(pieces):
+                data = await read(reader)
+                # read(n) may return less, and then the end of a line and the next one's beginning.
+                expect_that(data and data in line + line, "a line's length, or less", data)
+
+        await expect_proportion(work, 500, name)
+
+
+# Writing.
+
+
+@clause("costs.written-in-pieces", networks=TWO)
+async def test_written_in_pieces(trial: Trial) -> None:
+    async def measure(pieces: int) -> float:
+        _, writer, wire = await trial.connect()
+        before = len(await fill(trial, writer))  # what is written waits behind this
+
+        async def work() -> None:
+            for _ in range(pieces):
+                writer.write(LARGER)
+            await wire.receive(before + pieces * len(LARGER))
+
+        taken = await seconds(work())
+        writer.close()
+        return taken
+
+    # Large pieces, and few: asyncio's transports count what they hold piece by piece with each
+    # write (from 3.12 on), which takes longest with thousands. It is the streams that are asked.
+    await expect_measured_proportion(measure, 250, "write()")
+
+
+@clause("costs.written-in-pieces", networks=TWO)
+async def test_written_at_once(trial: Trial) -> None:
+    async def measure(pieces: int) -> float:
+        _, writer, wire = await trial.connect()
+
+        async def work() -> None:
+            writer.writelines([PIECE] * pieces)
+            await wire.receive(pieces * len(PIECE))
+
+        taken = await seconds(work())
+        writer.close()
+        return taken
+
+    await expect_measured_proportion(measure, 500, "writelines()")
+
+
+# Time that passes.
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays(trial: Trial) -> None:
+    begin = trial.loop.time()
+    reader, writer, wire = await trial.connect()
+    reads: tuple[Callable[[], Awaitable[bytes]], ...] = (
+        lambda: take(reader, 5),
+        lambda: reader.readexactly(5),
+        lambda: reader.readuntil(b"\n"),
+        reader.readline,
+        lambda: anext(reader),
+    )
+    for read in reads:
+        reading = trial.start(read())
+        await trial.turns()
+        await wire.send(b"line\n")
+        expect(await reading, b"line\n")
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await wire.receive(len(data))
+    await draining
+    writer.write(b"the last words")
+    writer.close()
+    closing = trial.start(writer.wait_closed())
+    await wire.receive_rest()
+    await wire.close()
+    await closing
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+# Waiting.
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_waiting_for_a_stream(trial: Trial) -> None:
+    reader, writer, _ = await trial.connect()
+    other, _, _ = await trial.connect()
+    await fill(trial, writer)
+    await expect_quiet(
+        trial,
+        reader.readline(),
+        other.readexactly(5),
+        writer.drain(),
+        writer.wait_closed(),
+    )
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME, roles=SERVER)
+async def test_waiting_for_a_server(trial: Trial) -> None:
+    served = await trial.serve()
+    await trial.accept(served)
+    another = await trial.serve()
+    await trial.accept(another)
+    another.server.close()
+    await expect_quiet(trial, served.server.serve_forever(), another.server.wait_closed())
+
+
+async def expect_quiet(trial: Trial, *waits: Any) -> None:
+    """Expect the event loop to have nothing to do while all those wait."""
+    loop = trial.loop
+    if not isinstance(loop, fakes.Loop):
+        raise NotApplicable("only the loop in virtual time tells that nothing is left to run")
+    tasks = [trial.start(each) for each in waits]
+    await trial.turns(200)
+    expect_that(loop.is_settled(), "nothing left to run", "callbacks that come again and again")
+    with mock.patch.object(loop, "call_at", wraps=loop.call_at) as timers:
+        await trial.pass_time(10)
+    # A timer for each second that passes, and some for the rest.
+    expect_that(timers.call_count < 50, "nothing to run at times", f"{timers.call_count} timers")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+# Memory.
+
+SIZE = 256 * KIB  # bytes that pass at first, of which a few are kept for good reasons
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Let `tracemalloc` count while the block runs."""
+    was_tracing = tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        if not was_tracing:
+            tracemalloc.stop()
+
+
+async def expect_nothing_kept(pass_bytes: Callable[[int], Awaitable[object]]) -> None:
+    """Expect memory not to grow by what passes."""
+    with tracing():
+        await pass_bytes(SIZE)
+        before = taken()
+        await pass_bytes(4 * SIZE)
+        grown = taken() - before
+    expect_that(
+        grown < SIZE,
+        f"nothing to be kept of {4 * SIZE // KIB} KiB",
+        f"{grown // KIB} KiB more in use",
+    )
+
+
+def taken() -> int:
+    """Return how many bytes are in use."""
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    return size
+
+
+BLOCK = pattern(16 * KIB)
+LARGE = 1 << 26  # bytes
+
+
+@clause("costs.memory.not-yet", networks=TWO)
+async def test_nothing_is_taken_in_advance(trial: Trial) -> None:
+    reads: tuple[Callable[[Any], Any], ...] = (
+        lambda reader: reader.read(LARGE),
+        lambda reader: reader.readexactly(LARGE),
+    )
+    for read in reads:
+        with tracing():
+            before = taken()
+            tracemalloc.reset_peak()
+            reader, writer, wire = await trial.connect(limit=LARGE)
+            reading = trial.start(read(reader))
+            await trial.turns()
+            await wire.send(b"hello")
+            await wire.close()
+            await asyncio.wait([reading])
+            writer.close()
+            _, peak = tracemalloc.get_traced_memory()
+        grown = (peak - before) // KIB
+        expect_that(grown < LARGE // KIB // 4, "memory for what has come", f"{grown} KiB more")
+
+
+CALLS = 50
+ENOUGH = 512  # bytes that each of the calls may leave, for what has nothing to do with it
+
+
+async def expect_calls_keep_nothing(
+    call: Callable[[], Awaitable[object]], what: str, enough: int = ENOUGH
+) -> None:
+    """Expect memory not to grow by the number of calls.
+
+    Args:
+        call: makes a call.
+        what: what the calls are, for the message.
+        enough: how many bytes each may leave.
+    """
+    with tracing():
+        for _ in range(CALLS):
+            await call()
+        before = taken()
+        for _ in range(2 * CALLS):
+            await call()
+            moved()
+        grown = taken() - before
+    expect_that(
+        grown < 2 * CALLS * enough,
+        f"nothing to be kept of {2 * CALLS} {what}",
+        f"{grown // KIB} KiB more in use",
+    )
+
+
+async def cancelled(awaitable: Awaitable[object]) -> None:
+    """Wait for a turn of the loop, and cancel."""
+    task = asyncio.ensure_future(awaitable)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@clause("costs.memory.calls", networks=TWO)
+async def test_calls_are_not_kept(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect(limit=16)
+    data = await fill(trial, writer)
+    for read in (reader.read, reader.readline, reader.readuntil):
+        await expect_calls_keep_nothing(lambda read=read: cancelled(read()), "cancelled reads")  # type: ignore[misc]
+    await expect_calls_keep_nothing(lambda: cancelled(writer.drain()), "cancelled drains")
+    await expect_calls_keep_nothing(
+        lambda: cancelled(writer.wait_closed()), "cancelled waits for the end"
+    )
+    await wire.receive(len(data))
+    await wire.send(bytes(100))
+
+    async def overrun() -> None:
+        with suppress(asyncio.LimitOverrunError):
+            await reader.readuntil(b"separator")
+
+    await expect_calls_keep_nothing(overrun, "overruns")
+
+
+@clause("costs.memory.calls", networks=TWO)
+async def test_what_is_written_too_late_is_not_kept(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+
+    async def write() -> None:
+        with suppress(Exception):  # whether it may raise is for the clauses on writing to mind
+            writer.write(bytes(bytearray(BLOCK)))
+
+    # asyncio's log has a line for each, which a test's report keeps.
+    await expect_calls_keep_nothing(write, "writes to a closed stream", 2 * KIB)
+
+
+@clause("costs.memory.calls", networks=TWO, roles=CLIENT)
+async def test_refused_connections_are_not_kept(trial: Trial) -> None:
+    with bound(trial, "127.0.0.1") as (port, _):
+
+        async def connect() -> None:
+            with suppress(OSError):
+                await trial.streams.open_connection("127.0.0.1", port)
+
+        await expect_calls_keep_nothing(connect, "refused connections")
+
+
+@clause("costs.memory.calls", networks=TWO, roles=SERVER)
+async def test_closed_servers_are_not_kept(trial: Trial) -> None:
+    async def serve() -> None:
+        server = await trial.streams.start_server(print, "127.0.0.1", 0)
+        server.close()
+        await server.wait_closed()
+
+    await expect_calls_keep_nothing(serve, "closed servers")
+
+
+@clause("costs.memory.received", networks=TWO)
+async def test_received_is_not_kept(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+
+    async def receive(size: int) -> None:
+        for _ in range(size // len(BLOCK)):
+            await wire.send(BLOCK)
+            expect(len(await reader.readexactly(len(BLOCK))), len(BLOCK), "bytes:")
+
+    await expect_nothing_kept(receive)
+
+
+@clause("costs.memory.written", networks=TWO)
+async def test_written_is_not_kept(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+
+    async def send(size: int) -> None:
+        for _ in range(size // len(BLOCK)):
+            writer.write(bytes(bytearray(BLOCK)))  # an object of its own each time
+            await writer.drain()
+            await wire.receive(len(BLOCK))
+
+    await expect_nothing_kept(send)
+
+
+Connecting = Callable[[], Awaitable[tuple[Any, Any, Wire]]]
+
+
+async def connecting(trial: Trial) -> Connecting:
+    """Return what makes a connection to one server, or to one listener, and keeps none of it."""
+    if trial.role == "server":
+        pairs: asyncio.Queue[Any] = asyncio.Queue()
+        served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
+
+        async def connect() -> tuple[Any, Any, Wire]:
+            wire = await trial.network.dial(served.server)
+            return (*await pairs.get(), wire)
+    else:
+        listener = await trial.listen()
+
+        async def connect() -> tuple[Any, Any, Wire]:
+            accepting = asyncio.ensure_future(listener.accept())  # the trial keeps none
+            return (*await trial.network.open(trial.streams, listener), await accepting)
+
+    return connect
+
+
+async def connect_and_end(connect: Connecting) -> list[weakref.ref[Any]]:
+    """Make a connection, use it and end it; return references to what the program let go of."""
+    reader, writer, wire = await connect()
+    await wire.send(b"hello")
+    expect(await take(reader, 5), b"hello")
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    try:
+        return [weakref.ref(reader), weakref.ref(writer)]
+    except TypeError:
+        raise NotApplicable("nothing can refer to these objects weakly") from None
+
+
+@clause("costs.memory.connections")
+async def test_ended_connections_are_not_kept(trial: Trial) -> None:
+    connect = await connecting(trial)
+    references = [each for _ in range(3) for each in await connect_and_end(connect)]
+
+    async def gone() -> bool:
+        gc.collect()
+        return all(each() is None for each in references)
+
+    if not await trial.soon(gone):
+        left = sum(each() is not None for each in references)
+        expect(left, 0, "readers and writers kept of 3 connections:")
+
+
+@clause("costs.memory.connections", networks=BY_A_KERNEL)
+async def test_nothing_of_ended_connections_is_kept(trial: Trial) -> None:
+    connect = await connecting(trial)
+    await expect_calls_keep_nothing(lambda: connect_and_end(connect), "connections")

@@ -1,0 +1,110 @@
+"""A server that has no descriptors left to accept its clients with."""
+
+import os
+import resource
+import socket
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from conformance.harness.addresses import carrier
+from conformance.harness.clause import SERVER, Some, clause
+from conformance.harness.expect import expect, expect_that
+from conformance.harness.reading import take
+from conformance.harness.trial import Trial
+from conformance.networks.sockets import SocketWire
+
+KERNEL = Some(("tcp", "unix"), "descriptors are the kernel's, and accepting is the same below TLS")
+WAITING = 3  # clients that come meanwhile
+LATER = 10.0  # seconds: asyncio tries again after one
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Let nothing be opened in this process meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = [os.open(os.devnull, os.O_RDONLY)]
+    highest = max(int(each) for each in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                spare.append(os.dup(spare[0]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in spare:
+            os.close(descriptor)
+
+
+@contextmanager
+def clients(trial: Trial) -> Iterator[list[SocketWire]]:
+    """Give clients that have yet to connect."""
+    family = socket.AF_UNIX if trial.network.paths else socket.AF_INET
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(carrier(trial).socket(family)) for _ in range(WAITING)]
+        yield [carrier(trial).wire(each) for each in sockets]
+
+
+async def overload(trial: Trial, server: Any, coming: list[SocketWire]) -> None:
+    """Let clients come while `server` has no descriptors to accept them with."""
+    address = server.sockets[0].getsockname()
+    await trial.turns()  # what is imported when it is first used has to be opened before
+    with no_descriptors_left():
+        for client in coming:
+            client.sock.connect_ex(address)
+        await trial.turns()
+
+
+def let_time_pass(trial: Trial) -> None:
+    """Set the loop's clock ahead, so that what is to be tried again later is tried now.
+
+    uvloop's clock is its own; it tries at once, and drops whom it cannot serve.
+    """
+    loop: Any = trial.loop
+    with suppress(AttributeError):
+        loop.time = lambda: time.monotonic() + LATER
+
+
+async def echo(reader: StreamReader, writer: StreamWriter) -> None:
+    """Answer a byte."""
+    writer.write(await take(reader, 1))
+    writer.close()
+
+
+@clause("serving.descriptors.reported-once", networks=KERNEL, roles=SERVER)
+async def test_reported_once(trial: Trial) -> None:
+    served = await trial.serve(echo)
+    with clients(trial) as coming:
+        await overload(trial, served.server, coming)
+        messages = [each["message"] for each in trial.reported]
+    expect_that(len(messages) <= 1, "one report, or none", f"{len(messages)} reports")
+
+
+@clause("serving.descriptors.served-again", networks=KERNEL, roles=SERVER)
+async def test_served_again(trial: Trial) -> None:
+    served = await trial.serve(echo)
+    with clients(trial) as coming:
+        await overload(trial, served.server, coming)
+        let_time_pass(trial)
+        wire = await trial.dial(served.server)
+        await wire.send(b"?")
+        expect(await wire.receive_rest(), b"?", "what a new client gets:")
+        for client in coming:
+            with suppress(ConnectionError):  # it was disconnected
+                await client.send(b"?")
+            await client.receive_to_end()  # a hang where it is left waiting
+
+
+@clause("serving.descriptors.closed", networks=KERNEL, roles=SERVER)
+async def test_closed(trial: Trial) -> None:
+    served = await trial.serve(echo)
+    with clients(trial) as coming:
+        await overload(trial, served.server, coming)
+        served.server.close()
+        trial.reported.clear()
+        let_time_pass(trial)
+        await trial.turns()
+    expect([each["message"] for each in trial.reported], [], "reported when it was closed:")

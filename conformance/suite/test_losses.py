@@ -1,0 +1,207 @@
+"""Connections that end otherwise than by an orderly end or a reset that is noticed at once."""
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from conformance.harness.addresses import SecureListener, carrier_of
+from conformance.harness.clause import (
+    CLIENT,
+    HALF_CLOSED,
+    TLS,
+    UNIX,
+    UPGRADED,
+    Some,
+    clause,
+)
+from conformance.harness.expect import expect, expect_error
+from conformance.harness.reading import take_rest
+from conformance.harness.trial import Trial
+from conformance.networks.memory import MemoryNetwork
+from conformance.networks.tls import (
+    HOST_NAME,
+    TlsNetwork,
+    TlsWire,
+    authority,
+    client_context,
+    server_context,
+)
+from conformance.networks.wire import Wire
+
+SIMULATED = Some(("memory", "tls-memory"), "the kernel's loopback never fails so")
+HALF_CLOSED_AND_RESET = Some(("memory", "tcp"), "TLS ends no half, and a Unix socket has no reset")
+
+# Errors that are no reset.
+
+
+@clause("reader.lost.other-errors", networks=SIMULATED)
+async def test_lost_with_another_error(trial: Trial) -> None:
+    for number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
+        reader, writer, wire = await trial.connect()
+        fail(trial, wire, number)
+        for name, reading in (
+            ("read()", reader.read()),
+            ("read(1)", reader.read(1)),
+            ("readline()", reader.readline()),
+            ("readexactly(1)", reader.readexactly(1)),
+            ("readuntil()", reader.readuntil()),
+        ):
+            error = await expect_error(OSError, reading)
+            expect(error.errno, number, f"errno of {name}:")
+        expect(reader.at_eof(), False, "at_eof()")
+        writer.close()
+
+
+@clause("reader.lost.other-errors", networks=SIMULATED)
+async def test_lost_with_another_error_while_a_read_waits(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    reading = trial.start(reader.read(5))
+    await trial.turns()
+    fail(trial, wire, errno.ETIMEDOUT)
+    error = await expect_error(OSError, reading)
+    expect(error.errno, errno.ETIMEDOUT, "errno")
+    expect(reader.at_eof(), False, "at_eof()")
+    writer.close()
+
+
+def fail(trial: Trial, wire: Wire, number: int) -> None:
+    """Let the implementation's end of the connection fail with errno `number`."""
+    network, below = trial.network, wire
+    if isinstance(network, TlsNetwork):
+        assert isinstance(wire, TlsWire)
+        network, below = network.carrier, wire.carrier
+    assert isinstance(network, MemoryNetwork)
+    network.fail(below, number)
+
+
+@clause("tls.fatal-alert", networks=TLS, roles=CLIENT)
+async def test_fatal_alert(trial: Trial) -> None:
+    # In TLS 1.3 the client's part is done before the server looks at its certificate.
+    context = server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority().configure_trust(context)
+    listener = SecureListener(await trial.listen(), context)
+    accepting = trial.start(listener.accept())
+    reader, writer = await trial.network.open(trial.streams, listener)
+    with closing(writer):
+        await expect_error(ssl.SSLError, accepting)
+        for _ in range(2):
+            await expect_error(ssl.SSLError, reader.read(1))
+        expect(reader.at_eof(), False, "at_eof()")
+
+
+# A peer that leaves in the handshake.
+
+
+@clause("connecting.ssl.peer-leaves", networks=TLS, roles=CLIENT)
+async def test_peer_leaves_in_the_handshake(trial: Trial) -> None:
+    for leave in (leave_in_order, reset, send_half_and_leave):
+        listener = await trial.listen()
+        connecting = trial.start(open_(trial, listener))
+        wire = await carrier_of(listener).accept()
+        await wire.receive_some()  # the beginning of its handshake
+        await leave(wire)
+        await expect_fails_soon(connecting)
+
+
+@clause("unix.open.ssl.peer-leaves", networks=UNIX, roles=CLIENT)
+async def test_peer_leaves_in_the_handshake_over_a_unix_socket(trial: Trial) -> None:
+    for leave in (leave_in_order, send_half_and_leave):
+        listener = await trial.listen()
+        options = {"ssl": client_context(), "server_hostname": HOST_NAME}
+        connecting = trial.start(open_(trial, listener, **options))
+        wire = await listener.accept()
+        await wire.receive_some()
+        await leave(wire)
+        await expect_fails_soon(connecting)
+
+
+async def open_(trial: Trial, listener: Any, **options: Any) -> None:
+    """Connect the implementation to `listener`, and close it again."""
+    _, writer = await trial.network.open(trial.streams, listener, **options)
+    writer.close()
+
+
+async def leave_in_order(wire: Wire) -> None:
+    """End the connection."""
+    await wire.close()
+
+
+async def reset(wire: Wire) -> None:
+    """Reset the connection."""
+    await wire.reset()
+
+
+async def send_half_and_leave(wire: Wire) -> None:
+    """Send the beginning of a server's part of the handshake, and leave."""
+    await wire.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
+    await wire.close()
+
+
+async def expect_fails_soon(connecting: "asyncio.Task[None]") -> None:
+    """Expect an OSError, in less time than asyncio's own limit for handshakes of 60 s.
+
+    In virtual time that passes at once.
+    """
+    await asyncio.wait([connecting], timeout=20.0)
+    expect(connecting.done(), True, "ended when the peer had left:")
+    await expect_error(OSError, connecting)
+
+
+# This side ends the connection while start_tls() is under way.
+
+
+@clause("start_tls.own-end", networks=UPGRADED)
+async def test_closed_during_the_upgrade(trial: Trial) -> None:
+    await expect_upgrade_ended(trial, lambda writer: writer.close())
+
+
+@clause("start_tls.own-end", networks=UPGRADED)
+async def test_aborted_during_the_upgrade(trial: Trial) -> None:
+    await expect_upgrade_ended(trial, lambda writer: writer.transport.abort())
+
+
+async def expect_upgrade_ended(trial: Trial, end: Callable[[Any], object]) -> None:
+    """Expect `end`, given the writer, to end an upgrade that waits, and the stream with it."""
+    reader, writer, _ = await trial.connect()
+    if trial.role == "client":
+        upgrading = writer.start_tls(client_context(), server_hostname=HOST_NAME)
+    else:
+        upgrading = writer.start_tls(server_context())
+    starting = trial.start(upgrading)
+    await trial.turns()
+    end(writer)
+    await asyncio.wait([starting], timeout=20.0)
+    expect(starting.done(), True, "start_tls() ended with the connection:")
+    await expect_error((ssl.SSLError, ConnectionError), starting)
+    reading = trial.start(take_rest(reader))
+    waiting = trial.start(writer.wait_closed())
+    await asyncio.wait([reading, waiting])  # a hang where one of them does not end
+    expect([reading.cancelled(), waiting.cancelled()], [False, False], "cancelled:")
+
+
+# write_eof() on a connection that has ended.
+
+
+@clause("write_eof.after-reset.not-noticed", networks=HALF_CLOSED_AND_RESET)
+async def test_write_eof_after_a_reset_that_nobody_noticed(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.reset()
+    writer.write_eof()
+    await expect_error((ConnectionResetError, BrokenPipeError), reader.read(1))
+    writer.close()
+
+
+@clause("write_eof.after-close", networks=HALF_CLOSED)
+async def test_write_eof_after_close(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    writer.write_eof()
+    expect(await wire.receive_rest(), b"", "bytes:")
+    await writer.wait_closed()
+    writer.write_eof()
+    await trial.turns()
+    writer.write_eof()
