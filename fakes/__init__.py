@@ -1,5 +1,7 @@
 """An in-memory network for tests of asyncio programs.
 
+For example::
+
     async def main() -> None:
         server = await asyncio.start_server(handler, "localhost", 8080)
         reader, writer = await asyncio.open_connection("localhost", 8080)
@@ -25,10 +27,10 @@ Any other seed varies, and nothing else:
 * how long the lookup of a name takes: up to five milliseconds more;
 * what a link leaves to chance: its jitter, and its rates of refusals, resets and stalls.
 
-The order in which the loop calls its callbacks is asyncio's, with every seed. Not simulated: UDP,
-subprocesses, pipes and signals (`NotSimulated` names them); of TCP, congestion control, keep-alive
-probes and urgent data; real files for Unix sockets; and blocking calls, such as those of `socket`
-and `time.sleep()`, which do what they always do.
+The order in which the loop calls its callbacks is asyncio's, with every seed. While a `Loop` runs,
+`socket.socket()` makes simulated sockets in its thread. Not simulated: subprocesses, pipes and
+signals (`NotSimulated` names them, and calls that would reach the real network); of TCP, congestion
+control and urgent data; real files for Unix sockets; and the time that a blocking call takes.
 """
 
 from __future__ import annotations
@@ -37,15 +39,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fakes.deadlock import Deadlock
-    from fakes.link import Link, Segment
-    from fakes.loop import Loop, run
-    from fakes.network import Host, Network
-    from fakes.networking import NotSimulated
-    from fakes.pairs import open_socket_pair, open_stream_pair, open_transport_pair
-    from fakes.realtime import network_loop
-    from fakes.recorder import RecordingTransport
-    from fakes.script import (
+    from fakes._asyncio.server import Server
+    from fakes._asyncio.transport import SocketTransport
+    from fakes._kernel.errors import NotSimulated
+    from fakes._kernel.socket import Socket
+    from fakes._loop.deadlock import Deadlock, TimeLimitExceeded
+    from fakes._loop.invariants import Violated
+    from fakes._loop.real import network_loop
+    from fakes._loop.socket_module import real_sockets
+    from fakes._loop.virtual import Loop, run
+    from fakes._network.chance import Chance
+    from fakes._network.connection import Connection
+    from fakes._network.faults import Crash, Fault, Partition, Refuse, Reset, Stall
+    from fakes._network.host import Host
+    from fakes._network.link import Link
+    from fakes._network.network import Network
+    from fakes._network.segment import Segment
+    from fakes._tools.interrupted import chance, interrupted
+    from fakes._tools.pairs import open_socket_pair, open_stream_pair, open_transport_pair
+    from fakes._tools.recording_transport import RecordingTransport
+    from fakes._tools.report import Found, Report
+    from fakes._tools.script import (
         Script,
         ScriptedServer,
         ScriptFailure,
@@ -53,19 +67,26 @@ if TYPE_CHECKING:
         ScriptUnfinished,
         serve_scripts,
     )
-    from fakes.server import Server
-    from fakes.sockets import Socket
-    from fakes.trace import Trace
-    from fakes.transport import SocketTransport
+    from fakes._tools.search import search
+    from fakes._trace.trace import Trace
 
 __all__ = [
+    "Chance",
+    "Connection",
+    "Crash",
     "Deadlock",
+    "Fault",
+    "Found",
     "Host",
     "Link",
     "Loop",
     "Network",
     "NotSimulated",
+    "Partition",
     "RecordingTransport",
+    "Refuse",
+    "Report",
+    "Reset",
     "Script",
     "ScriptFailure",
     "ScriptMismatch",
@@ -75,27 +96,44 @@ __all__ = [
     "Server",
     "Socket",
     "SocketTransport",
+    "Stall",
+    "TimeLimitExceeded",
     "Trace",
+    "Violated",
+    "chance",
+    "interrupted",
     "network_loop",
     "open_socket_pair",
     "open_stream_pair",
     "open_transport_pair",
+    "real_sockets",
     "run",
+    "search",
     "serve_scripts",
 ]
 
 # A name's module is imported when the name is first used: pytest loads `fakes.pytest_plugin` in
 # every run, and most runs need nothing of the rest, nor asyncio.
 _MODULES = {
-    "deadlock": ("Deadlock",),
-    "link": ("Link", "Segment"),
-    "loop": ("Loop", "run"),
-    "network": ("Host", "Network"),
-    "networking": ("NotSimulated",),
-    "pairs": ("open_socket_pair", "open_stream_pair", "open_transport_pair"),
-    "realtime": ("network_loop",),
-    "recorder": ("RecordingTransport",),
-    "script": (
+    "_loop.deadlock": ("Deadlock", "TimeLimitExceeded"),
+    "_loop.invariants": ("Violated",),
+    "_network.chance": ("Chance",),
+    "_network.faults": ("Crash", "Fault", "Partition", "Refuse", "Reset", "Stall"),
+    "_network.connection": ("Connection",),
+    "_tools.report": ("Found", "Report"),
+    "_tools.search": ("search",),
+    "_tools.interrupted": ("chance", "interrupted"),
+    "_network.link": ("Link",),
+    "_network.segment": ("Segment",),
+    "_loop.socket_module": ("real_sockets",),
+    "_loop.virtual": ("Loop", "run"),
+    "_network.host": ("Host",),
+    "_network.network": ("Network",),
+    "_kernel.errors": ("NotSimulated",),
+    "_tools.pairs": ("open_socket_pair", "open_stream_pair", "open_transport_pair"),
+    "_loop.real": ("network_loop",),
+    "_tools.recording_transport": ("RecordingTransport",),
+    "_tools.script": (
         "Script",
         "ScriptedServer",
         "ScriptFailure",
@@ -103,10 +141,10 @@ _MODULES = {
         "ScriptUnfinished",
         "serve_scripts",
     ),
-    "server": ("Server",),
-    "sockets": ("Socket",),
-    "trace": ("Trace",),
-    "transport": ("SocketTransport",),
+    "_asyncio.server": ("Server",),
+    "_kernel.socket": ("Socket",),
+    "_trace.trace": ("Trace",),
+    "_asyncio.transport": ("SocketTransport",),
 }
 
 

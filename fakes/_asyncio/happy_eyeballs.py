@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
+
+from fakes._network.resolver import AddressInfo
 
 
 class Closable(Protocol):
@@ -68,3 +71,14 @@ def _give_up(task: asyncio.Task[Any]) -> None:
     """Close what an attempt has made, if anything."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
+
+
+def interleaved(infos: list[AddressInfo], first: int) -> list[AddressInfo]:
+    """Take turns between address families, after `first - 1` more of the first (RFC 8305)."""
+    families: dict[int, list[AddressInfo]] = {}
+    for info in infos:
+        families.setdefault(info[0], []).append(info)
+    queues = list(families.values())
+    head, queues[0] = queues[0][: first - 1], queues[0][first - 1 :]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*queues))
+    return head + [info for info in turns if info is not None]

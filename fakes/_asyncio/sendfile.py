@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import IO
 
-from fakes.transport import SocketTransport
+from fakes._asyncio.transport import SocketTransport
 
 CHUNK = 256 * 1024  # bytes read from the file at a time
 
@@ -15,9 +15,13 @@ async def send_file(
 ) -> int:
     """Send a file over a transport, from `offset` on, `count` bytes of it or all.
 
-    Meanwhile the transport's protocol is told nothing but `connection_lost()`. Returns how many
-    bytes were sent; leaves the file behind the last of them. Raises `RuntimeError` if the transport
-    is closing, `ConnectionError` if the connection is lost, `ValueError` for a text file.
+    Meanwhile the transport calls nothing of its protocol but `connection_lost()`. Returns how many
+    bytes were sent; leaves the file behind the last of them.
+
+    Raises:
+        RuntimeError: the transport is closing.
+        ConnectionError: the connection is lost.
+        ValueError: a text file.
     """
     check_arguments(file, offset, count)
     if transport.is_closing():
@@ -63,7 +67,11 @@ class _SendersTurn(asyncio.Protocol):
         transport.set_protocol(self)
 
     async def writable(self) -> None:
-        """Wait for room in the write buffer. Raises `ConnectionError` if the connection is lost."""
+        """Wait for room in the write buffer.
+
+        Raises:
+            ConnectionError: the connection is lost.
+        """
         await self._room.wait()
         if self._lost or self._transport.is_closing():
             raise ConnectionError("Connection closed by peer")

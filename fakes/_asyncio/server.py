@@ -11,12 +11,15 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from fakes.sockets import Socket, TransportSocket
-from fakes.tls import TLSTimeouts, wrap
-from fakes.transport import SocketTransport
-from fakes.watch import Watch
+from fakes._asyncio.tls import TLSTimeouts, wrap
+from fakes._asyncio.transport import SocketTransport
+from fakes._asyncio.transport_socket import TransportSocket
+from fakes._kernel.readiness import Watch
+from fakes._kernel.stream_socket import StreamSocket
+from fakes._public import public
 
 
+@public
 class Server(asyncio.AbstractServer):
     """What `create_server()` and `create_unix_server()` return.
 
@@ -27,7 +30,7 @@ class Server(asyncio.AbstractServer):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        sockets: list[Socket],
+        sockets: list[StreamSocket],
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         sslcontext: ssl.SSLContext | None,
         backlog: int,
@@ -35,7 +38,7 @@ class Server(asyncio.AbstractServer):
         cleanup_path: bool = False,
     ) -> None:
         self._loop = loop
-        self._sockets: list[Socket] | None = sockets
+        self._sockets: list[StreamSocket] | None = sockets
         self._protocol_factory = protocol_factory
         self._sslcontext = sslcontext
         self._backlog = backlog
@@ -48,7 +51,7 @@ class Server(asyncio.AbstractServer):
         self._context = contextvars.copy_context()
 
     def __repr__(self) -> str:
-        """Say what it is and the state it is in."""
+        """Give the sockets that it listens on."""
         return f"<fakes.Server sockets={self.sockets!r}>"
 
     @property
@@ -65,14 +68,19 @@ class Server(asyncio.AbstractServer):
         return self._serving
 
     async def start_serving(self) -> None:
-        """Accept connections from now on; idempotent. Raises `TypeError` when closed."""
+        """Accept connections from now on; idempotent.
+
+        Raises:
+            TypeError: when closed.
+        """
         self._start_serving()
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
         """Accept connections until cancelled, then close the server, from 3.13 on its connections.
 
-        Raises `RuntimeError` if the server is closed, or served by another call.
+        Raises:
+            RuntimeError: the server is closed, or served by another call.
         """
         if self._serving_forever is not None:
             raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
@@ -157,7 +165,7 @@ class Server(asyncio.AbstractServer):
             )
             listener.check_readable()
 
-    def _accept(self, sock: Socket) -> None:
+    def _accept(self, sock: StreamSocket) -> None:
         for _ in range(self._backlog + 1):
             try:
                 conn, peername = sock.accept()
@@ -166,7 +174,7 @@ class Server(asyncio.AbstractServer):
             context = self._context.copy()
             self._loop.call_soon(self._accepted, conn, peername, context, context=context)
 
-    def _accepted(self, conn: Socket, peername: Any, context: contextvars.Context) -> None:
+    def _accepted(self, conn: StreamSocket, peername: Any, context: contextvars.Context) -> None:
         protocol: asyncio.BaseProtocol | None = None
         try:
             protocol = self._protocol_factory()

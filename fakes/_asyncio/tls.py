@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import ssl as ssl_module
 from typing import NamedTuple
 
-from fakes.borrowed import SSLProtocol
+from fakes._asyncio.private_api import SSLProtocol
+
+SSL = ssl_module.SSLContext | bool | None
 
 
 class TLSTimeouts(NamedTuple):
-    """The two time-outs of TLS, in seconds; None for asyncio's defaults (60 and 30)."""
+    """The two timeouts of TLS, in seconds; None for asyncio's defaults (60 and 30)."""
 
     handshake: float | None = None
     shutdown: float | None = None
@@ -19,10 +21,25 @@ class TLSTimeouts(NamedTuple):
 DEFAULT_TIMEOUTS = TLSTimeouts()
 
 
+def check_ssl(
+    ssl: SSL, handshake_timeout: float | None, shutdown_timeout: float | None
+) -> TLSTimeouts:
+    """Return the two timeouts.
+
+    Raises:
+        ValueError: one is given without TLS.
+    """
+    if handshake_timeout is not None and not ssl:
+        raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+    if shutdown_timeout is not None and not ssl:
+        raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+    return TLSTimeouts(handshake_timeout, shutdown_timeout)
+
+
 def wrap(
     loop: asyncio.AbstractEventLoop,
     protocol: asyncio.BaseProtocol,
-    context: ssl.SSLContext | None,
+    context: ssl_module.SSLContext | None,
     waiter: asyncio.Future[None],
     *,
     server_side: bool = False,

@@ -18,12 +18,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fakes.sockets import TransportSocket, writable_view
-from fakes.tcp import NOTHING, Endpoint
-from fakes.watch import Watch
+from fakes._asyncio.flow_control import WriteFlowControl
+from fakes._asyncio.private_api import abandon
+from fakes._asyncio.transport_socket import TransportSocket
+from fakes._kernel.arguments import writable_view
+from fakes._kernel.endpoint import NOTHING, Endpoint
+from fakes._kernel.readiness import Watch
+from fakes._public import public
 
 if TYPE_CHECKING:
-    from fakes.sockets import Socket
+    from fakes._kernel.stream_socket import StreamSocket
+
 
 logger = logging.getLogger("asyncio")
 
@@ -39,7 +44,6 @@ COPIES_WHAT_IT_BUFFERS = sys.version_info < (3, 12)
 KEEPS_EMPTY_CHUNKS = (3, 12) <= sys.version_info < (3, 14)
 PAUSES_AFTER_WRITELINES = not (3, 12) <= sys.version_info < (3, 12, 9)
 BUFFERS_CHUNK_BY_CHUNK = sys.version_info >= (3, 15)
-DEFAULT_HIGH_WATER = 64 * 1024
 
 
 class Attached(Protocol):
@@ -49,70 +53,7 @@ class Attached(Protocol):
     def _detach(self, transport: asyncio.Transport) -> None: ...
 
 
-class WriteFlowControl:
-    """High and low water for a write buffer, and the calls to the protocol that follow from them.
-
-    A class that uses it says how full its buffer is (`get_write_buffer_size()`) and calls
-    `_maybe_pause_protocol()` when it has grown and `_maybe_resume_protocol()` when it has shrunk.
-    """
-
-    _loop: asyncio.AbstractEventLoop
-    _protocol: Any
-    _high_water: int = DEFAULT_HIGH_WATER
-    _low_water: int = DEFAULT_HIGH_WATER // 4
-    _protocol_paused: bool = False
-
-    def get_write_buffer_size(self) -> int:
-        """Return the number of bytes that the kernel has not taken yet."""
-        raise NotImplementedError
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return `(low, high)` in bytes."""
-        return (self._low_water, self._high_water)
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks, in bytes.
-
-        `high` defaults to 64 KiB, or to four times `low` if that is given; `low` to a quarter of
-        `high`. Raises `ValueError` unless `high >= low >= 0`. (asyncio-protocol, 3.15)
-        """
-        if high is None:
-            high = DEFAULT_HIGH_WATER if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._high_water = high
-        self._low_water = low
-        self._maybe_pause_protocol()
-
-    def _maybe_pause_protocol(self) -> None:
-        if not self._protocol_paused and self.get_write_buffer_size() > self._high_water:
-            self._protocol_paused = True
-            self._tell_protocol("pause_writing")
-
-    def _maybe_resume_protocol(self) -> None:
-        if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
-            self._protocol_paused = False
-            self._tell_protocol("resume_writing")
-
-    def _tell_protocol(self, method: str) -> None:
-        try:
-            getattr(self._protocol, method)()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._loop.call_exception_handler(
-                {
-                    "message": f"protocol.{method}() failed",
-                    "exception": exc,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
-
-
-def peer_of(sock: Socket) -> Any:
+def peer_of(sock: StreamSocket) -> Any:
     """Return the address of the other end, or None if the connection was reset meanwhile."""
     try:
         return sock.getpeername()
@@ -120,6 +61,7 @@ def peer_of(sock: Socket) -> Any:
         return None
 
 
+@public
 class SocketTransport(WriteFlowControl, asyncio.Transport):
     """A transport over one end of a simulated connection, with asyncio's public interface.
 
@@ -132,7 +74,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        sock: Socket,
+        sock: StreamSocket,
         protocol: asyncio.BaseProtocol,
         *,
         peername: Any = None,
@@ -149,7 +91,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             }
         )
         self._loop = loop
-        self._sock: Socket | None = sock
+        self._sock: StreamSocket | None = sock
         sock.transport = weakref.ref(self)
         self._end: Endpoint = end
         self._context = context
@@ -171,14 +113,14 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             loop.call_soon(_wake, waiter, context=context)
 
     def __repr__(self) -> str:
-        """Say what it is and the state it is in."""
+        """Give the state, both addresses and the size of the write buffer."""
         state = "closed" if self._sock is None else "closing" if self._closing else "open"
         names = f"{self._extra['sockname']} -> {self._extra['peername']}"
         return f"<fakes.SocketTransport {state} {names} write buffer={self._buffer_size}>"
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         """Warn, as asyncio does, of a transport that was never closed."""
-        sock: Socket | None = getattr(self, "_sock", None)
+        sock: StreamSocket | None = getattr(self, "_sock", None)
         if sock is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
             sock.close()
@@ -321,7 +263,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             )
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if not data or self._ignores_write():
+        if not data or (self._lost and self._ignores_write()):
             return
         if not self._buffer:
             try:
@@ -396,7 +338,8 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     def write_eof(self) -> None:
         """Close the sending direction after what is buffered.
 
-        Raises `OSError` (ENOTCONN) if the peer has reset the connection, as asyncio does.
+        Raises:
+            OSError: ENOTCONN: the peer has reset the connection, as asyncio does.
         """
         if self._closing or self._eof:
             return
@@ -518,6 +461,15 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             self._stop_reading()
         self._lost = 1
         self._loop.call_soon(self._connection_lost, exc, context=self._context)
+
+    def vanish(self) -> None:
+        """The host has crashed: be gone, and tell nobody, the protocol neither."""
+        self._sock = self._server = None
+        self._closing = True
+        self._lost = 1
+        self._buffer.clear()
+        self._buffer_size = 0
+        abandon(self._protocol)
 
     def _connection_lost(self, exc: BaseException | None) -> None:
         try:

@@ -2,11 +2,11 @@
 
 An `Endpoint` is what a non-blocking stream socket's system calls act on: `send()`, `recv()`,
 `shutdown()`, `close()`, with the errors, the buffers and the readiness that Linux has. It knows
-nothing of protocols and transports; those stand on it in `fakes.transport`, and sockets in
-`fakes.sockets`.
+nothing of protocols and transports; those stand on it in `fakes._asyncio.transport`, and
+sockets in `fakes._kernel.socket`.
 
 The plan. Bytes go through three places: the sender's send buffer (`unsent`), the network between
-(a `fakes.link.Path`, absent when the connection has nothing that delays or watches it), and the
+(a `fakes._network.path.Path`, absent when nothing delays or watches the connection), and the
 receiver's receive buffer (`received`). Each is a queue of pieces; a piece is what one `send()`
 took, so that a receiver that keeps up sees the pieces that were sent. The receive buffer's free
 room is the sender's window. An operation costs time linear in the bytes that it moves.
@@ -15,17 +15,14 @@ room is the sender's window. An operation costs time linear in the bytes that it
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from fakes.watch import Watch
-
-if TYPE_CHECKING:
-    from fakes.link import Link, Path
-    from fakes.network import Host, Network
+from fakes._kernel.errors import os_error
+from fakes._kernel.readiness import Watch
+from fakes._kernel.surroundings import Machine, Surroundings, WayOut
 
 Piece = bytes | memoryview
 
@@ -34,9 +31,12 @@ Piece = bytes | memoryview
 NOTHING: deque[Any] = deque()
 
 
-def os_error(number: int) -> OSError:
-    """The exception that a system call raises for an error number, e.g. `ConnectionResetError`."""
-    return OSError(number, os.strerror(number))
+class KeepAlive(NamedTuple):
+    """When a silent peer is probed, in seconds, and how many probes it may leave unanswered."""
+
+    idle: float
+    interval: float
+    probes: int
 
 
 class Endpoint:
@@ -44,18 +44,21 @@ class Endpoint:
 
     __slots__ = (
         "__weakref__",
+        "alive",
+        "around",
         "closed",
+        "connections",
         "ended",
         "error",
         "fin_queued",
         "fin_received",
         "fin_sent",
         "host",
+        "keep_alive",
         "linger_zero",
         "link",
         "local",
         "merge",
-        "network",
         "path",
         "peer",
         "reader",
@@ -69,6 +72,8 @@ class Endpoint:
         "serial",
         "unsent",
         "unsent_size",
+        "user_timeout",
+        "vanished",
         "writer",
     )
 
@@ -78,23 +83,25 @@ class Endpoint:
 
     def __init__(
         self,
-        network: Network,
+        around: Surroundings,
+        connections: dict[int, Endpoint],
         serial: int,
-        host: Host,
+        host: Machine,
         local: Any,
         send_buffer: int,
         receive_buffer: int,
-        link: Link | None = None,
+        link: object = None,
     ) -> None:
-        self.network = network
+        self.around = around
+        self.connections = connections  # where it is found by its number, until it is forgotten
         self.serial = serial
         self.host = host
-        self.link = link
+        self.link = link  # which way segments go, which is not ours to know
         self.local = local
         self.send_buffer = send_buffer
         self.receive_buffer = receive_buffer
         self.peer: Endpoint = self  # until the network joins the two
-        self.path: Path | None = None
+        self.path: WayOut | None = None
         self.received: deque[Piece] = deque()
         self.received_size = 0
         self.merge = 0  # how many of the first received pieces one recv() may join
@@ -110,7 +117,11 @@ class Endpoint:
         self.fin_sent = False
         self.fin_received = False
         self.receive_shut = False
+        self.vanished = False  # its host has crashed: what arrives is answered with a reset
         self.linger_zero = False  # SO_LINGER(1, 0): close() resets
+        self.keep_alive: KeepAlive | None = None  # SO_KEEPALIVE
+        self.alive: list[float] | None = None  # when either end has heard of the other, if asked
+        self.user_timeout = 0.0  # TCP_USER_TIMEOUT in seconds, or 0
         self.releases: Callable[[], None] | None = None  # what else ends with the connection
 
     @property
@@ -123,9 +134,10 @@ class Endpoint:
     def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
         """Take as many bytes as the buffers have room for and return how many.
 
-        Raises `BlockingIOError` if there is room for none, `BrokenPipeError` after `shutdown()`,
-        the connection's error once, if it has one, and `BufferError` for a memoryview that is not
-        contiguous.
+        Raises:
+            BlockingIOError: there is room for none.
+            BrokenPipeError: after `shutdown()`, the connection's error once, if it has one.
+            BufferError: a memoryview that is not contiguous.
         """
         if self.fin_queued or self.reset:
             self._raise_error()
@@ -133,11 +145,21 @@ class Endpoint:
         if type(data) is not bytes:
             data = self._copy(data)
         size = len(data)
-        if self.path is None and not self.unsent:
-            peer = self.peer
-            if peer.received_size + size <= peer.receive_buffer:
-                # The common case: the receiver has room, and nothing is in between.
-                peer.receive_data(data)
+        if not self.unsent:
+            path = self.path
+            if path is None:
+                peer = self.peer
+                if peer.received_size + size <= peer.receive_buffer:
+                    # The common case: the receiver has room, and nothing is in between.
+                    peer.receive_data(data)
+                    return size
+            elif (
+                path.in_window + size <= self.peer.receive_buffer
+                and path.unacknowledged + size <= self.send_buffer
+            ):
+                path.send_data(data)
+                if self.writer is not None:
+                    self.check_writable()
                 return size
         taken = 0
         while taken < size and (room := self._room()) > 0:
@@ -145,10 +167,12 @@ class Endpoint:
             piece = data if whole else memoryview(data)[taken : taken + room]
             if self.unsent is NOTHING:
                 self.unsent = deque()
+            waits = bool(self.unsent)  # for the window, which a push would not open
             self.unsent.append(piece)
             self.unsent_size += len(piece)
             taken += len(piece)
-            self.push()
+            if not waits:
+                self.push()
         if not taken:
             raise os_error(errno.EAGAIN)
         return taken
@@ -170,8 +194,9 @@ class Endpoint:
     def recv(self, limit: int) -> bytes:
         """Return up to `limit` bytes; empty at the end of what the peer sent.
 
-        Raises `BlockingIOError` if there is nothing yet, and the connection's error once, after
-        all that was received before it.
+        Raises:
+            BlockingIOError: there is nothing yet, and the connection's error once, after all that
+                was received before it.
         """
         received = self.received
         if not received:
@@ -191,8 +216,11 @@ class Endpoint:
                 return self._recv_merged(piece, limit)
             self.merge = 0
         self.received_size -= size
-        if self.peer.unsent or self.peer.path is not None:
-            self._window_opened()
+        peer = self.peer
+        if peer.path is not None:
+            peer.path.window_opened()
+        elif peer.unsent:
+            peer.push()
         return piece if type(piece) is bytes else bytes(piece)
 
     def _recv_merged(self, first: Piece, limit: int) -> bytes:
@@ -218,7 +246,8 @@ class Endpoint:
     def shutdown(self, how: int) -> None:
         """Close one direction or both (`socket.SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`).
 
-        Raises `OSError` (ENOTCONN) if the connection is over: reset, or ended by both sides.
+        Raises:
+            OSError: ENOTCONN: the connection is over: reset, or ended by both sides.
         """
         if self.over:
             raise os_error(errno.ENOTCONN)
@@ -239,12 +268,30 @@ class Endpoint:
         self.closed = True
         self.unwatch()
         if self.reset:
-            self.network.forget(self)
+            self.forget()
         elif self.linger_zero or self.received:
             self.send_reset()
         else:
             self._finish()
             self._forget_if_done()
+
+    def vanish(self) -> None:
+        """The host has crashed: be gone, and tell nobody."""
+        self.closed = self.vanished = True
+        self.unwatch()
+        self.received.clear()
+        self.received_size = 0
+        self.unsent.clear()
+        self.unsent_size = 0
+        self.releases = None
+
+    def set_timeouts(self, keep_alive: KeepAlive | None, user_timeout: float) -> None:
+        """Probe the other end when it is silent, if `keep_alive` is given; see `Path`."""
+        if keep_alive is not None and self.alive is None:
+            self.alive = self.peer.alive = [self.around.loop.time()]
+        self.keep_alive, self.user_timeout = keep_alive, user_timeout
+        if self.path is not None:
+            self.path.refresh()
 
     def unwatch(self) -> None:
         """Cancel both watches."""
@@ -260,11 +307,17 @@ class Endpoint:
             number, self.error = self.error, None
             raise os_error(number)
 
-    def release(self) -> None:
-        """The network has forgotten this end: let go of its local port."""
-        if self.releases is not None:
+    def forget(self) -> None:
+        """It is closed and has nothing left to send or receive: let go of its local port."""
+        if self.connections.pop(self.serial, None) is not None and self.releases is not None:
             self.releases()
             self.releases = None
+
+    def show(self, kind: str, data: bytes, arrives: float | None) -> None:
+        """Show a segment that this end sends, which somebody observes."""
+        self.around.show(
+            self.serial >> 1, self.local, self.peer.local, self.is_client, kind, data, arrives
+        )
 
     @property
     def over(self) -> bool:
@@ -284,21 +337,24 @@ class Endpoint:
         if self.reset or self.fin_queued or self.error is not None:
             return True
         part, whole = self.writable_at
-        return (self.send_buffer - self._room()) * whole <= self.send_buffer * part
+        buffered = self.unsent_size
+        if self.path is not None:
+            buffered += self.path.unacknowledged
+        return buffered * whole <= self.send_buffer * part
 
     def check_readable(self) -> None:
         """Hand the reader's watch to the loop if there is something for it."""
         reader = self.reader
         if (self.received or self.ended) and reader is not None and not reader.queued:
             reader.queued = True
-            self.network.poll(reader)
+            self.around.poll(reader)
 
     def check_writable(self) -> None:
         """Hand the writer's watch to the loop if there is something for it."""
         writer = self.writer
         if writer is not None and not writer.queued and self.writable:
             writer.queued = True
-            self.network.poll(writer)
+            self.around.poll(writer)
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -359,10 +415,10 @@ class Endpoint:
         if self.closed:
             self.received.clear()
             self.received_size = 0
-            self.network.forget(self)
+            self.forget()
 
     def fail(self, number: int) -> None:
-        """End the connection here only, with an error (a time-out, an unreachable network)."""
+        """End the connection here only, with an error (a timeout, an unreachable network)."""
         if not self.reset:
             self._die()
             self.error = number
@@ -390,14 +446,18 @@ class Endpoint:
             return
         self.received.append(data)
         self.received_size += len(data)
+        if self.alive is not None:
+            self.alive[0] = self.around.loop.time()
         reader = self.reader
         if reader is not None and not reader.queued:
             reader.queued = True
-            self.network.poll(reader)
+            self.around.poll(reader)
 
     def receive_fin(self) -> None:
         """The peer's end of data has arrived."""
-        if not self.reset:
+        if self.vanished and not self.reset:
+            self.send_reset()
+        elif not self.reset:
             self.fin_received = self.ended = True
             self.check_readable()
             self._forget_if_done()
@@ -414,7 +474,14 @@ class Endpoint:
 
     def _forget_if_done(self) -> None:
         if self.closed and self.fin_sent and self.fin_received:
-            self.network.forget(self)
+            self.forget()
+
+
+class TCP6Endpoint(Endpoint):
+    """One end of a TCP connection over IPv6."""
+
+    __slots__ = ()
+    family = socket.AF_INET6
 
 
 class Unconnected(Endpoint):
@@ -425,8 +492,15 @@ class Unconnected(Endpoint):
 
     __slots__ = ("family",)
 
-    def __init__(self, network: Network, host: Host, family: int) -> None:
-        super().__init__(network, -1, host, None, network.send_buffer, network.receive_buffer)
+    def __init__(
+        self,
+        around: Surroundings,
+        host: Machine,
+        family: int,
+        send_buffer: int,
+        receive_buffer: int,
+    ) -> None:
+        super().__init__(around, {}, -1, host, None, send_buffer, receive_buffer)
         self.family = family
         self.hang_up()
 
@@ -478,85 +552,3 @@ class Unconnected(Endpoint):
             return
         self.receive_shut |= how != socket.SHUT_WR
         raise os_error(errno.ENOTCONN)
-
-
-class UnixEndpoint(Endpoint):
-    """One end of a Unix stream connection.
-
-    What differs from TCP: both ends are in one kernel, so that an end knows at once when the other
-    is closed; a send buffer is the room in the peer's queue; there are no resets to send, only an
-    error left with the peer when it is closed with unread data.
-    """
-
-    __slots__ = ()
-
-    family = socket.AF_UNIX
-    writable_at = (1, 4)
-
-    def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
-        """As `Endpoint.send()`; `BrokenPipeError` as soon as the peer has closed."""
-        peer = self.peer
-        if self.fin_queued or peer.closed or peer.receive_shut:
-            raise os_error(errno.EPIPE)
-        room = self.send_buffer - peer.received_size
-        if room <= 0:
-            raise os_error(errno.EAGAIN)
-        piece = self._copy(data)[:room]
-        peer.receive_data(piece)
-        self._show("DATA", piece)
-        return len(piece)
-
-    def push(self) -> None:
-        """Send the end, when it is due: there is nothing else to wait for."""
-        if self.fin_queued and not self.fin_sent:
-            self.fin_sent = True
-            self._show("FIN")
-            self.peer.receive_fin()
-
-    def _show(self, kind: str, data: bytes = b"") -> None:
-        if self.network.observed:
-            self.network.show(self, kind, data, self.network.loop.time())
-
-    @property
-    def writable(self) -> bool:
-        """Whether the socket is reported as writable."""
-        if self.fin_queued or self.error is not None or self.peer.closed:
-            return True
-        part, whole = self.writable_at
-        return self.peer.received_size * whole <= self.send_buffer * part
-
-    def shutdown(self, how: int) -> None:
-        """Close one direction or both."""
-        if how in (socket.SHUT_RD, socket.SHUT_RDWR):
-            self.receive_shut = self.ended = True
-            self.check_readable()
-            self.peer.check_writable()
-        if how in (socket.SHUT_WR, socket.SHUT_RDWR):
-            self._finish()
-            self.check_writable()
-
-    def close(self) -> None:
-        """Close; the peer sees the end, and a reset if there was unread data."""
-        if self.closed:
-            return
-        self.closed = True
-        self.unwatch()
-        peer = self.peer
-        if self.received and not peer.closed:
-            peer.error = errno.ECONNRESET
-            peer.ended = True
-            self._show("RST")
-        self.received.clear()
-        self.received_size = 0
-        self._finish()
-        peer.check_readable()
-        peer.check_writable()
-        self.network.forget(self)
-
-    def recv(self, limit: int) -> bytes:
-        """As `Endpoint.recv()`; an error is reported even after the end of data."""
-        if not self.received:
-            self._raise_error()
-        data = super().recv(limit)
-        self.peer.check_writable()
-        return data

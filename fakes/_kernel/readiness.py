@@ -17,6 +17,14 @@ from typing import Protocol
 class Pollable(Protocol):
     """What can be watched: an endpoint, a listener."""
 
+    @property
+    def readable(self) -> bool:
+        """Whether it is reported as readable."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is reported as writable."""
+
     def check_readable(self) -> None:
         """Hand the reader's watch to the loop if there is something for it."""
 

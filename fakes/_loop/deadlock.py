@@ -1,4 +1,4 @@
-"""The error that a simulated loop raises when nothing can happen any more."""
+"""The errors that a simulated loop raises of a run that would not end, with who still waits."""
 
 from __future__ import annotations
 
@@ -7,39 +7,77 @@ import linecache
 import re
 import sys
 import types
-from collections.abc import Coroutine, Generator, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from fakes.borrowed import awaited_by
+from fakes._asyncio.private_api import awaited_by, callback_of
+from fakes._public import public
+from fakes._trace.frames import is_asyncio, waiting_frames
 
-_ASYNCIO = str(Path(asyncio.__file__).parent)
 
-
+@public
 class Deadlock(RuntimeError):
     """Every task waits and nothing is left that could wake one.
 
     The message names each waiting task, where it waits and on what; and each callback of
     `add_reader()` or `add_writer()` that is called again and again, since it leaves its socket as
-    it is. Attributes:
+    it is; and each thread that waits for another one, with where it stands.
+
+    Attributes:
         tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
     """
 
     def __init__(
-        self, tasks: Iterable[asyncio.Task[Any]], in_vain: Iterable[tuple[object, object]] = ()
+        self,
+        tasks: Iterable[asyncio.Task[Any]],
+        in_vain: Iterable[tuple[object, object]] = (),
+        threads: Iterable[str] = (),
     ) -> None:
-        self.tasks = tasks = sorted(tasks, key=_order)
-        waiting = {0: "no task is waiting", 1: "1 task is waiting:"}.get(
-            len(tasks), f"{len(tasks)} tasks are waiting:"
-        )
-        first = f"nothing is left that could happen, and {waiting}"
-        lines = [first, *(describe(task) for task in tasks)]
+        self.tasks = sorted(tasks, key=_order)
+        lines = [f"nothing is left that could happen, and {_waiting(self.tasks)}"]
         for callback, sock in in_vain:
             lines += [
                 f"  {_same_in_every_run(callback)}",
                 f"    is called in every turn, and does nothing to {sock}",
             ]
+        lines += [f"  the thread {place}" for place in threads]
         super().__init__("\n".join(lines))
+
+
+@public
+class TimeLimitExceeded(RuntimeError):
+    """A run has not ended within its limit of virtual time.
+
+    The message names each waiting task, where it waits and on what; each thread that waits for
+    another one; and, where no task waits, the callback of the next timer.
+
+    Attributes:
+        limit: the limit in virtual seconds.
+        tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
+    """
+
+    def __init__(
+        self,
+        limit: float,
+        tasks: Iterable[asyncio.Task[Any]],
+        threads: Iterable[str] = (),
+        timer: asyncio.TimerHandle | None = None,
+    ) -> None:
+        self.limit = limit
+        self.tasks = sorted(tasks, key=_order)
+        lines = [f"the run has not ended after {limit:g} virtual seconds, {_waiting(self.tasks)}"]
+        lines += [f"  the thread {place}" for place in threads]
+        if timer is not None and not self.tasks:
+            lines.append(f"  the next timer calls {_same_in_every_run(callback_of(timer))}")
+        super().__init__("\n".join(lines))
+
+
+def _waiting(tasks: list[asyncio.Task[Any]]) -> str:
+    """Say how many tasks wait, and on a line or more for each, where and on what."""
+    if not tasks:
+        return "no task is waiting"
+    first = "1 task is waiting:" if len(tasks) == 1 else f"{len(tasks)} tasks are waiting:"
+    return "\n".join([first, *(describe(task) for task in tasks)])
 
 
 def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:
@@ -52,10 +90,10 @@ def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:
 
 def describe(task: asyncio.Task[Any]) -> str:
     """Return where a task waits and on what, as indented lines."""
-    frames = _waiting_frames(task.get_coro())
+    frames = waiting_frames(task.get_coro())
     lines = [f"  {task.get_name()}"]
     if frames:
-        own = [frame for frame in frames if not _is_asyncio(frame)]
+        own = [frame for frame in frames if not is_asyncio(frame)]
         frame = own[-1] if own else frames[-1]
         code = frame.f_code
         lines.append(f'    waits in {code.co_qualname}, "{code.co_filename}:{frame.f_lineno}"')
@@ -66,34 +104,17 @@ def describe(task: asyncio.Task[Any]) -> str:
     return "\n".join(lines)
 
 
-def _waiting_frames(coroutine: object) -> list[types.FrameType]:
-    """Return the frames of a suspended coroutine, the innermost last."""
-    frames: list[types.FrameType] = []
-    while isinstance(coroutine, (Coroutine, Generator)):
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
-        if frame is None:
-            break
-        frames.append(frame)
-        inner = getattr(coroutine, "cr_await", None)
-        coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
-    return frames
-
-
 def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
     """Name what a task waits for: a task, a call into asyncio, or the future itself."""
     waiter = awaited_by(task)
     if isinstance(waiter, asyncio.Task):
         return f"the task {waiter.get_name()}"
     for frame in frames:
-        if _is_asyncio(frame):
+        if is_asyncio(frame):
             owner = frame.f_locals.get("self")
             of = "" if owner is None else f" of {_same_in_every_run(owner)}"
             return f"{frame.f_code.co_qualname}(){of}"
     return _same_in_every_run(waiter)
-
-
-def _is_asyncio(frame: types.FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_ASYNCIO)
 
 
 def _same_in_every_run(thing: object) -> str:

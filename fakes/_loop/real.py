@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from fakes.network import Network
-from fakes.networking import Networking
+from fakes._asyncio.loop_methods import Networking
+from fakes._network.network import Network
+from fakes._public import public
 
 
+@public
 def network_loop(
     loop_class: type[asyncio.AbstractEventLoop], network: Network | None = None, seed: int = 0
 ) -> type[asyncio.AbstractEventLoop]:
     """Return a subclass of a loop class whose connections are of a simulated network.
 
-    Arguments:
+    Args:
         loop_class: e.g. `asyncio.SelectorEventLoop` or `uvloop.Loop`.
         network: the network underneath each loop of the class (default: a new one for each).
         seed: what the network's chances are drawn from (default 0).
@@ -30,7 +32,11 @@ def network_loop(
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.network = Network() if given is None else given
-            self.network.attach(self, seed=seed)
+            try:
+                self.network.attach(self, seed=seed)
+            except RuntimeError:
+                self.close()
+                raise
 
     NetworkLoop.__name__ = NetworkLoop.__qualname__ = f"Network{loop_class.__name__}"
     return cast("type[asyncio.AbstractEventLoop]", NetworkLoop)

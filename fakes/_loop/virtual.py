@@ -16,27 +16,52 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import datetime
 import heapq
 import itertools
 import logging
-import time
+import math
+import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
-from fakes.borrowed import described
-from fakes.deadlock import Deadlock
-from fakes.network import Network
-from fakes.networking import Networking, NotSimulated
-from fakes.sockets import Socket
-from fakes.threads import Threads
-from fakes.watch import Watch
+from fakes._asyncio.datagram_transport import DatagramTransport
+from fakes._asyncio.loop_methods import Networking
+from fakes._asyncio.private_api import described, never_run_again
+from fakes._asyncio.real_sockets import take
+from fakes._kernel.errors import NotSimulated
+from fakes._kernel.readiness import Watch
+from fakes._kernel.socket import Socket
+from fakes._loop import escapes, polling  # noqa: F401  # polling replaces names of `select`
+from fakes._loop.calls_by_number import follow_copies
+from fakes._loop.deadlock import Deadlock, TimeLimitExceeded
+from fakes._loop.interruptions import let_through
+from fakes._loop.invariants import SHOWN, Invariants
+from fakes._loop.libraries_in_c import refuse_those_known
+from fakes._loop.real_time import monotonic
+from fakes._loop.socket_module import replaced
+from fakes._loop.threads import Threads
+from fakes._loop.time_and_chance import START_DATE, TimeAndChance, standard_library
+from fakes._network.chance import Seed, parse_seed
+from fakes._network.faults import WITHIN, Fault, schedule
+from fakes._network.host import Boot, boot_of
+from fakes._network.network import Network
+from fakes._public import public
+from fakes._trace.steps import run_step, task_of
 
 logger = logging.getLogger("asyncio")
 
 # How often a watch may be called in vain, with nothing else going on, before it counts as waiting:
 # a callback may do something in the end, if only it is called a few times.
 TURNS_IN_VAIN = 100
+# How many timers may be due at the instant at which they are made, before time goes on by a tick: a
+# program that computes when something is due may find, at that very time, that it is not yet, for
+# a rounding error. A real clock is always a little late.
+DUE_AT_ONCE = 1000
+TICK = 1e-6  # seconds
+# Virtual seconds between two looks, at the end of a run, at whether threads still sleep.
+SLEEPING = 0.01
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -70,57 +95,147 @@ class WatchCallback:
 
     def __call__(self) -> None:
         """Call back."""
-        network = self._loop.network
-        before = network.operations
+        descriptors = self._loop.network.descriptors
+        before = descriptors.operations
         try:
             self._callback(*self._args)
         finally:
-            if network.operations == before:
+            if descriptors.operations == before:
                 self._loop._calls_in_vain += 1
 
     @property
     def sock(self) -> Socket:
         """The socket that is watched, which is open."""
-        return self._loop.network.socket_of(self._fileno)
+        return self._loop.network.descriptors[self._fileno]
 
 
+@public
 class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Networking
     """A virtual-time event loop for `asyncio.Runner(loop_factory=fakes.Loop)` and the like.
 
-    Arguments:
+    Args:
         seed: what the run's chances are drawn from (default 0).
         network: the network underneath (default: a new one).
+        turn_time: a turn of the loop, which runs what is ready, takes up to this many virtual
+            seconds, by the seed (default 0). With seed 0 it takes none.
+        thread_time: a function in an executor takes up to this many virtual seconds, by the seed
+            (default 0), so that threads may end in another order. With seed 0 it takes none.
+        faults: what may happen besides, by the seed: `fakes.Partition`, `Stall`, `Refuse`, `Reset`,
+            `Crash`, or what has their methods (default: nothing). With seed 0 none does.
+        within: in how many virtual seconds faults begin (default 10).
+        time_limit: a run that has not ended when the loop's time is past this, in virtual seconds,
+            ends with `TimeLimitExceeded` (default: none). What is then cancelled has as much time
+            again to clean up.
+        deterministic: whether `time`, `datetime`, `random`, `os.urandom()`, `uuid` and `secrets`
+            are under the loop's clock and the seed, for the code that runs in the simulation
+            (default: no).
+        start_date: with `deterministic`, the date when the loop's time is 0 (default: the beginning
+            of 2026, UTC).
+
+    Raises:
+        ValueError: a time is negative, or the seed is none.
     """
 
-    # From asyncio.BaseEventLoop, beyond its documented interface: the queue of ready handles, and
-    # `_run_once()`, which run_forever() calls for each turn.
-    _ready: deque[asyncio.Handle]
-    _stopping: bool
-    _debug: bool
-    _default_executor: concurrent.futures.Executor | None
-    _check_closed: Callable[[], None]
-    _check_callback: Callable[[object, str], None]
-    _check_thread: Callable[[], None]
-    _check_default_executor: Callable[[], None]
+    if TYPE_CHECKING:
+        # From asyncio.BaseEventLoop, beyond its documented interface: the queue of ready handles,
+        # and `_run_once()`, which run_forever() calls for each turn.
+        _ready: deque[asyncio.Handle]
+        _stopping: bool
+        _debug: bool
+        _asyncgens: weakref.WeakSet[Any]
+        _default_executor: concurrent.futures.Executor | None
+        _check_closed: Callable[[], None]
+        _check_callback: Callable[[object, str], None]
+        _check_thread: Callable[[], None]
+        _check_default_executor: Callable[[], None]
+
+    # With all that asyncio's loops have, slots are faster: see `Path`.
+    __slots__ = (
+        "_arrivals",
+        "_calls_in_vain",
+        "_cancelled_timers",
+        "_due_count",
+        "_due_instant",
+        "_host_crashed",
+        "_invariants",
+        "_kernel",
+        "_limit",
+        "_now",
+        "_step_observers",
+        "_thread_calls",
+        "_thread_time",
+        "_threads",
+        "_time_limit",
+        "_timer_order",
+        "_timers",
+        "_turn_time",
+        "_turns_in_vain",
+    )
 
     takes_real_sockets = False
+    _closed = True  # until it is made: what the arguments forbid needs no closing
 
-    def __init__(self, seed: int = 0, network: Network | None = None) -> None:
+    def __init__(
+        self,
+        seed: Seed = 0,
+        network: Network | None = None,
+        *,
+        turn_time: float = 0.0,
+        thread_time: float = 0.0,
+        faults: Sequence[Fault] = (),
+        within: float = WITHIN,
+        time_limit: float | None = None,
+        deterministic: bool = False,
+        start_date: datetime.datetime = START_DATE,
+    ) -> None:
+        times = {"turn_time": turn_time, "thread_time": thread_time, "within": within}
+        if time_limit is not None:
+            times["time_limit"] = time_limit
+        for name, seconds in times.items():
+            if seconds < 0:
+                raise ValueError(f"{name} must be 0 or more seconds, not {seconds!r}")
+        number, _ = parse_seed(seed)
         super().__init__()
+        self._closed = True  # what is refused below needs no closing
         self.seed = seed
         self.network = Network() if network is None else network
         self._now = 0.0
+        self._time_limit = math.inf if time_limit is None else time_limit
+        self._limit = self._time_limit  # where it ends now
         self._arrivals: list[asyncio.Handle] = []
         self._timers: list[tuple[float, int, Timer]] = []
+        self._kernel: list[tuple[float, int, Callable[[], None]]] = []  # call_kernel_at()
         self._timer_order = itertools.count()
         self._cancelled_timers = 0
+        self._due_instant = 0.0
+        self._due_count = 0  # of timers that were made when they were due, at that instant
         self._threads = Threads()
+        self._thread_calls = self._threads.calls
+        self.time_and_chance: TimeAndChance | None = None
+        if deterministic:
+            self.time_and_chance = TimeAndChance(
+                self, self._let_pass, self._threads, number, start_date
+            )
+        self._step_observers = self.network.step_observers
         self._calls_in_vain = 0  # of watches, in this turn
         self._turns_in_vain = 0  # those of nothing else, up to now
-        self.network.attach(self, self._arrivals.append, seed)
+        self._invariants: Invariants | None = None
+        self._host_crashed = False
+        self._refused = False  # whether the run has ended for what is not simulated
+        self._interruptions: list[BaseException] = []  # what signal handlers have raised
+        self._step_observers = self.network.step_observers
+        self._closed = False
+        try:
+            self.network.attach(self, self._arrivals.append, seed)
+            schedule(faults, within, self.network)
+        except (RuntimeError, ValueError):
+            self._closed = True
+            raise
+        self._turn_time = turn_time if self.network.varies else 0.0
+        self._thread_time = thread_time if self.network.varies else 0.0
 
     def __repr__(self) -> str:
-        """Say what it is and the state it is in."""
+        """Give the state, the seed and the virtual time."""
         state = "closed" if self.is_closed() else "running" if self.is_running() else "idle"
         return f"<fakes.Loop {state} seed={self.seed} time={self._now}>"
 
@@ -156,10 +271,20 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self.get_debug():
             self._check_thread()
             self._check_callback(callback, "call_at")
+        if when <= self._now:
+            self._count_due(when)
         timer = Timer(when, callback, args, self, context)
         timer._scheduled = True
         heapq.heappush(self._timers, (when, next(self._timer_order), timer))
         return timer
+
+    def _count_due(self, when: float) -> None:
+        if self._due_instant != self._now:
+            self._due_instant = self._now
+            self._due_count = 0
+        self._due_count += 1
+        if self._due_count == DUE_AT_ONCE:
+            self._now += TICK
 
     def _timer_handle_cancelled(self, handle: Timer) -> None:
         # TimerHandle.cancel() calls this.
@@ -170,19 +295,34 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 heapq.heapify(self._timers)
                 self._cancelled_timers = 0
 
+    def call_kernel_at(self, when: float, callback: Callable[[], None]) -> None:
+        """Call back at a time for the network, whatever becomes of the code that runs now.
+
+        It happens while the loop waits, as what comes in does while `select()` waits: what it makes
+        readable or writable is called before the timers of the same time.
+        """
+        heapq.heappush(self._kernel, (when, next(self._timer_order), callback))
+
     # --- turns --------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
         ready = self._ready
-        self._threads.take_calls(ready)
-        nothing_new = not self._arrivals or self._turns_in_vain >= TURNS_IN_VAIN
+        arrivals = self._arrivals
+        if self._thread_calls:
+            self._threads.take_calls(ready)
+        nothing_new = not arrivals or self._turns_in_vain >= TURNS_IN_VAIN
         if nothing_new and not ready and not self._stopping:
             self._wait()
-        if self._arrivals:
-            ready.extend(self._arrivals)
-            self._arrivals.clear()
+        now = self._now
+        if self._kernel:
+            kernel = self._kernel
+            while kernel and kernel[0][0] <= now:
+                heapq.heappop(kernel)[2]()
+        if arrivals:
+            ready.extend(arrivals)
+            arrivals.clear()
         timers = self._timers
-        while timers and timers[0][0] <= self._now:
+        while timers and timers[0][0] <= now:
             timer = heapq.heappop(timers)[2]
             timer._scheduled = False
             if timer.cancelled():
@@ -190,26 +330,166 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             else:
                 ready.append(timer)
         handles = len(ready)
-        for _ in range(handles):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                if self._debug:
+        if self._debug or self._host_crashed or self._step_observers:
+            for _ in range(handles):
+                handle = ready.popleft()
+                if not handle._cancelled:
                     self._run_watched(handle)
-                else:
-                    handle._run()
-        if 0 < self._calls_in_vain == handles:
-            self._turns_in_vain += 1
         else:
+            for _ in range(handles):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+        if self._calls_in_vain:
+            self._turns_in_vain = self._turns_in_vain + 1 if self._calls_in_vain == handles else 0
+            self._calls_in_vain = 0
+        elif handles:
             self._turns_in_vain = 0
-        self._calls_in_vain = 0
+        if self._turn_time or self._invariants is not None:
+            if handles and self._turn_time:
+                self._now += self._turn_time * self.network.chance("turn").random()
+                if self._now > self._limit:
+                    self._end_of_time()
+            if self._invariants is not None:
+                self._invariants.look()
 
     def _run_watched(self, handle: asyncio.Handle) -> None:
-        """Run a callback, and say so if it took long: in real time, since it takes no other."""
-        start = time.monotonic()
-        handle._run()
-        took = time.monotonic() - start
-        if took >= self.slow_callback_duration:
+        """Run a callback, tell who observes, and in debug mode say so if it took long.
+
+        That is in real time, since in virtual time it takes none.
+        """
+        if self._host_crashed and is_dead(handle):
+            return
+        start = monotonic()
+        observers = self._step_observers
+        task = task_of(handle) if observers else None
+        if task is None:
+            handle._run()
+        else:
+            run_step(handle, task, self._now, observers)
+        took = monotonic() - start
+        if self._debug and took >= self.slow_callback_duration:
             logger.warning("Executing %s took %.3f seconds", described(handle), took)
+
+    # --- crashes of hosts -----------------------------------------------------------------------
+
+    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        """As asyncio's; a task is one of the host that it is started on."""
+        task: asyncio.Task[Any] = super().create_task(coro, **kwargs)
+        boot = boot_of(kwargs.get("context"))
+        if boot is not None:
+            boot.tasks.add(task)
+        return task
+
+    def _asyncgen_firstiter_hook(self, agen: Any) -> None:
+        super()._asyncgen_firstiter_hook(agen)  # type: ignore[misc]  # typeshed has it not
+        boot = boot_of()
+        if boot is not None:
+            boot.generators.add(agen)
+
+    def abandon(self, boot: Boot) -> None:
+        """Never run again what a host has started that has crashed."""
+        self._host_crashed = True
+        for handle in (*self._ready, *self._arrivals, *(timer for _, _, timer in self._timers)):
+            if is_dead(handle) and not handle.cancelled():
+                handle.cancel()
+        for task in list(boot.tasks):
+            if not task.done():
+                never_run_again(task)
+        for generator in list(boot.generators):
+            self._asyncgens.discard(generator)
+            never_run_again(generator)
+
+    # --- invariants -----------------------------------------------------------------------------
+
+    def always(self, name: str, check: Callable[[], object]) -> None:
+        """Look after every turn, from this one on, whether something is so.
+
+        It is so if `check()` returns something true, or nothing, and raises no `AssertionError`.
+        Otherwise the run ends with `Violated`, which says when, and what ran and crossed the wire
+        just before.
+
+        Args:
+            name: what is to be so, for the message.
+            check: called after every turn; it must not wait.
+        """
+        self._invariants_now().always(name, check)
+
+    def eventually(self, name: str, check: Callable[[], object], *, within: float) -> None:
+        """Look after every turn whether something has come to be so, until it has once.
+
+        If it has not after `within` virtual seconds, or when the run is over, the run ends with
+        `Violated`, as for `always()`.
+
+        Args:
+            name: what is to come to be so, for the message.
+            check: as for `always()`.
+            within: in how many virtual seconds from now.
+        """
+        self._invariants_now().eventually(name, check, self._now + within)
+
+    def _invariants_now(self) -> Invariants:
+        if self._invariants is None:
+            # Only who promises something pays for the record of what ran.
+            from fakes._trace.trace import Trace
+
+            trace = Trace(self.network, steps=True, keep=SHOWN)
+            self._invariants = Invariants(self, trace.text)
+        return self._invariants
+
+    def run_forever(self) -> None:
+        """As asyncio's; meanwhile, `socket.socket()` in this thread makes simulated sockets."""
+        escapes.watch()
+        refuse_those_known()
+        with let_through(self._interrupt):
+            replaced.enter()
+            follow_copies()
+            own = self.time_and_chance
+            if own is not None:
+                standard_library.enter(own)
+            try:
+                super().run_forever()
+            finally:
+                if own is not None:
+                    standard_library.leave()
+                replaced.leave()
+
+    def _let_pass(self, seconds: float) -> None:
+        """Let time pass while a callback runs: whatever comes due meanwhile is late."""
+        self._now += seconds
+
+    def close(self) -> None:
+        """As asyncio's; threads that sleep in virtual time sleep no longer."""
+        super().close()
+        self._threads.wake()
+
+    def _interrupt(self, raised: BaseException) -> None:
+        """A signal handler has raised: end, and wait for no thread any more."""
+        self._interruptions.append(raised)
+        self._threads.give_up()
+        self.stop()
+
+    def run_until_complete(self, future: Any) -> Any:
+        """As asyncio's; what `eventually()` waits for has to have come to be so at the end."""
+        result = super().run_until_complete(future)
+        if self._invariants is not None:
+            self._invariants.end()
+        return result
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's; but what a callback asks for and is not simulated ends the run.
+
+        Nobody waits for a callback, and without what it asked for the program may wait forever.
+        What a signal handler has raised is not reported again: the run has ended with it.
+        """
+        exc = context.get("exception")
+        if any(exc is each for each in self._interruptions):
+            return
+        if not isinstance(exc, NotSimulated) or "handle" not in context or self._refused:
+            super().call_exception_handler(context)
+            return
+        self._refused = True  # the end of the run may ask for more of the same
+        raise exc
 
     def is_settled(self) -> bool:
         """Return whether nothing is left to run at this instant of virtual time but the caller.
@@ -219,25 +499,51 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         return not (
             self._ready
             or self._arrivals
-            or self._threads.has_calls()
+            or self._thread_calls
             or (self._timers and self._timers[0][0] <= self._now)
+            or (self._kernel and self._kernel[0][0] <= self._now)
         )
 
     def _wait(self) -> None:
-        """Let time pass until something is ready. Raises `Deadlock` if nothing ever will be."""
-        if self._threads.wait_for_job():
+        """Let time pass until something is ready.
+
+        Raises:
+            Deadlock: nothing ever will be.
+            TimeLimitExceeded: nothing will be within the limit.
+        """
+        kernel = self._kernel
+        threads = self._threads
+        if (threads.jobs and threads.wait_for_job()) or threads.wait_for_work():
             return
         while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)[2]._scheduled = False
             self._cancelled_timers -= 1
-        if self._timers:
-            self._now = max(self._now, self._timers[0][0])
+        timers = self._timers
+        if timers or kernel:
+            if not timers or (kernel and kernel[0][0] <= timers[0][0]):
+                when = kernel[0][0]
+            else:
+                when = timers[0][0]
+            if when > self._now:
+                self._now = when
+            if self._now > self._limit:
+                self._end_of_time()
             return
         if not self._threads.wait_for_call():
             self._turns_in_vain = 0
             called = [watch._callback for watch in self._arrivals if isinstance(watch, Watch)]
             in_vain = [(one, one.sock) for one in called if isinstance(one, WatchCallback)]
-            raise Deadlock(asyncio.all_tasks(self), in_vain)
+            raise Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck())
+
+    def _end_of_time(self) -> NoReturn:
+        self._now = self._limit
+        self._limit += self._time_limit  # for the clean-up of what is cancelled now
+        raise TimeLimitExceeded(
+            self._time_limit,
+            asyncio.all_tasks(self),
+            self._threads.stuck(),
+            self._timers[0][2] if self._timers else None,
+        )
 
     def _watch_callback(
         self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
@@ -252,7 +558,11 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        """As `call_soon()`, from any thread. Raises `RuntimeError` if the loop is closed."""
+        """As `call_soon()`, from any thread.
+
+        Raises:
+            RuntimeError: the loop is closed.
+        """
         self._check_closed()
         if self.get_debug():
             self._check_callback(callback, "call_soon_threadsafe")
@@ -269,7 +579,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Run a function in a thread. It takes no virtual time, however long it runs.
 
         Results come in the order of the calls, when the loop has nothing else to do, so that a run
-        does not depend on the speed of threads.
+        does not depend on the speed of threads. With `thread_time` each takes the virtual time that
+        chance gives it.
         """
         self._check_closed()
         if self.get_debug():
@@ -281,15 +592,37 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="asyncio")
                 self._default_executor = executor
         answer: asyncio.Future[T] = self.create_future()
-        self._threads.submit(executor, func, args, answer)
+        job = self._threads.submit(executor, func, args, answer)
+        if self._thread_time:
+            job.held = True
+            seconds = self._thread_time * self.network.chance("thread").random()
+            self.call_later(seconds, self._threads.finish, job)
         return answer
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
-        """Wait for the default executor's threads, without regard to `timeout`: no time passes."""
+        """Wait for the default executor's threads, without regard to `timeout`: no time passes.
+
+        Those that wait for another thread are left: nobody would let them go on.
+        """
         self._executor_shutdown_called = True
         pool = self._default_executor
         if pool is not None:
-            pool.shutdown(wait=True)
+            while self._threads.has_sleeping_jobs():  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(SLEEPING)
+            pool.shutdown(wait=not self._threads.has_stuck_jobs())
+
+    # --- datagrams ------------------------------------------------------------------------------
+
+    # asyncio's create_datagram_endpoint() stands on socket.socket(), and on this.
+    def _make_datagram_transport(
+        self,
+        sock: Any,
+        protocol: asyncio.DatagramProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: Any = None,
+    ) -> DatagramTransport:
+        return DatagramTransport(self, take(sock, self.network), protocol, address, waiter, extra)
 
     # --- what is not simulated ------------------------------------------------------------------
 
@@ -302,10 +635,6 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def remove_signal_handler(self, sig: int) -> NoReturn:
         """Raise `NotSimulated`."""
         raise NotSimulated("signals are not simulated")
-
-    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("create_datagram_endpoint(): UDP is not simulated")
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `NotSimulated`."""
@@ -323,37 +652,58 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Raise `NotSimulated`."""
         raise NotSimulated("connect_write_pipe(): pipes are not simulated")
 
-    async def sock_recvfrom(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("sock_recvfrom(): UDP is not simulated")
 
-    async def sock_recvfrom_into(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("sock_recvfrom_into(): UDP is not simulated")
-
-    async def sock_sendto(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("sock_sendto(): UDP is not simulated")
+def is_dead(handle: asyncio.Handle) -> bool:
+    """Whether a callback is of a host that has crashed since."""
+    context = handle._context  # type: ignore[attr-defined]
+    boot = None if context is None else boot_of(context)
+    return boot is not None and not boot.alive
 
 
+@public
 def run(
     main: Coroutine[Any, Any, T],
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     network: Network | None = None,
+    turn_time: float = 0.0,
+    thread_time: float = 0.0,
+    faults: Sequence[Fault] = (),
+    within: float = WITHIN,
+    time_limit: float | None = None,
+    deterministic: bool = False,
+    start_date: datetime.datetime = START_DATE,
     debug: bool | None = None,
 ) -> T:
     """Run a coroutine on a new `Loop`, as `asyncio.run()` does, and return its result.
 
-    Arguments:
+    Args:
         main: the coroutine.
         seed: what the run's chances are drawn from (default 0).
         network: the network underneath (default: a new one).
+        turn_time, thread_time: as for `Loop` (default 0).
+        faults, within: as for `Loop` (default: none, 10).
+        time_limit: the virtual seconds in which the run has to end (default: no limit).
+        deterministic, start_date: as for `Loop` (default: no, the beginning of 2026).
         debug: asyncio's debug mode (default: as `asyncio.run()`).
 
-    Raises `Deadlock` if nothing is left that could happen, and what `main` raises.
+    Raises:
+        Deadlock: nothing is left that could happen.
+        TimeLimitExceeded: the run has not ended within `time_limit`.
+        Exception: what `main` raises.
     """
     with asyncio.Runner(
-        debug=debug, loop_factory=lambda: Loop(seed=seed, network=network)
+        debug=debug,
+        loop_factory=lambda: Loop(
+            seed=seed,
+            network=network,
+            turn_time=turn_time,
+            thread_time=thread_time,
+            faults=faults,
+            within=within,
+            time_limit=time_limit,
+            deterministic=deterministic,
+            start_date=start_date,
+        ),
     ) as runner:
         return runner.run(main)

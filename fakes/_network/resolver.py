@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from fakes.network import Network
+from fakes._kernel.addresses import ip_address, is_address
+from fakes._network.environment import Environment
+from fakes._network.host import Host
+
+# The C library's own, which format numbers and know services without asking any network: kept from
+# here, since the module's may be replaced.
+_getaddrinfo, _getnameinfo = socket.getaddrinfo, socket.getnameinfo
 
 # How a seed other than 0 varies lookups: one may take up to this many seconds longer.
 LOOKUP_VARIATION = 0.005
 
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-
-
-# Parsing is slow, and programs use few addresses.
-ip_address = functools.lru_cache(4096)(ipaddress.ip_address)
 
 
 class Resolver:
@@ -30,15 +30,34 @@ class Resolver:
         delay: seconds that the lookup of a name takes (default 0).
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, environment: Environment, hosts: Mapping[str, Host]) -> None:
+        self._environment = environment
+        self._hosts = hosts
         self.delay = 0.0
         self._failures: dict[str, Exception] = {}
+        self._answers: dict[str, list[tuple[str, ...]]] = {}  # to come, the last of which stays
         self._records: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
 
     def add(self, name: str, *addresses: str) -> None:
-        """Make a name resolve to addresses, in that order. Raises `ValueError` if malformed."""
+        """Make a name resolve to addresses, in that order.
+
+        Raises:
+            ValueError: an address is malformed.
+        """
+        self._answers.pop(name.lower(), None)
         self._records[name.lower()] = tuple(str(ip_address(a)) for a in addresses)
+
+    def answers(self, name: str, *answers: Iterable[str]) -> None:
+        """Make a name resolve to other addresses with each lookup; the last answer stays.
+
+        As of a service that moves, or a balancer that turns its list.
+
+        Raises:
+            ValueError: an address is malformed, or there is no answer.
+        """
+        if not answers:
+            raise ValueError(f"no answer is given for {name!r}")
+        self._answers[name.lower()] = [tuple(str(ip_address(a)) for a in one) for one in answers]
 
     def fail(self, name: str, error: Exception | None = None) -> None:
         """Make lookups of a name fail, until `heal()`, after the usual delay.
@@ -56,9 +75,12 @@ class Resolver:
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return what a name resolves to. Raises `socket.gaierror` if it is unknown."""
         name = name.lower().removesuffix(".")
+        answers = self._answers.get(name)
+        if answers:
+            return answers.pop(0) if len(answers) > 1 else answers[0]
         if name in self._records:
             return self._records[name]
-        host = self._network.hosts.get(name)
+        host = self._hosts.get(name)
         if host is None:
             unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             unknown.add_note(
@@ -81,8 +103,8 @@ class Resolver:
         name = _name(host)
         if name and not _is_numeric(name) and not flags & socket.AI_NUMERICHOST:
             delay = self.delay
-            if self._network.varies:
-                delay += LOOKUP_VARIATION * self._network.chance("lookup").random()
+            if self._environment.varies:
+                delay += LOOKUP_VARIATION * self._environment.chances("lookup").random()
             await asyncio.sleep(delay)
             failure = self._failures.get(name.lower())
             if failure is not None:
@@ -106,9 +128,8 @@ class Resolver:
         flags &= ~socket.AI_ADDRCONFIG
 
         def numeric(address: str | None) -> list[AddressInfo]:
-            # The C library formats numbers and knows services without asking any network.
             flags_ = flags | socket.AI_NUMERICHOST
-            return [*socket.getaddrinfo(address, port, family, type, proto, flags_)]
+            return [*_getaddrinfo(address, port, family, type, proto, flags_)]
 
         if not name or _is_numeric(name) or flags & socket.AI_NUMERICHOST:
             return numeric(name)
@@ -134,12 +155,12 @@ class Resolver:
         """
         # Of the C library only the service is asked: it knows other names.
         plain = flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST
-        ip, service = socket.getnameinfo(sockaddr, plain)
+        ip, service = _getnameinfo(sockaddr, plain)
         if flags & socket.NI_NUMERICHOST:
             return ip, service
         if ip_address(ip.partition("%")[0]).is_loopback:
             return "localhost", service
-        for host in self._network.hosts.values():
+        for host in self._hosts.values():
             if ip in host.addresses:
                 return host.name, service
         if flags & socket.NI_NAMEREQD:
@@ -167,12 +188,3 @@ def _is_numeric(host: str) -> bool:
     except (OSError, ValueError):
         return False
     return " " not in host
-
-
-def is_address(host: str, family: int = 0) -> bool:
-    """Whether a host is given as an IP address, of a family if one is named."""
-    try:
-        version = ip_address(host.partition("%")[0]).version
-    except ValueError:
-        return False
-    return not family or (version == 4) == (family == socket.AF_INET)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from fakes.network import Network
-from fakes.sockets import Socket
-from fakes.transport import SocketTransport
+from fakes._asyncio.transport import SocketTransport
+from fakes._kernel.socket import Socket
+from fakes._network.network import Network
+from fakes._public import public
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Q = TypeVar("Q", bound=asyncio.BaseProtocol)
 
 
+@public
 def open_socket_pair(
     *, family: int = socket.AF_INET, network: Network | None = None
 ) -> tuple[Socket, Socket]:
@@ -23,21 +25,23 @@ def open_socket_pair(
     For `open_connection(sock=...)`, `loop.create_connection(sock=...)` and `loop.sock_*()` on a
     loop that carries a network (`fakes.Loop`, `fakes.network_loop()`).
 
-    Arguments:
+    Args:
         family: `socket.AF_INET` (the default) or `AF_INET6` for TCP, `AF_UNIX` for a Unix pair.
         network: the network between them (default: the running loop's, or a new one).
 
-    Raises `RuntimeError` if no event loop runs.
+    Raises:
+        RuntimeError: no event loop runs.
     """
     return _network(network).socketpair(family)
 
 
+@public
 async def open_transport_pair(
     one: Callable[[], P], other: Callable[[], Q], *, network: Network | None = None
 ) -> tuple[tuple[asyncio.Transport, P], tuple[asyncio.Transport, Q]]:
     """Return two connected `(transport, protocol)` pairs, on any event loop.
 
-    Arguments:
+    Args:
         one, other: called without arguments, they make the protocols.
         network: the network between them (default: the running loop's, or a new one).
 
@@ -58,18 +62,35 @@ async def open_transport_pair(
     return pairs[0], pairs[1]
 
 
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@overload
+async def open_stream_pair(
+    *, limit: int = 2**16, network: Network | None = None
+) -> tuple[Pair, Pair]: ...
+
+
+@overload
+async def open_stream_pair(
+    streams: Any, *, limit: int = 2**16, network: Network | None = None
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]: ...
+
+
+@public
 async def open_stream_pair(
     streams: Any = asyncio, *, limit: int = 2**16, network: Network | None = None
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Return two connected `(reader, writer)` pairs, on any event loop.
 
-    Arguments:
+    Args:
         streams: where `StreamReader`, `StreamReaderProtocol` and `StreamWriter` are from: a module
             or any object with these names (default: `asyncio`).
         limit: the readers' buffer limit, in bytes (default 64 KiB).
         network: the network between them (default: the running loop's, or a new one).
 
-    Raises `AttributeError` if `streams` lacks one of the names.
+    Raises:
+        AttributeError: `streams` lacks one of the names.
     """
     loop = asyncio.get_running_loop()
     readers = [streams.StreamReader(limit=limit) for _ in range(2)]

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from fakes.transport import WriteFlowControl
+from fakes._asyncio.flow_control import WriteFlowControl
+from fakes._public import public
 
 
+@public
 class RecordingTransport(WriteFlowControl, asyncio.Transport):
     """A transport that writes down every call and delivers what the test tells it to.
 
@@ -17,7 +19,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
     loop `close()` and `abort()` lead to `connection_lost(None)` in the loop's next turn, as on any
     transport; without one the test calls `lose()`.
 
-    Arguments:
+    Args:
         protocol: the protocol to drive; its `connection_made()` is called at once (default: none
             yet, see `connect()`).
         extra: what `get_extra_info()` knows (default: nothing).
@@ -49,7 +51,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
             self.connect(protocol)
 
     def __repr__(self) -> str:
-        """Say what it is and the state it is in."""
+        """Give the state and how much was written."""
         state = "closed" if self._lost else "closing" if self._closing else "open"
         return f"<fakes.RecordingTransport {state} written={len(self.written)} bytes>"
 
@@ -63,7 +65,8 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
     def feed(self, data: bytes) -> None:
         """Deliver received data now, or at `resume_reading()` if reading is paused.
 
-        Raises `RuntimeError` after `feed_eof()`; without effect when closing, as nobody reads.
+        Raises:
+            RuntimeError: after `feed_eof()`; without effect when closing, as nobody reads.
         """
         if None in self._fed:
             raise RuntimeError("feed() after feed_eof(): nothing can follow the end of data")
@@ -163,12 +166,21 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         return self._buffered
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Record and set the water marks, in bytes. Raises `ValueError` as transports do."""
+        """Record and set the water marks, in bytes.
+
+        Raises:
+            ValueError: as transports do.
+        """
         self.calls.append(("set_write_buffer_limits", high, low))
         super().set_write_buffer_limits(high, low)
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Record the bytes. Raises `TypeError` for other types, `RuntimeError` after EOF."""
+        """Record the bytes.
+
+        Raises:
+            TypeError: other types.
+            RuntimeError: after EOF.
+        """
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
                 "data argument must be a bytes, bytearray, or memoryview "

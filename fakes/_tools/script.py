@@ -18,28 +18,47 @@ import ipaddress
 import os
 import ssl as ssl_module
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from fakes.conversation import Conversation
-from fakes.difference import count, short, side_by_side
-from fakes.network import Network
+from fakes._network.network import Network
+from fakes._public import public
+from fakes._tools.script_protocol import Conversation
+from fakes._tools.script_steps import (
+    Close,
+    Expect,
+    ExpectEOF,
+    ExpectReset,
+    ExpectSize,
+    ExpectUntil,
+    IgnoreRest,
+    Pause,
+    Reset,
+    Send,
+    SendEOF,
+    Step,
+    Surprise,
+)
+from fakes._trace.hexdiff import count, short, side_by_side
 
 PATIENCE = 10.0  # seconds of the loop's time
 
 
+@public
 class ScriptFailure(AssertionError):
     """The program under test did not do its part of a script."""
 
 
+@public
 class ScriptMismatch(ScriptFailure):
     """Something else came than the script expects; the message shows both, and where they part."""
 
 
+@public
 class ScriptUnfinished(ScriptFailure):
     """The test is over and the script still waits; the message says for what."""
 
 
+@public
 class Script:
     """What a peer does, step by step.
 
@@ -52,20 +71,20 @@ class Script:
     Play it as a server with `serve()`, as a client with `play()`. After its last step a script
     keeps the connection open and expects nothing more, unless that step closed it.
 
-    Arguments:
+    Args:
         name: for messages (default "script").
     """
 
     def __init__(self, name: str = "script") -> None:
         self.name = name
-        self.steps: tuple[_Step, ...] = ()
+        self.steps: tuple[Step, ...] = ()
 
     def __repr__(self) -> str:
         """List the steps."""
         steps = "; ".join(str(step) for step in self.steps) or "no steps"
         return f"<fakes.Script {self.name!r}: {steps}>"
 
-    def _and(self, step: _Step) -> Script:
+    def _and(self, step: Step) -> Script:
         script = Script(self.name)
         script.steps = (*self.steps, step)
         return script
@@ -74,51 +93,59 @@ class Script:
 
     def expect(self, data: bytes) -> Script:
         """Wait for exactly these bytes; others may follow, for the next step to expect."""
-        return self._and(_Expect(bytes(data)))
+        return self._and(Expect(bytes(data)))
 
     def expect_until(self, separator: bytes) -> Script:
-        """Wait for anything up to and including `separator`. Raises `ValueError` if it is empty."""
+        """Wait for anything up to and including `separator`.
+
+        Raises:
+            ValueError: `separator` is empty.
+        """
         if not separator:
             raise ValueError("separator must not be empty")
-        return self._and(_ExpectUntil(bytes(separator)))
+        return self._and(ExpectUntil(bytes(separator)))
 
     def expect_size(self, size: int) -> Script:
-        """Wait for any `size` bytes. Raises `ValueError` if negative."""
+        """Wait for any `size` bytes.
+
+        Raises:
+            ValueError: `size` is negative.
+        """
         if size < 0:
             raise ValueError(f"size must not be negative, not {size}")
-        return self._and(_ExpectSize(size))
+        return self._and(ExpectSize(size))
 
     def expect_eof(self) -> Script:
         """Wait for the end of the other side's data; data or a reset instead is a mismatch."""
-        return self._and(_ExpectEOF())
+        return self._and(ExpectEOF())
 
     def expect_reset(self) -> Script:
         """Wait for a reset by the other side; data or an orderly end instead is a mismatch."""
-        return self._and(_ExpectReset())
+        return self._and(ExpectReset())
 
     def ignore_rest(self) -> Script:
         """Read and drop all that comes, until the other side ends or resets the connection."""
-        return self._and(_IgnoreRest())
+        return self._and(IgnoreRest())
 
     def send(self, data: bytes) -> Script:
         """Send these bytes in one write, and wait until they have left."""
-        return self._and(_Send(bytes(data)))
+        return self._and(Send(bytes(data)))
 
     def pause(self, seconds: float) -> Script:
         """Do nothing, and read nothing, for a time in seconds (virtual on `fakes.Loop`)."""
-        return self._and(_Pause(seconds))
+        return self._and(Pause(seconds))
 
     def send_eof(self) -> Script:
         """Close the sending direction only. Not possible over TLS."""
-        return self._and(_SendEOF())
+        return self._and(SendEOF())
 
     def close(self) -> Script:
         """Close the connection in order. What came unexpected before is a mismatch."""
-        return self._and(_Close())
+        return self._and(Close())
 
     def reset(self) -> Script:
         """Reset the connection: the other side gets `ConnectionResetError`."""
-        return self._and(_Reset())
+        return self._and(Reset())
 
     # --- playing ------------------------------------------------------------------------------
 
@@ -149,7 +176,7 @@ class Script:
     ) -> bytes:
         """Connect to a server and play to the end; then close the connection.
 
-        Arguments:
+        Args:
             host, port: where to connect; or
             path: a Unix path; or
             sock: a connected socket.
@@ -181,6 +208,7 @@ class Script:
         return bytes(conversation.received)
 
 
+@public
 def serve_scripts(
     scripts: Sequence[Script],
     host: str | None = None,
@@ -192,7 +220,7 @@ def serve_scripts(
 ) -> ScriptedServer:
     """Play the first script to the first client that connects, the second to the second, …
 
-    Arguments:
+    Args:
         scripts: one for each connection; a connection more is a mismatch.
         host: where to listen: an address, or a name. On a simulated network a name is a host, made
             if there is none yet, and the server runs on it. Default: the host of the running code.
@@ -210,6 +238,7 @@ def serve_scripts(
     return ScriptedServer(scripts, host, port, path=path, ssl=ssl, patience=patience)
 
 
+@public
 class ScriptedServer:
     """A server that plays scripts, for the time of an `async with` block; see `serve_scripts()`.
 
@@ -391,7 +420,7 @@ class _Player:
             before = conversation.taken
             try:
                 await step.play(conversation)
-            except _Surprise as surprise:
+            except Surprise as surprise:
                 raise ScriptMismatch(self._explain(surprise, before)) from None
         self._number = len(self.script.steps)
 
@@ -405,7 +434,7 @@ class _Player:
                 f"{count(extra)}:\n{side_by_side(b'', extra)}"
             )
 
-    def _explain(self, surprise: _Surprise, before: int) -> str:
+    def _explain(self, surprise: Surprise, before: int) -> str:
         steps = self.script.steps
         lines = [
             f"{self._title()}, step {self._number + 1} of {len(steps)} "
@@ -439,191 +468,3 @@ class _Player:
         if not self.task.cancelled():
             self.task.exception()  # it is known: serving and playing both report it
         await self.conversation.close()
-
-
-class _Surprise(Exception):
-    """Something else happened than a step expects."""
-
-
-class _Step(Protocol):
-    """`str()` says what is to happen."""
-
-    async def play(self, conversation: Conversation) -> None:
-        """Do it, or wait for it. Raises `_Surprise`."""
-
-
-@dataclass(frozen=True)
-class _Expect:
-    data: bytes
-
-    def __str__(self) -> str:
-        return f"expect {short(self.data)}"
-
-    async def play(self, conversation: Conversation) -> None:
-        while True:
-            received = bytes(conversation.buffer[: len(self.data)])
-            if not self.data.startswith(received):
-                # With what follows, for a reader to see what the program took for its turn.
-                received = bytes(conversation.buffer)
-                raise _Surprise(f"expected other bytes\n{side_by_side(self.data, received)}")
-            if len(received) == len(self.data):
-                conversation.take(len(self.data))
-                return
-            if conversation.ended:
-                raise _Surprise(
-                    f"{conversation.ended} after {len(received)} of {count(self.data)}\n"
-                    f"{side_by_side(self.data, received)}"
-                )
-            await conversation.more()
-
-
-@dataclass(frozen=True)
-class _ExpectUntil:
-    separator: bytes
-
-    def __str__(self) -> str:
-        return f"expect anything up to {short(self.separator)}"
-
-    async def play(self, conversation: Conversation) -> None:
-        looked_at = 0
-        while True:
-            at = conversation.buffer.find(self.separator, looked_at)
-            if at >= 0:
-                conversation.take(at + len(self.separator))
-                return
-            looked_at = max(0, len(conversation.buffer) - len(self.separator) + 1)
-            if conversation.ended:
-                raise _Surprise(
-                    f"{conversation.ended} before {short(self.separator)} came; received "
-                    f"{short(conversation.buffer)}"
-                )
-            await conversation.more()
-
-
-@dataclass(frozen=True)
-class _ExpectSize:
-    size: int
-
-    def __str__(self) -> str:
-        return f"expect any {self.size} bytes"
-
-    async def play(self, conversation: Conversation) -> None:
-        while len(conversation.buffer) < self.size:
-            if conversation.ended:
-                raise _Surprise(
-                    f"{conversation.ended} after {len(conversation.buffer)} of {self.size} bytes; "
-                    f"received {short(conversation.buffer)}"
-                )
-            await conversation.more()
-        conversation.take(self.size)
-
-
-@dataclass(frozen=True)
-class _ExpectEOF:
-    def __str__(self) -> str:
-        return "expect the end of data"
-
-    async def play(self, conversation: Conversation) -> None:
-        while not conversation.eof:
-            if conversation.buffer:
-                _unexpected(conversation, "the end of data")
-            if conversation.lost:
-                if conversation.error is None:
-                    return
-                raise _Surprise(f"expected the end of data; {conversation.ended}")
-            await conversation.more()
-        if conversation.buffer:
-            _unexpected(conversation, "the end of data")
-
-
-@dataclass(frozen=True)
-class _ExpectReset:
-    def __str__(self) -> str:
-        return "expect a reset"
-
-    async def play(self, conversation: Conversation) -> None:
-        while not conversation.was_reset:
-            if conversation.buffer:
-                _unexpected(conversation, "a reset")
-            if conversation.ended:
-                raise _Surprise(f"expected a reset; {conversation.ended}")
-            await conversation.more()
-
-
-@dataclass(frozen=True)
-class _IgnoreRest:
-    def __str__(self) -> str:
-        return "ignore the rest, until the other side ends"
-
-    async def play(self, conversation: Conversation) -> None:
-        conversation.dropping = True
-        conversation.buffer.clear()
-        while not conversation.ended:
-            await conversation.more()
-
-
-@dataclass(frozen=True)
-class _Send:
-    data: bytes
-
-    def __str__(self) -> str:
-        return f"send {short(self.data)}"
-
-    async def play(self, conversation: Conversation) -> None:
-        conversation.transport.write(self.data)
-        await conversation.drained()
-        if conversation.lost:
-            raise _Surprise(f"could not send: {conversation.ended}")
-
-
-@dataclass(frozen=True)
-class _Pause:
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"pause for {self.seconds:g} s"
-
-    async def play(self, conversation: Conversation) -> None:
-        await asyncio.sleep(self.seconds)
-
-
-@dataclass(frozen=True)
-class _SendEOF:
-    def __str__(self) -> str:
-        return "send the end of data"
-
-    async def play(self, conversation: Conversation) -> None:
-        if not conversation.transport.can_write_eof():
-            raise _Surprise("TLS cannot close one direction only: use close()")
-        try:
-            conversation.transport.write_eof()
-        except OSError as exc:
-            raise _Surprise(f"could not send the end of data: {exc}") from None
-
-
-@dataclass(frozen=True)
-class _Close:
-    def __str__(self) -> str:
-        return "close"
-
-    async def play(self, conversation: Conversation) -> None:
-        if conversation.buffer:
-            _unexpected(conversation, "nothing before closing")
-        await conversation.close()
-
-
-@dataclass(frozen=True)
-class _Reset:
-    def __str__(self) -> str:
-        return "reset"
-
-    async def play(self, conversation: Conversation) -> None:
-        conversation.reset()
-        await conversation.close()
-
-
-def _unexpected(conversation: Conversation, expected: str) -> None:
-    received = bytes(conversation.buffer)
-    raise _Surprise(
-        f"expected {expected}; received {count(received)}\n{side_by_side(b'', received)}"
-    )

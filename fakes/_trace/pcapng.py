@@ -9,7 +9,8 @@ block of a pcapng file whose link type is "raw IP": no Ethernet, since there is 
 The capture is made at both ends at once: a segment has the time when it was sent, an
 acknowledgement the time when it was sent back. Windows are not told; they are announced as large.
 
-Sources: pcapng (draft-ietf-opsawg-pcapng), RFC 9293 (TCP), RFC 791 (IPv4), RFC 8200 (IPv6).
+Sources: pcapng (draft-ietf-opsawg-pcapng), RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and
+RFC 4443 (ICMP), RFC 791 (IPv4), RFC 8200 (IPv6).
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.link import Segment
+from fakes._network.segment import Segment
 
 LINKTYPE_RAW = 101
 NANOSECONDS = 9  # as a power of ten
 MOST_DATA = 65495  # what fits in an IPv4 packet, which is the MTU of a loopback too
+_ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58  # IP protocols
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 _FLAGS = {
     "SYN": _SYN,
@@ -46,9 +49,9 @@ def encode(
     start: float = 0.0,
     tls_keys: str = "",
 ) -> bytes:
-    """Return a pcapng file with the segments of TCP connections.
+    """Return a pcapng file with the segments of TCP connections, and UDP's datagrams.
 
-    Arguments:
+    Args:
         segments: in the order in which they were sent.
         names: host names by IP address, for the reader to show.
         start: the time that becomes the file's zero, in seconds.
@@ -85,6 +88,9 @@ def _packets(segments: Sequence[Segment]) -> Iterator[tuple[float, bytes, str]]:
     directions: dict[tuple[int, bool], _Direction] = {}
     resets = {(s.connection, s.from_client, s.time) for s in segments if s.kind == "RST"}
     for time, segment, is_arrival in _events(segments):
+        if segment.kind in ("DATAGRAM", "UNREACHABLE"):
+            yield time, _datagram(segment), "" if segment.arrives is not None else "lost"
+            continue
         here, there = _ends(directions, segment)
         if is_arrival:
             here.arrived = here.under_way.popleft()
@@ -161,8 +167,7 @@ def _ip(
     options: bytes = b"",
 ) -> bytes:
     """Return an IP packet from one end to the other."""
-    source = ipaddress.ip_address(here.address[0].partition("%")[0])
-    destination = ipaddress.ip_address(there.address[0].partition("%")[0])
+    source, destination = _address(here.address), _address(there.address)
     header = struct.pack(
         "!HHIIBBHHH",
         here.address[1],
@@ -175,15 +180,53 @@ def _ip(
         0,  # the checksum, for now
         0,
     )
-    length = len(header) + len(options) + len(data)
-    addresses = source.packed + destination.packed
-    pseudo = addresses + struct.pack("!IHH", length, 0, 6)
-    checksum = _checksum(pseudo + header + options + data)
-    tcp = header[:16] + struct.pack("!H", checksum) + header[18:] + options + data
+    tcp = header + options + data
+    return _in_ip(source, destination, _TCP, _with_checksum(source, destination, _TCP, tcp, 16))
+
+
+def _datagram(segment: Segment) -> bytes:
+    """Return the IP packet of a UDP datagram, or of the ICMP message that nobody is at its port."""
+    source, destination = _address(segment.source), _address(segment.destination)
+    if segment.kind == "DATAGRAM":
+        return _in_ip(source, destination, _UDP, _udp(segment, source, destination))
+    # It quotes the beginning of what it answers: the headers, in the other direction.
+    ports = struct.pack("!HHHH", segment.destination[1], segment.source[1], 8, 0)
+    quoted = _in_ip(destination, source, _UDP, ports)
     if source.version == 6:
-        return struct.pack("!IHBB", 6 << 28, length, 6, 64) + addresses + tcp
-    before = struct.pack("!BBHHHBB", 0x45, 0, 20 + length, 0, 0x4000, 64, 6)
-    return before + struct.pack("!H", _checksum(before + b"\0\0" + addresses)) + addresses + tcp
+        message = struct.pack("!BBHI", 1, 4, 0, 0) + quoted  # destination unreachable: port
+        message = _with_checksum(source, destination, _ICMP6, message, 2)
+        return _in_ip(source, destination, _ICMP6, message)
+    message = struct.pack("!BBHI", 3, 3, 0, 0) + quoted  # destination unreachable: port
+    message = message[:2] + struct.pack("!H", _checksum(message)) + message[4:]
+    return _in_ip(source, destination, _ICMP, message)
+
+
+def _udp(segment: Segment, source: _Address, destination: _Address) -> bytes:
+    length = 8 + len(segment.data)
+    header = struct.pack("!HHHH", segment.source[1], segment.destination[1], length, 0)
+    return _with_checksum(source, destination, _UDP, header + segment.data, 6)
+
+
+def _address(name: Any) -> _Address:
+    return ipaddress.ip_address(name[0].partition("%")[0])
+
+
+def _with_checksum(
+    source: _Address, destination: _Address, protocol: int, packet: bytes, place: int
+) -> bytes:
+    """Return a packet with its checksum, two bytes that are zero yet, in its place."""
+    pseudo = source.packed + destination.packed + struct.pack("!IHH", len(packet), 0, protocol)
+    checksum = _checksum(pseudo + packet)
+    return packet[:place] + struct.pack("!H", checksum) + packet[place + 2 :]
+
+
+def _in_ip(source: _Address, destination: _Address, protocol: int, packet: bytes) -> bytes:
+    addresses = source.packed + destination.packed
+    if source.version == 6:
+        return struct.pack("!IHBB", 6 << 28, len(packet), protocol, 64) + addresses + packet
+    before = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(packet), 0, 0x4000, 64, protocol)
+    checksum = struct.pack("!H", _checksum(before + b"\0\0" + addresses))
+    return before + checksum + addresses + packet
 
 
 def _checksum(data: bytes) -> int:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fakes import pcapng
-from fakes.difference import short
-from fakes.link import Segment
-from fakes.network import Network
+from fakes._network.network import Network
+from fakes._network.segment import Note, Segment, segment_of
+from fakes._public import public
+from fakes._trace.hexdiff import short
+from fakes._trace.steps import Step
 
 
+@public
 class Trace:
     """A record of every segment that a network carries, from now until `stop()`.
 
@@ -28,33 +31,49 @@ class Trace:
 
     Recording changes nothing of a run.
 
-    Arguments:
+    Args:
         network: what to observe (default: the network of the running event loop).
+        steps: whether to record what ran as well: each step of a task on a `fakes.Loop`, from one
+            wait to the next (default: no).
+        keep: how many segments and steps to keep, the last ones (default: all).
 
-    Attributes:
-        segments: what was sent so far, a list of `fakes.Segment`.
-
-    Raises `RuntimeError` if no network is given and the running loop, if any, has none.
+    Raises:
+        RuntimeError: no network is given and the running loop, if any, has none.
     """
 
-    def __init__(self, network: Network | None = None) -> None:
+    def __init__(
+        self, network: Network | None = None, *, steps: bool = False, keep: int | None = None
+    ) -> None:
         if network is None:
             network = getattr(asyncio.get_running_loop(), "network", None)
             if not isinstance(network, Network):
                 raise RuntimeError("the running event loop has no simulated network to trace")
         self.network = network
-        self.segments: list[Segment] = []
-        self._stop: Callable[[], None] | None = network.observe(self.segments.append)
+        self._entries: list[Note | Step] | deque[Note | Step]
+        self._entries = [] if keep is None else deque(maxlen=keep)
+        self._count = 0
+        record = self._entries.append if keep is None else self._record
+        self._stop: list[Callable[[], None]] = [network.observe_notes(record)]
+        if steps:
+            self._stop.append(network.observe_steps(record))
+
+    def _record(self, entry: Note | Step) -> None:
+        self._count += 1
+        self._entries.append(entry)
 
     def __repr__(self) -> str:
         """Say how much is recorded."""
         return f"<fakes.Trace {len(self.segments)} segments>"
 
+    @property
+    def segments(self) -> list[Segment]:
+        """What was sent so far."""
+        return [segment_of(entry) for entry in self._entries if not isinstance(entry, Step)]
+
     def stop(self) -> None:
         """Record no more; idempotent."""
-        if self._stop is not None:
-            self._stop()
-            self._stop = None
+        while self._stop:
+            self._stop.pop()()
 
     # --- as text ------------------------------------------------------------------------------
 
@@ -62,36 +81,42 @@ class Trace:
         """Return one line for each segment, as `text()` does."""
         return self.text()
 
-    def text(self, *, last: int | None = None) -> str:
+    def text(self, *, last: int | None = None, folded: bool = False) -> str:
         """Return one line for each segment, in the order in which they were sent.
 
         A line has the time in seconds from the first segment on (on `fakes.Loop`: from the
         beginning of the run), the number of the connection, who sends to whom, what, and how many
         bytes, with the first of them; and when it arrives, if that is later, or that it is lost.
 
-        Arguments:
+        Steps, if they are recorded, stand between the segments: the time, the task's name, the line
+        of the source at which it went on, and the one at which it waits again.
+
+        Args:
             last: only that many lines, the last ones (default: all).
+            folded: whether the segments of one write are one line from three on, and what a task
+                does again and again at one line is one (default: no).
         """
-        segments = self.segments if last is None else self.segments[-last:] if last else []
+        entries = [
+            segment_of(e) if not isinstance(e, Step) else e
+            for e in self._entries
+            if not isinstance(e, Step) or e.place or e.then
+        ]
+        groups = _folded(entries) if folded else [[entry] for entry in entries]
+        shown = groups if last is None else groups[-last:] if last else []
         names = self._names()
         start = self._start()
-        rows = [
-            (
-                f"{segment.time - start:.6f}",
-                f"#{segment.connection}",
-                f"{_name(segment, True, names)} > {_name(segment, False, names)}",
-                _what(segment, start),
-            )
-            for segment in segments
-        ]
+        numbers = [number for e in entries if isinstance(e, Step) and (number := _number(e.task))]
+        before = min(numbers, default=1) - 1  # tasks of earlier loops
+        rows = [_row(group, names, start, before) for group in shown]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines = [
-            f"{time:>{widths[0]}}  {number:<{widths[1]}}  {ends:<{widths[2]}}  {what}"
+            f"{time:>{widths[0]}}  {number:<{widths[1]}}  {ends:<{widths[2]}}  {what}".rstrip()
             for time, number, ends, what in rows
         ]
-        left_out = len(self.segments) - len(segments)
+        left_out = max(self._count, len(entries)) - sum(map(len, shown))
         if left_out:
-            lines.insert(0, f"({left_out} segments before)")
+            what = "lines" if any(isinstance(e, Step) for e in self._entries) else "segments"
+            lines.insert(0, f"({left_out} {what} before)")
         return "\n".join(lines)
 
     # --- as pcapng ----------------------------------------------------------------------------
@@ -103,15 +128,21 @@ class Trace:
         checksums; the file names the hosts. Unix sockets have no packets and are left out. The
         times are those of `text()`, counted from the beginning of 1970.
 
-        Arguments:
+        Args:
             tls_keys: the contents of a key log file (`ssl.SSLContext.keylog_filename`), with which
                 Wireshark shows what TLS has encrypted (default: none).
         """
+        from fakes._trace import pcapng  # few runs are written to a file
+
         names = {address: name for address, name in self._names().items() if name != address}
         return pcapng.encode(self.segments, names, self._start(), tls_keys)
 
     def write_pcapng(self, path: str | os.PathLike[str], *, tls_keys: str = "") -> None:
-        """Write `pcapng()` to a file. Raises `OSError` if that is not possible."""
+        """Write `pcapng()` to a file.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         Path(path).write_bytes(self.pcapng(tls_keys=tls_keys))
 
     # --- names and times ----------------------------------------------------------------------
@@ -123,16 +154,77 @@ class Trace:
 
     def _start(self) -> float:
         """Virtual time has its own zero; a real clock's is far away and says nothing."""
-        if not self.segments or getattr(self.network.loop, "seed", None) is not None:
+        if not self._entries or getattr(self.network.loop, "seed", None) is not None:
             return 0.0
-        return self.segments[0].time
+        first = self._entries[0]
+        return first.time if isinstance(first, Step) else first[0]
 
 
-def _what(segment: Segment, start: float) -> str:
+def _folded(entries: list[Segment | Step]) -> list[list[Segment | Step]]:
+    """Group the segments of one write, from three on, and repeated steps of a task."""
+    groups: list[list[Segment | Step]] = []
+    for entry in entries:
+        before = groups[-1] if groups else []
+        if before and _go_together(before[-1], entry):
+            before.append(entry)
+        else:
+            groups.append([entry])
+    folded: list[list[Segment | Step]] = []
+    for group in groups:
+        if len(group) < 3 and isinstance(group[0], Segment):
+            folded += [[entry] for entry in group]
+        else:
+            folded.append(group)
+    return folded
+
+
+def _go_together(one: Segment | Step, other: Segment | Step) -> bool:
+    if isinstance(one, Step) or isinstance(other, Step):
+        return isinstance(one, Step) and isinstance(other, Step) and other.repeats(one)
+    return (
+        one.kind == other.kind == "DATA"
+        and (one.connection, one.from_client, one.time)
+        == (other.connection, other.from_client, other.time)
+        and (one.arrives is None) == (other.arrives is None)
+    )
+
+
+def _row(
+    group: list[Segment | Step], names: dict[str, str], start: float, before: int
+) -> tuple[str, str, str, str]:
+    first = group[0]
+    times = f" ({len(group)} times)" if len(group) > 1 else ""
+    if isinstance(first, Step):
+        number = _number(first.task)
+        task = f"Task-{number - before}" if number else first.task
+        return f"{first.time - start:.6f}", "", task, f"{first}{times}"
+    segments = [segment for segment in group if isinstance(segment, Segment)]
+    return (
+        f"{first.time - start:.6f}",
+        f"#{first.connection}",
+        f"{_name(first, True, names)} > {_name(first, False, names)}",
+        _what(segments, start),
+    )
+
+
+def _number(task: str) -> int:
+    """Return the number of a task that asyncio has named, or 0: it counts through all loops."""
+    prefix, _, number = task.partition("-")
+    return int(number) if prefix == "Task" and number.isdigit() else 0
+
+
+def _what(segments: list[Segment], start: float) -> str:
+    segment, last = segments[0], segments[-1]
     what = segment.kind
-    if segment.data:
-        size = len(segment.data)
-        what += f" {size} byte{'' if size == 1 else 's'} {short(segment.data, count=False)}"
+    data = b"".join(each.data for each in segments)
+    if data:
+        size = len(data)
+        what += f" {size} byte{'' if size == 1 else 's'}"
+        if len(segments) > 1:
+            what += f" in {len(segments)} segments"
+        what += f" {short(data, count=False)}"
+    if len(segments) > 1 and segment.arrives is not None and last.arrives is not None:
+        return f"{what}  (arrive {segment.arrives - start:.6f} to {last.arrives - start:.6f})"
     if segment.arrives is None:
         what += "  (lost)"
     elif segment.arrives != segment.time:

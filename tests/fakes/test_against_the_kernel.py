@@ -242,7 +242,7 @@ async def connect(protocols: list[Base], over: Wire, path: str) -> asyncio.Abstr
     loop = asyncio.get_running_loop()
     client: Callable[[], Base] = lambda: protocols[0]  # noqa: E731
     listening: Callable[[], Base] = lambda: protocols[1]  # noqa: E731
-    server: Any
+    server: asyncio.Server
     server_side, client_side = over.contexts if over.contexts and not over.upgrade else (None, None)
     name = "localhost" if client_side else None
     if over.unix:
@@ -315,8 +315,8 @@ async def play(
             if expected is not None and snapshots[-1] != expected[number]:
                 break
     finally:
-        for end in protocols:
-            end.transport.abort()
+        for protocol in protocols:
+            protocol.transport.abort()
         await server.wait_closed()
     snapshots.append(tuple(errors))
     return snapshots

@@ -291,3 +291,37 @@ def test_httpx_and_uvicorn(
             link.heal()
 
     fakes.run(main(), network=network)
+
+
+def test_httpx_keep_alive_expires_in_virtual_time(
+    run_twice: Callable[..., Any],
+) -> None:
+    """Its pool looks at `time.monotonic()`: a connection that was idle too long is not used."""
+    httpx = pytest.importorskip("httpx")
+
+    async def main() -> list[int]:
+        connections = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while await reader.readuntil(b"\r\n\r\n"):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            writer.close()
+
+        loop: Any = asyncio.get_running_loop()
+        with loop.network.host("api.example"):
+            server = await asyncio.start_server(serve, None, 80)
+        seen = []
+        limits = httpx.Limits(keepalive_expiry=60)
+        async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
+            for idle in (50, 50, 70, 0):
+                assert (await client.get("http://api.example/")).text == "ok"
+                seen.append(connections)
+                await asyncio.sleep(idle)
+        server.close()
+        await asyncio.sleep(1)
+        return seen
+
+    assert run_twice(main, "api.example") == [1, 1, 1, 2]

@@ -42,8 +42,8 @@ class Store:
                 self.values[key] = value
                 return b"+OK\r\n"
             case b"GET", [key]:
-                value = self.values.get(key)
-                return b"$-1\r\n" if value is None else b"$%d\r\n%b\r\n" % (len(value), value)
+                found = self.values.get(key)
+                return b"$-1\r\n" if found is None else b"$%d\r\n%b\r\n" % (len(found), found)
             case b"INCRBY", [key, amount]:
                 self.values[key] = b"%d" % (int(self.values.get(key, b"0")) + int(amount))
                 return b":%b\r\n" % self.values[key]

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import socket
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -210,9 +211,7 @@ def test_servers_that_share_a_port_share_the_connections() -> None:
             return asyncio.Protocol()
 
         servers = [
-            await loop.create_server(
-                lambda number=number: factory(number), "127.0.0.1", 80, reuse_port=True
-            )
+            await loop.create_server(partial(factory, number), "127.0.0.1", 80, reuse_port=True)
             for number in range(2)
         ]
         transports = [
@@ -289,3 +288,32 @@ def test_a_connection_may_be_reset_before_it_has_a_transport() -> None:
         theirs.close()
 
     fakes.run(main(), network=network)
+
+
+def test_an_end_that_was_lost_is_sent_again_after_its_socket_is_closed() -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        link = loop.network.link("localhost", "localhost")  # type: ignore[attr-defined]
+        link.change(latency=0.1)
+        accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        accepted = loop.create_future()
+
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write_eof()
+            accepted.set_result((reader, writer))
+
+        server = await asyncio.start_server(serve, "localhost", 7)
+        reader, writer = await asyncio.open_connection("localhost", 7)
+        assert await reader.read() == b""
+        link.partition()
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(1)
+        link.heal()
+        server.close()
+        reader, writer = await accepted
+        rest = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        return rest
+
+    assert fakes.run(main()) == b""

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import socket
 import sys
 import threading
@@ -135,7 +136,7 @@ def test_a_thread_takes_no_virtual_time_and_answers_come_in_order() -> None:
 def test_any_thread_may_call() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        answer = loop.create_future()
+        answer: asyncio.Future[str] = loop.create_future()
 
         def thread() -> None:
             time.sleep(0.05)
@@ -191,16 +192,16 @@ def test_readers_and_writers() -> None:
         loop = asyncio.get_running_loop()
         one, other = fakes.open_socket_pair()
         seen: list[bytes] = []
-        loop.add_reader(other, lambda: seen.append(other.recv(2)))  # type: ignore[arg-type]
+        loop.add_reader(other, lambda: seen.append(other.recv(2)))
         one.send(b"abcd")
         await asyncio.sleep(1)
         assert seen == [b"ab", b"cd"]
-        assert loop.remove_reader(other)  # type: ignore[arg-type]
-        assert not loop.remove_reader(other)  # type: ignore[arg-type]
+        assert loop.remove_reader(other)
+        assert not loop.remove_reader(other)
         writable = asyncio.Event()
-        loop.add_writer(one, writable.set)  # type: ignore[arg-type]
+        loop.add_writer(one, writable.set)
         await writable.wait()
-        loop.remove_writer(one)  # type: ignore[arg-type]
+        loop.remove_writer(one)
         one.close()
         other.close()
 
@@ -212,13 +213,13 @@ def test_time_goes_on_while_a_watch_leaves_its_socket_as_it_is() -> None:
         loop = asyncio.get_running_loop()
         calls: list[float] = []
         one, other = fakes.open_socket_pair()
-        loop.add_reader(other, lambda: calls.append(loop.time()))  # type: ignore[arg-type]
+        loop.add_reader(other, lambda: calls.append(loop.time()))
         one.send(b"never read")
         await asyncio.sleep(5)
         assert await asyncio.to_thread(int, "7") == 7
         await asyncio.sleep(5)
         assert {0.0, 5.0, 10.0} == set(calls)
-        loop.remove_reader(other)  # type: ignore[arg-type]
+        loop.remove_reader(other)
         before = len(calls)
         await asyncio.sleep(5)
         assert len(calls) == before
@@ -232,6 +233,8 @@ def test_time_goes_on_while_a_watch_leaves_its_socket_as_it_is() -> None:
 
 
 def test_deadlock_names_the_watch_that_leaves_its_socket_as_it_is() -> None:
+    sock: fakes.Socket
+
     def looks_only() -> None:
         with contextlib.suppress(BlockingIOError):
             sock.recv(1, socket.MSG_PEEK)
@@ -250,7 +253,6 @@ def test_deadlock_names_the_watch_that_leaves_its_socket_as_it_is() -> None:
                 other.shutdown(socket.SHUT_WR)
             await asyncio.Event().wait()
 
-    sock: fakes.Socket
     for watch, callback in (
         ("add_reader", looks_only),
         ("add_reader", finds_the_end),
@@ -270,7 +272,7 @@ def test_deadlock_does_not_name_a_watch_that_is_over() -> None:
         loop = asyncio.get_running_loop()
         one, other = fakes.open_socket_pair()
         with one, other:
-            loop.add_writer(one, loop.remove_writer, one)  # type: ignore[arg-type]
+            loop.add_writer(one, loop.remove_writer, one)
             await asyncio.Event().wait()
 
     with pytest.raises(fakes.Deadlock) as caught:
@@ -289,11 +291,11 @@ def test_a_watch_that_does_something_has_all_its_calls_before_time_goes_on(own: 
         def byte_by_byte() -> None:
             sizes.append(len(other.recv(1)) if own else far.send(b"x"))
             if len(sizes) == 1000:
-                loop.remove_reader(other)  # type: ignore[arg-type]
+                loop.remove_reader(other)
                 done.set_result(loop.time())
 
         done = loop.create_future()
-        loop.add_reader(other, byte_by_byte)  # type: ignore[arg-type]
+        loop.add_reader(other, byte_by_byte)
         one.send(bytes(1000))
         timer = loop.call_later(1, done.cancel)
         assert await done == 0.0
@@ -322,7 +324,7 @@ def test_a_watch_that_waits_for_a_timer_is_called_at_its_time() -> None:
             nonlocal allowed
             allowed = True
 
-        loop.add_reader(other, if_allowed)  # type: ignore[arg-type]
+        loop.add_reader(other, if_allowed)
         one.send(b"x")
         loop.call_later(5, allow)
         loop.call_later(6, int)
@@ -337,17 +339,19 @@ def test_a_watch_that_waits_for_a_timer_is_called_at_its_time() -> None:
 def test_what_is_not_simulated_is_refused_by_name() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with pytest.raises(fakes.NotSimulated, match="UDP is not simulated"):
-            await loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0))
+        with pytest.raises(fakes.NotSimulated, match="signals are not simulated"):
+            loop.add_signal_handler(1, print)
         with pytest.raises(fakes.NotSimulated, match="subprocesses are not simulated"):
             await asyncio.create_subprocess_exec("true")
-        with (
-            socket.socket() as real,
-            pytest.raises(fakes.NotSimulated, match="not a socket of the simulated network"),
-        ):
+        with pytest.raises(fakes.NotSimulated, match="a real socket, connected"):
             await asyncio.open_connection(sock=real)
+        with pytest.raises(fakes.NotSimulated, match=f"{pipe}, a real pipe, is not a socket of"):
+            loop.add_reader(pipe, print)
 
-    fakes.run(main())
+    real, other = socket.socketpair()
+    pipe, end = os.pipe()
+    with real, other, open(pipe), open(end):
+        fakes.run(main())
 
 
 def test_the_loop_serves_runner_and_unittest() -> None:
@@ -373,3 +377,49 @@ def test_signals_are_refused_by_name() -> None:
 
     with pytest.raises(fakes.NotSimulated, match="signals are not simulated"):
         fakes.run(main())
+
+
+def test_a_timer_that_finds_itself_too_early_does_not_stop_the_clock() -> None:
+    """As a protocol that computes when a packet is lost, and is off by a rounding error."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        late = loop.create_future()
+
+        def look() -> None:
+            if loop.time() > 0.3:
+                late.set_result(loop.time())
+            else:
+                loop.call_at(0.3, look)
+
+        loop.call_at(0.3, look)
+        time: float = await late
+        return time
+
+    assert fakes.run(main()) == pytest.approx(0.3, abs=1e-5)
+
+
+def test_two_loops_in_two_threads_on_one_network_are_refused() -> None:
+    network = fakes.Network()
+    running, over = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        running.set()
+        over.wait()
+
+    async def main() -> None:
+        pass
+
+    thread = threading.Thread(target=lambda: fakes.run(hold(), network=network))
+    thread.start()
+    running.wait()
+    ways: list[Callable[[], object]] = [
+        lambda: fakes.Loop(network=network),
+        lambda: fakes.network_loop(asyncio.SelectorEventLoop, network)(),
+    ]
+    for make in ways:
+        with pytest.raises(RuntimeError, match=r"another event loop, still open: .* of its own"):
+            make()
+    over.set()
+    thread.join()
+    fakes.run(main(), network=network)

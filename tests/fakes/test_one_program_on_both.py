@@ -83,7 +83,7 @@ LOCAL = {
     socket.AF_INET6: ("::1", 0),
 }
 KEEP_ALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-NOBODY = {  # a port that only the administrator could listen at
+NOBODY: dict[int, Any] = {  # a port that only the administrator could listen at
     socket.AF_INET: ("127.0.0.1", 9),
     socket.AF_INET6: ("::1", 9),
     socket.AF_UNIX: "/nobody",
@@ -210,7 +210,7 @@ async def options(path: str) -> Seen:
 
 
 async def unix_paths(path: str) -> Seen:
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()  # typeshed allows no path of bytes
     seen: Seen = []
     for one in (path, path.encode(), "\0" + path, b"\0" + path.encode()):
         serving = Ends()
@@ -241,7 +241,7 @@ async def debug_mode(path: str) -> Seen:
             call(*args)
         seen.append(words(caught.value)[0])
     loop.set_debug(False)
-    await asyncio.to_thread(loop.call_soon_threadsafe, int)
+    await asyncio.to_thread(lambda: loop.call_soon_threadsafe(int))
     await loop.shutdown_default_executor()
     with pytest.raises(RuntimeError) as refused:
         loop.run_in_executor(None, print)
@@ -249,12 +249,17 @@ async def debug_mode(path: str) -> Seen:
     return seen
 
 
+def write_twice(transport: asyncio.Transport) -> None:
+    transport.write(b"x")
+    transport.write(b"x")
+
+
 async def unconnected(path: str) -> Seen:
     """What a transport over a socket without a connection is told, and when."""
     loop = asyncio.get_running_loop()
     uses: list[Callable[[asyncio.Transport], Any]] = [
         asyncio.Transport.get_protocol,
-        lambda transport: [transport.write(b"x"), transport.write(b"x")],
+        write_twice,
         lambda transport: transport.write_eof(),
         lambda transport: transport.close(),
         lambda transport: transport.abort(),
@@ -300,6 +305,14 @@ async def unconnected(path: str) -> Seen:
     return seen
 
 
+def bind(address: Any, sock: socket.socket) -> None:
+    sock.bind(address)
+
+
+def shut(how: int, sock: socket.socket) -> None:
+    sock.shutdown(how)
+
+
 async def connecting_again(path: str) -> Seen:
     """Connecting, and whatever else, on a socket after an attempt that failed or succeeded."""
     loop = asyncio.get_running_loop()
@@ -309,16 +322,16 @@ async def connecting_again(path: str) -> Seen:
             listening.bind(LOCAL[family])
             listening.listen()
             nobody, somebody = NOBODY[family], listening.getsockname()
-            calls = {
+            calls: dict[str, Callable[[socket.socket], Any]] = {
                 "listen": lambda sock: sock.listen(),
-                "bind": lambda sock, family=family: sock.bind(LOCAL[family]),
+                "bind": functools.partial(bind, LOCAL[family]),
                 "send": lambda sock: sock.send(b"x"),
                 "send nothing": lambda sock: sock.send(b""),
                 "receive": lambda sock: sock.recv(1),
                 "receive nothing": lambda sock: sock.recv(0),
                 "error": lambda sock: sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
                 "peer": lambda sock: sock.getpeername() and None,
-                **{f"shut {how}": lambda sock, how=how: sock.shutdown(how) for how in (0, 1, 2, 9)},
+                **{f"shut {how}": functools.partial(shut, how) for how in (0, 1, 2, 9)},
             }
             for steps in (
                 [nobody] * 5,
@@ -442,7 +455,7 @@ async def nothing_found(path: str) -> Seen:
     async def answer(host: Any, *args: Any, **options: Any) -> Any:
         return [] if host == "nobody.invalid" else await ask(host, *args, **options)
 
-    loop.getaddrinfo = answer  # type: ignore[assignment]
+    loop.getaddrinfo = answer  # type: ignore[method-assign]  # a resolver of the test's
     local = {"host": "127.0.0.1", "port": 9, "local_addr": ("nobody.invalid", 0)}
     return [
         await told(loop.create_connection, asyncio.Protocol, "nobody.invalid", 9),

@@ -110,15 +110,15 @@ def test_sockets_for_open_connection_and_for_the_loop(family: int) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         one, other = fakes.open_socket_pair(family=family)
-        reader, writer = await asyncio.open_connection(sock=one)  # type: ignore[arg-type]
-        await loop.sock_sendall(other, b"hello")  # type: ignore[arg-type]
+        reader, writer = await asyncio.open_connection(sock=one)
+        await loop.sock_sendall(other, b"hello")
         assert await reader.readexactly(5) == b"hello"
         writer.write(b"abcdef")
         buffer = bytearray(4)
-        assert await loop.sock_recv_into(other, buffer) == 4  # type: ignore[arg-type]
+        assert await loop.sock_recv_into(other, buffer) == 4
         assert buffer == b"abcd"
-        assert await loop.sock_recv(other, 10) == b"ef"  # type: ignore[arg-type]
-        receiving = asyncio.create_task(loop.sock_recv(other, 10))  # type: ignore[arg-type]
+        assert await loop.sock_recv(other, 10) == b"ef"
+        receiving = asyncio.create_task(loop.sock_recv(other, 10))
         await asyncio.sleep(1)
         writer.close()
         assert await receiving == b""
@@ -136,12 +136,12 @@ def test_sendall_waits_for_room() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         one, other = fakes.open_socket_pair()
-        sending = asyncio.create_task(loop.sock_sendall(one, bytes(10_000)))  # type: ignore[arg-type]
+        sending = asyncio.create_task(loop.sock_sendall(one, bytes(10_000)))
         await asyncio.sleep(1)
         assert not sending.done()
         received = 0
         while received < 10_000:
-            received += len(await loop.sock_recv(other, 3000))  # type: ignore[arg-type]
+            received += len(await loop.sock_recv(other, 3000))
         await sending
         one.close()
         other.close()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from fakes import Segment, pcapng
+from fakes import Segment
+from fakes._trace import pcapng
 
 CLIENT, SERVER = ("10.0.0.1", 40000), ("10.0.0.2", 80)
 

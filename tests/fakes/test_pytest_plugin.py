@@ -1,5 +1,6 @@
 """The pytest plug-in, used as its users use it: in test suites of their own."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -45,7 +46,7 @@ def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Suite:
         # Other plug-ins that happen to be installed have no part in this.
         options += ["-p", "no:randomly", "-p", "no:hypothesispytest", "-W", "error"]
         if asyncio_mode is None:
-            options += ["-p", "no:asyncio"]
+            options += ["-p", "no:asyncio", "-p", "no:aiohttp"]  # which stands on the first
         else:
             options += ["--asyncio-mode", asyncio_mode]
             options += ["-o", "asyncio_default_fixture_loop_scope=function"]
@@ -332,7 +333,8 @@ def test_it_is_light_to_import() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert not {"asyncio", "fakes.loop", "fakes.network"} & set(loaded.stdout.split())
+    costly = {"asyncio", "fakes._loop.virtual", "fakes._network.network"}
+    assert not costly & set(loaded.stdout.split())
 
 
 def test_every_public_name_can_be_had() -> None:
@@ -340,3 +342,434 @@ def test_every_public_name_can_be_had() -> None:
     assert sorted(names) == sorted(fakes.__all__)
     assert all(hasattr(fakes, name) for name in names)
     assert not hasattr(fakes, "no_such_name")
+
+
+# --- many seeds -----------------------------------------------------------------------------------
+
+RACE = """
+    async def lost(stored):
+        value = stored[0]
+        await asyncio.sleep(0)
+        stored[0] = value + 1
+
+    async def race(window):
+        stored = [0]
+
+        async def add(reader, writer):
+            await reader.readline()
+            await lost(stored)
+            writer.close()
+
+        async def client(after):
+            await asyncio.sleep(after)
+            reader, writer = await asyncio.open_connection("localhost", 7)
+            writer.write(b"add" + bytes([10]))
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(add, "localhost", 7)
+        await asyncio.gather(client(0), client(window))
+        server.close()
+        assert stored == [2]
+"""
+
+
+def with_race(suite: str) -> str:
+    return textwrap.dedent(RACE) + textwrap.dedent(suite)
+
+
+def test_many_failures_are_one_summary_and_one_of_each_kind(run: Suite) -> None:
+    result = run("""
+        @pytest.mark.fakes_seeds(20)
+        async def test_it(fakes_seed):
+            assert fakes_seed % 4 != 1, f"never the same message {fakes_seed}"
+            if fakes_seed % 4 == 2:
+                raise KeyError(fakes_seed)
+
+        @pytest.mark.fakes_seeds(3)
+        async def test_right():
+            pass
+    """)
+    result.assert_outcomes(passed=13, failed=10)
+    text = result.stdout.str()
+    assert "test_it[[]seed*]: 10 of 20 seeds fail; the first is 1" in text.replace(
+        "[seed", "[[]seed"
+    )
+    assert text.count("fakes: replay") == 2  # of each kind one, of 10 failures
+    assert "test_right" not in text
+
+
+def test_seeds_take_the_options_of_a_loop(run: Suite) -> None:
+    result = run(
+        with_race("""
+        @pytest.mark.fakes_seeds(60, turn_time=0.005)
+        async def test_it():
+            await race(0.004)
+
+        @pytest.mark.fakes(turn_time=1)
+        async def test_quiet():
+            await race(0.004)
+            assert asyncio.get_running_loop().time() < 0.01
+
+        @pytest.mark.fakes(speed=1)
+        async def test_wrong():
+            pass
+        """),
+        "-q",
+    )
+    result.stdout.fnmatch_lines(["*test_it*: * of 60 seeds fail; the first is *"])
+    result.stdout.fnmatch_lines(["*takes turn_time, *deterministic and start_date, not speed*"])
+
+
+def test_a_search_is_one_test_and_shrinks_what_fails(run: Suite) -> None:
+    result = run(
+        with_race("""
+        @pytest.mark.fakes_search(100)
+        async def test_it():
+            await race(0.004)
+
+        @pytest.mark.fakes_search
+        async def test_right(fakes_network, fakes_seed, fakes_script, fakes_trace, tmp_path):
+            assert asyncio.get_running_loop().network is fakes_network
+            assert fakes_seed == fakes_network.seed
+            with (tmp_path / "seeds").open("a") as file:
+                print(fakes_seed, file=file)
+            seeds = (tmp_path / "seeds").read_text().split()
+            assert len(seeds) == len(set(seeds))
+            async with fakes_script.expect(b"x").send(b"x").ignore_rest().serve("localhost", 7):
+                await ask(b"x")
+            assert len(fakes_trace.segments) > 5
+        """)
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*assert stored == [[]2]*",
+            "* of 100 seeds fail; the first is *",
+            "seed *: of * draws * matter* (* runs):",
+            "what ran and what crossed the wire:",
+            "replay: FAKES_SEED=* pytest *::test_it",
+        ]
+    )
+
+
+def test_a_shrunk_failure_is_replayed(run: Suite) -> None:
+    suite = with_race("""
+        @pytest.mark.fakes_search(100, thread_time=0)
+        async def test_it():
+            await race(0.004)
+        """)
+    first = run(suite)
+    match = re.search(r"replay: FAKES_SEED=(\S+) ", first.stdout.str())
+    assert match is not None
+    again = run(suite, f"--fakes-seed={match[1]}")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines([f"seed {match[1]} fails", "*what ran and what crossed the wire*"])
+    run(suite, "--fakes-seed=0").assert_outcomes(passed=1)
+    wrong = run(suite, "--fakes-seed=a/b")
+    assert "invalid _seed value: 'a/b'" in wrong.stderr.str()
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_a_search_with_pytest_asyncio(run: Suite, mode: str) -> None:
+    result = run(
+        with_race("""
+        @pytest.mark.asyncio
+        @pytest.mark.fakes_search(100)
+        async def test_it():
+            await race(0.004)
+        """),
+        asyncio_mode=mode,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["* of 100 seeds fail; the first is *"])
+
+
+def test_a_search_that_cannot_be(run: Suite) -> None:
+    result = run("""
+        @pytest.fixture
+        def fakes_network():
+            return fakes.Network()
+
+        @pytest.mark.fakes_search
+        async def test_it(fakes_network):
+            pass
+
+        @pytest.mark.fakes_search
+        def test_plain():
+            pass
+    """)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*give the marker network=*", "*fakes_search runs async tests*"])
+
+
+# --- with other plug-ins, and whole suites --------------------------------------------------------
+
+SIMULATED = """
+    def simulated():
+        return isinstance(asyncio.get_running_loop(), fakes.Loop)
+"""
+
+ASYNC_FIXTURE = """
+    @FIXTURE
+    async def server():
+        server = await asyncio.start_server(echo, "localhost", 7)
+        yield server
+        server.close()
+        assert server.get_loop() is asyncio.get_running_loop()
+"""
+
+
+def suite(text: str, fixture: str = "") -> str:
+    parts = [SIMULATED, ASYNC_FIXTURE.replace("FIXTURE", fixture) if fixture else "", text]
+    return "".join(textwrap.dedent(part) for part in parts)
+
+
+def test_nothing_appears_in_tests_that_do_not_use_it(run: Suite) -> None:
+    shown = run(
+        """
+        def test_plain(request):
+            assert not [name for name in request.fixturenames if "fakes" in name]
+        """,
+        "--setup-show",
+    )
+    shown.assert_outcomes(passed=1)
+    assert "fakes" not in shown.stdout.str().partition("collected")[2]
+
+
+def test_strict_mode_runs_fixtures_on_the_loop_of_a_test_with_our_marker_alone(run: Suite) -> None:
+    run(
+        suite(
+            """
+            @pytest.mark.fakes
+            async def test_it(server, fakes_network):
+                assert server.get_loop() is asyncio.get_running_loop()
+                assert asyncio.get_running_loop().network is fakes_network
+                await asyncio.sleep(86400)
+
+            @pytest.mark.fakes_seeds(2)
+            async def test_seeds(server, fakes_seed):
+                assert server.get_loop() is asyncio.get_running_loop()
+                assert asyncio.get_running_loop().seed == fakes_seed
+
+            class TestMethods:
+                pytestmark = pytest.mark.fakes
+
+                async def test_it(self, server):
+                    assert server.get_loop() is asyncio.get_running_loop()
+            """,
+            "__import__('pytest_asyncio').fixture",
+        ),
+        asyncio_mode="strict",
+    ).assert_outcomes(passed=4)
+
+
+def test_async_fixtures_that_would_run_elsewhere_are_refused(run: Suite) -> None:
+    tests = """
+        @pytest.mark.fakes
+        async def test_it(server):
+            pass
+
+        @pytest.mark.fakes_search
+        async def test_search(server):
+            pass
+    """
+    result = run(suite(tests, "pytest.fixture"))
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "the async fixture 'server' is not run on the loop of this test: install pytest-*",
+            "the async fixture 'server' is not run on the loop of this test: each of its runs*",
+        ]
+    )
+
+
+HYPOTHESIS = """
+    from hypothesis import HealthCheck, given, settings, strategies
+
+    loops = set()
+
+    @pytest.mark.fakes
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(number=strategies.integers())
+    async def test_each_example_has_a_loop_and_a_network(fakes_network, number):
+        loop = asyncio.get_running_loop()
+        assert loop.network is fakes_network
+        assert loop.time() == 0
+        assert loop not in loops
+        loops.add(loop)
+        await asyncio.start_server(echo, "localhost", 7)     # left open
+        await asyncio.sleep(86400)
+
+    class TestIt:
+        @pytest.mark.fakes
+        @settings(deadline=None)
+        @given(strategies.integers())
+        async def test_it(self, number):
+            assert simulated()
+            await asyncio.start_server(echo, "localhost", 7)
+            assert await ask(b"x") == b"x"
+            assert number < 100
+
+    def test_there_were_many():
+        assert len(loops) == 20
+"""
+
+
+@pytest.mark.parametrize("mode", [None, "strict", "auto"])
+def test_hypothesis(run: Suite, mode: str | None) -> None:
+    result = run(suite(HYPOTHESIS), asyncio_mode=mode)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*number=100,*", "*what crossed the wire*", "*DATA 1 byte b'x'*"])
+
+
+WHOLE = """
+    import unittest
+
+    MARK
+    async def test_marked(server, fakes_network):
+        assert simulated() and server.get_loop() is asyncio.get_running_loop()
+        assert asyncio.get_running_loop().network is fakes_network
+        await asyncio.sleep(86400)
+
+    @pytest.mark.fakes_seeds(2)
+    async def test_seeds(server):
+        assert simulated() and server.get_loop() is asyncio.get_running_loop()
+
+    class TestMethods:
+        @staticmethod
+        async def test_static():
+            assert simulated()
+
+    class Cases(unittest.IsolatedAsyncioTestCase):
+        async def asyncSetUp(self):
+            self.server = await asyncio.start_server(echo, "localhost", 7)
+
+        async def asyncTearDown(self):
+            assert simulated()
+            self.server.close()
+
+        async def test_async(self):
+            assert simulated() and await ask(b"x") == b"x"
+            await asyncio.sleep(86400)
+
+        def test_plain(self):
+            pass
+
+    class Plain(unittest.TestCase):
+        def test_plain(self):
+            pass
+
+    def test_plain(request):
+        assert not [name for name in request.fixturenames if "fakes" in name]
+"""
+
+LEFT_OUT = """
+    MARK
+    @pytest.mark.fakes(False)
+    async def test_left_out():
+        assert not simulated()
+"""
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_a_whole_suite_with_pytest_asyncio(run: Suite, mode: str) -> None:
+    mark = "@pytest.mark.asyncio" if mode == "strict" else ""
+    text = suite(WHOLE + LEFT_OUT, "__import__('pytest_asyncio').fixture").replace("MARK", mark)
+    run(text, "--fakes", asyncio_mode=mode).assert_outcomes(passed=9)
+
+
+def test_a_whole_suite_with_the_plug_in_of_anyio(run: Suite) -> None:
+    pytest.importorskip("anyio")
+    backend = """
+        pytestmark = pytest.mark.anyio
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+    """
+    tests = WHOLE.partition("    class TestMethods")[0] + LEFT_OUT
+    text = textwrap.dedent(backend) + suite(tests, "pytest.fixture").replace("MARK", "")
+    run(text, "--fakes").assert_outcomes(passed=4)
+
+
+def test_a_whole_suite_without_another_plug_in(run: Suite) -> None:
+    text = suite(
+        WHOLE.replace("(server, fakes_network)", "(fakes_network)").replace("(server)", "()")
+    )
+    text = text.replace("MARK", "").replace(
+        "and server.get_loop() is asyncio.get_running_loop()", ""
+    )
+    run(text, "--fakes").assert_outcomes(passed=8)
+
+
+def test_a_case_of_unittest_can_be_marked(run: Suite) -> None:
+    run(
+        suite("""
+        import unittest
+
+        @pytest.mark.fakes(time_limit=3600)
+        class Cases(unittest.IsolatedAsyncioTestCase):
+            async def test_it(self):
+                assert simulated()
+                await asyncio.sleep(3600)
+
+            async def test_too_long(self):
+                await asyncio.sleep(1)
+
+        class Others(unittest.IsolatedAsyncioTestCase):
+            async def test_it(self):
+                assert not simulated()
+        """)
+    ).assert_outcomes(passed=3)
+
+
+def test_anyio_over_trio_is_refused(run: Suite) -> None:
+    pytest.importorskip("anyio")
+    result = run("""
+        @pytest.fixture
+        def anyio_backend():
+            return "trio"
+
+        @pytest.mark.anyio
+        @pytest.mark.fakes
+        async def test_it():
+            pass
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["trio runs on no simulated loop: let anyio_backend be 'asyncio'*"])
+
+
+def test_time_and_chance_by_marker_and_by_option(run: Suite) -> None:
+    text = """
+        import random
+        import time
+
+        @pytest.mark.fakes(deterministic=True, time_limit=3600)
+        async def test_marker():
+            assert time.monotonic() == 0
+            random.seed(1)
+            await asyncio.sleep(3600)
+            assert time.monotonic() == 3600
+
+        @pytest.mark.fakes(time_limit=3600)
+        async def test_too_long():
+            await asyncio.sleep(3601)
+
+        @pytest.mark.fakes
+        async def test_option():
+            assert time.monotonic() == 0
+            await asyncio.sleep(61)
+
+        @pytest.mark.fakes_search(5)
+        async def test_search():
+            assert time.monotonic() < 1
+            await asyncio.sleep(61)
+    """
+    without = run(text)
+    without.assert_outcomes(passed=1, failed=3)
+    without.stdout.fnmatch_lines(["*the run has not ended after 3600 virtual seconds*"])
+    run(text, "--fakes-deterministic").assert_outcomes(passed=3, failed=1)
+    both = run(text, "--fakes-deterministic", "--fakes-time-limit", "60")
+    both.assert_outcomes(passed=1, failed=3)
+    both.stdout.fnmatch_lines(["*the run has not ended after 60 virtual seconds*"])

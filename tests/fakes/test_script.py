@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fakes
-from fakes.difference import side_by_side
+from fakes._trace.hexdiff import side_by_side
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
@@ -266,7 +266,7 @@ def test_a_mismatch_ends_the_test_with_both_sides_shown(run: Callable[[Main], No
             await reader.readline()
             writer.write(b"MAIL FROM:<b@example.org>\r\n")
             try:
-                await asyncio.Event().wait()  # the program waits for ever; the script ends that
+                await asyncio.Event().wait()  # the program waits forever; the script ends that
             finally:
                 writer.close()
 
@@ -328,6 +328,7 @@ def test_a_reset_instead_of_bytes() -> None:
     async def main() -> None:
         async with fakes.Script().send(b"x").expect(b"abc").serve("h", 1):
             _, writer = await asyncio.open_connection("h", 1)
+            assert isinstance(writer.transport, asyncio.Transport)
             writer.transport.pause_reading()
             await asyncio.sleep(1)
             writer.write(b"a")

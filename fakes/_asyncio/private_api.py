@@ -1,0 +1,121 @@
+"""What `fakes` uses of asyncio beyond its documentation, and why: the only such place.
+
+Used here:
+
+* `asyncio.sslproto.SSLProtocol`: asyncio's own TLS, so that TLS over the fakes is the TLS that
+  programs get. There is no documented way to put it on a transport of one's own.
+* `SSLProtocol._app_transport`: the transport over TLS, which `start_tls()` returns
+  (`fakes._asyncio.tls`).
+* `BaseEventLoop.start_tls()`, called with a loop that may be another's, such as uvloop's: asyncio's
+  steps, over a transport of the fakes (`fakes._asyncio.loop_methods`).
+* `SSLProtocol._app_transport._closed`: that nobody will close the transport over TLS of a program
+  that is gone, so that it is not warned of.
+* `Py_IncRef()`: a reference that nobody gives back, for what is never to be collected.
+* `asyncio.selector_events._SelectorDatagramTransport`: asyncio's own transport for UDP, which asks
+  its loop for `_add_reader()`, `_remove_reader()`, `_add_writer()`, `_remove_writer()` and
+  `_transports` (`fakes._asyncio.datagram_transport`).
+* `Task._fut_waiter`: what a task waits for, to name it in `Deadlock`.
+* `Task._exception`: what a task has raised, without counting as somebody who has looked at it.
+* `BaseSelectorEventLoop._make_self_pipe()`: who makes the pair of sockets by which a real loop
+  wakes itself. A program may make such a loop, for a thread, while a simulated one runs.
+* `asyncio.base_events._format_handle()`: how debug mode names a slow callback.
+* `ProcessPoolExecutor._processes`: its workers, to end them. Python 3.14 has a method for it.
+* `concurrent.futures.thread._threads_queues`: which threads are an executor's, idle until asked.
+
+Used where an event loop, a handle or a transport has to be one that asyncio can work with:
+
+* `BaseEventLoop._run_once()`, `_ready`, `_stopping`, `_debug`, `_check_closed()`,
+  `_check_callback()`, `_check_thread()`, `_check_default_executor()`, `_default_executor`,
+  `_timer_handle_cancelled()`, `_executor_shutdown_called`, `_asyncgens`,
+  `_asyncgen_firstiter_hook()` (`fakes._loop.virtual`): a turn of the
+  loop is what virtual time replaces; everything around it is asyncio's.
+* `Handle._run()`, `_cancelled`, `_callback`, `_context`, `_loop`, `TimerHandle._scheduled`
+  (`fakes._loop.virtual`, `fakes._kernel.readiness`): what a loop does with handles.
+* `BaseTransport._extra`, `_start_tls_compatible`, `_force_close()` (`fakes._asyncio.transport`):
+  what `start_tls()` and asyncio's TLS ask of a transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures.thread
+import ctypes
+import threading
+import types
+from asyncio.base_events import _format_handle as described  # type: ignore[attr-defined]
+from asyncio.selector_events import (
+    BaseSelectorEventLoop,
+)
+from asyncio.selector_events import (  # type: ignore[attr-defined]
+    _SelectorDatagramTransport as SelectorDatagramTransport,
+)
+from asyncio.sslproto import SSLProtocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import concurrent.futures.process
+
+__all__ = [
+    "SSLProtocol",
+    "SelectorDatagramTransport",
+    "abandon",
+    "awaited_by",
+    "callback_of",
+    "described",
+    "end_workers",
+    "exception_of",
+    "is_executors",
+    "makes_a_real_loop",
+    "never_run_again",
+]
+
+
+def abandon(protocol: object) -> None:
+    """Let a protocol go that is TLS, if it is: nobody will close the transport that it has made."""
+    app_transport = getattr(protocol, "_app_transport", None)
+    if app_transport is not None:
+        app_transport._closed = True
+
+
+def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+    """Return the future that a task waits for."""
+    return getattr(task, "_fut_waiter", None)
+
+
+def callback_of(handle: asyncio.Handle) -> object:
+    """Return what a handle calls."""
+    return handle._callback  # type: ignore[attr-defined]
+
+
+def exception_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """Return what a task that is over has raised; it is still reported if nobody asks for it."""
+    return getattr(task, "_exception", None)
+
+
+def never_run_again(thing: Any) -> None:
+    """Take a suspended task or asynchronous generator out of the world, for good.
+
+    asyncio forgets the task, so that nobody waits for it when the loop is closed. And neither is
+    ever collected: Python would run what is left of its `finally` clauses then. It takes its memory
+    with it until the process ends.
+    """
+    if isinstance(thing, asyncio.Task):
+        asyncio._unregister_task(thing)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def is_executors(thread: threading.Thread) -> bool:
+    """Whether a thread is a worker of a thread pool."""
+    return thread in getattr(concurrent.futures.thread, "_threads_queues", ())
+
+
+def end_workers(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """End the processes of a pool, whatever they are at."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+
+
+def makes_a_real_loop(frame: types.FrameType) -> bool:
+    """Whether a real event loop is being made, and asks for what it wakes itself with."""
+    make: Any = BaseSelectorEventLoop._make_self_pipe  # type: ignore[attr-defined]
+    return frame.f_code is make.__code__

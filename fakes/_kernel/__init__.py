@@ -1,0 +1,1 @@
+"""What Linux does to a socket: endpoints, their buffers and their readiness."""

@@ -1,0 +1,17 @@
+"""The errors of system calls, and the error for what is not simulated."""
+
+from __future__ import annotations
+
+import os
+
+from fakes._public import public
+
+
+def os_error(number: int) -> OSError:
+    """The exception that a system call raises for an error number, e.g. `ConnectionResetError`."""
+    return OSError(number, os.strerror(number))
+
+
+@public
+class NotSimulated(NotImplementedError):
+    """The program asks for something that the simulation does not have; the message names it."""

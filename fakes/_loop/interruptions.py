@@ -1,0 +1,95 @@
+"""An exception that a signal handler raises ends the run, whoever catches it.
+
+pytest-timeout's handler raises one, and others do. Where the signal comes while a task or a
+callback runs, asyncio takes it for theirs: it is kept for whoever asks for the task's result, or
+logged, and the run that was to end goes on. asyncio makes an exception of `KeyboardInterrupt` and
+`SystemExit`; a simulated loop does so of every exception from a signal handler.
+
+A loop that begins or ends to run is left alone: cut off there, it would count as running forever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+# Those that a timer or a person sends. SIGINT is asyncio's own affair.
+_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+]
+
+
+class _Handler:
+    """Stands before a signal handler, and keeps what that raises."""
+
+    def __init__(
+        self,
+        handler: Callable[[int, FrameType | None], Any],
+        stop: Callable[[BaseException], None],
+        raised: list[BaseException],
+    ) -> None:
+        self.handler = handler
+        self._stop = stop
+        self._raised = raised
+
+    def __call__(self, signum: int, frame: FrameType | None) -> Any:
+        """Take a signal; the system calls this."""
+        try:
+            return self.take(signum, frame)
+        except BaseException:
+            if not _begins_or_ends(frame):
+                raise
+
+    def take(self, signum: int, frame: FrameType | None) -> Any:
+        """Have the handler, and all that stand before it, take a signal; raise what it raises."""
+        before = self.handler
+        try:
+            return (before.take if isinstance(before, _Handler) else before)(signum, frame)
+        except BaseException as exc:
+            self._raised.append(exc)
+            self._stop(exc)
+            raise
+
+
+def _begins_or_ends(frame: FrameType | None) -> bool:
+    """Return whether an event loop runs there, and is not in one of its turns."""
+    while frame is not None:
+        if frame.f_code.co_name == "_run_once":
+            return False
+        if frame.f_code.co_name == "run_forever":
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
+def let_through(stop: Callable[[BaseException], None] = lambda _: None) -> Iterator[None]:
+    """Raise what a signal handler raises within the block at the block's end, if not before.
+
+    Args:
+        stop: is called with what one has raised, to have the block end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signal handlers run in the main thread
+        return
+    raised: list[BaseException] = []
+    handlers = {}
+    try:
+        for signum in _SIGNALS:
+            before = signal.getsignal(signum)
+            if callable(before):
+                handlers[signum] = _Handler(before, stop, raised)
+                signal.signal(signum, handlers[signum])
+        yield
+    finally:
+        for signum, handler in handlers.items():
+            if signal.getsignal(signum) is handler:
+                signal.signal(signum, handler.handler)
+        if raised:
+            raise raised[0]

@@ -1,0 +1,121 @@
+"""Where another thread stands: at work, or waiting for somebody else to let it go on.
+
+A thread at work computes, sleeps, or waits for a real file or a real socket. It may have an answer
+for the simulation, so virtual time does not run ahead of it. One that waits for a lock, a queue or
+a future goes on when the simulation, or another thread, lets it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import dis
+import functools
+import linecache
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from fakes._loop.real_time import sleep
+
+WAITING_CALLS = frozenset({"acquire", "wait", "wait_for", "get", "put", "join", "result"})
+"""The methods of locks, events, conditions, queues, threads and futures that wait for others."""
+
+RUNS, CALLED = "_run_job", "func"
+"""The function of ours that calls what an executor runs, and the name that it has there."""
+
+STATUS = Path("/proc/self/task/{}/status")
+"""What Linux says of a thread, by its number."""
+
+PAUSE = 0.01
+"""Seconds between two looks where the kernel says nothing of a thread."""
+
+WAITING_MODULES = frozenset({"threading", "queue", "concurrent.futures._base"})
+"""The modules whose own code waits for locks on behalf of such a method."""
+
+
+def all_wait(threads: Iterable[threading.Thread]) -> bool:
+    """Whether each of some threads waits for another one, and has done nothing else meanwhile.
+
+    They are looked at twice: one that was let go on between two looks has changed.
+    """
+    threads = list(threads)
+    first = [_look(each) for each in threads]
+    if None in first:
+        return False
+    if not STATUS.parents[1].exists():
+        sleep(PAUSE)
+    return first == [_look(each) for each in threads]
+
+
+def _look(thread: threading.Thread) -> object:
+    """Return what changes with each step of a thread that waits for another one; else None.
+
+    The kernel is asked whether it sleeps. A thread that has just been let go on, and has no
+    processor yet, does not; nor does one that waits for the interpreter, since to ask the kernel
+    gives that up first.
+    """
+    if not thread.is_alive():
+        return "ended"
+    frame = frame_of(thread)
+    if frame is None or not is_at_a_wait(frame):
+        return None
+    try:
+        status = Path(str(STATUS).format(thread.native_id)).read_text(encoding="utf-8")
+    except OSError:
+        return id(frame), frame.f_lasti
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return lines["voluntary_ctxt_switches"] if lines["State"].split()[0] == "S" else None
+
+
+def frame_of(thread: threading.Thread) -> FrameType | None:
+    """Return the innermost frame of a thread; None if it runs no Python code."""
+    return sys._current_frames().get(thread.ident or 0)
+
+
+def is_at_a_wait(frame: FrameType) -> bool:
+    """Whether a frame is in a call that waits for another thread, or in a `with` on a lock."""
+    if frame.f_globals.get("__name__") in WAITING_MODULES:
+        return True
+    function = frame.f_locals.get(CALLED) if frame.f_code.co_name == RUNS else None
+    if function is not None:  # a job that is such a method itself has no frame of its own
+        return getattr(_innermost(function), "__name__", None) in WAITING_CALLS
+    return _called(frame.f_code, frame.f_lasti) in WAITING_CALLS
+
+
+def _innermost(function: Any) -> Any:
+    """Return what is called in the end, as by `asyncio.to_thread()`: `partial(context.run, …)`."""
+    while isinstance(function, functools.partial):
+        runs = isinstance(getattr(function.func, "__self__", None), contextvars.Context)
+        function = function.args[0] if runs and function.args else function.func
+    return function
+
+
+def _called(code: CodeType, at: int) -> str | None:
+    """Return the name of the method that the code has called at an instruction, if it is one."""
+    name = None
+    for instruction in dis.get_instructions(code):
+        if instruction.offset > at:
+            break
+        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            name = str(instruction.argval)
+        elif instruction.opname == "BEFORE_WITH" or "__enter__" in instruction.argrepr:
+            name = "acquire"
+    return name
+
+
+def place(thread: threading.Thread) -> str:
+    """Return where a thread stands, for a message: its function, file and line, and the source."""
+    frame = frame_of(thread)
+    if frame is None:
+        return f"{thread.name}: it runs no Python code"
+    own: FrameType | None = frame
+    while own is not None and own.f_globals.get("__name__") in WAITING_MODULES:
+        own = own.f_back
+    shown = frame if own is None else own
+    code = shown.f_code
+    source = linecache.getline(code.co_filename, shown.f_lineno).strip()
+    where = f'{thread.name} stands in {code.co_qualname}, "{code.co_filename}:{shown.f_lineno}"'
+    return f"{where}: {source}" if source else where

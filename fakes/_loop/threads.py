@@ -1,0 +1,311 @@
+"""Other threads and a loop with virtual time: executors' jobs, and calls from any thread.
+
+A thread runs in real time, of which the loop knows nothing. So a job takes no virtual time: while
+one runs and nothing else is ready, the loop waits for it, and results come in the order of the
+calls. Nor does virtual time run ahead of any other thread of the program that is at work. A job
+that calls the loop, and a thread that waits for another one, may wait for what the loop does later;
+the loop does not wait for such a thread while there are timers to go on with.
+
+A long wait in real time is reported to the logger `fakes`, with where the thread stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fakes._asyncio.private_api import is_executors
+from fakes._loop.real_time import monotonic
+from fakes._loop.socket_module import at_work, real_sockets
+from fakes._loop.standing import all_wait, place
+
+logger = logging.getLogger("fakes")
+
+# Seconds of real time between two looks at whether a thread still lives.
+CHECK_INTERVAL = 0.01
+
+# Seconds of real time after which a wait for a thread is reported, and after which the loop no
+# longer waits for a daemon thread: it may do something else for as long as the program lives.
+LONG = 5.0
+
+# Seconds of real time for which all threads wait for each other before it counts as a deadlock.
+PATIENCE = 1.0
+
+
+class _Job:
+    """A function that runs in an executor for a loop."""
+
+    __slots__ = ("answer", "asleep", "calls_loop", "held", "number", "work")
+
+    def __init__(self, answer: asyncio.Future[Any], number: int) -> None:
+        self.answer = answer
+        self.number = number
+        self.asleep = False  # until virtual time has gone on
+        self.calls_loop = False
+        self.held = False  # until the virtual time that it takes is over
+        self.work: concurrent.futures.Future[Any]
+
+
+class Threads:
+    """What one loop has to do with other threads. Made in the loop's own thread.
+
+    Attributes:
+        calls: what threads have handed over, and the loop has not taken yet.
+        jobs: functions in executors that have not ended.
+    """
+
+    def __init__(self) -> None:
+        # The threads that are none of the program's, weakly: the test runner's, a debugger's.
+        self._outside = weakref.WeakSet(threading.enumerate())
+        self.calls: deque[asyncio.Handle] = deque()
+        self._event = threading.Event()  # set when there is a call, or a job has ended
+        self.jobs: list[_Job] = []
+        self._working: dict[int, _Job] = {}  # by thread
+        self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # not waited for
+        self._numbers = itertools.count(1)  # of jobs
+        self._sleepers: set[threading.Event] = set()
+        self._waking: set[int] = set()  # threads that sleep no more, and have not noticed yet
+        self._given_up = False
+        self._work_began: float | None = None  # since when threads are waited for, in real time
+
+    # --- from other threads -------------------------------------------------------------------
+
+    def call(self, handle: asyncio.Handle) -> None:
+        """Hand a callback to the loop."""
+        job = self._working.get(threading.get_ident())
+        if job is not None:
+            job.calls_loop = True
+        self.calls.append(handle)
+        self._event.set()
+
+    def sleep(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Let this thread sleep for some virtual seconds, or until the loop is closed."""
+        ident = threading.get_ident()
+        job = self._working.get(ident)
+        awake = threading.Event()
+        self._sleepers.add(awake)
+
+        def fall_asleep() -> None:
+            if job is not None:
+                job.asleep = True
+            loop.call_later(seconds, wake)
+
+        def wake() -> None:
+            if job is not None:
+                job.asleep = False
+            self._waking.add(ident)
+            awake.set()
+
+        self.calls.append(asyncio.Handle(fall_asleep, (), loop))
+        self._event.set()
+        awake.wait()
+        self._waking.discard(ident)
+        self._sleepers.discard(awake)
+
+    def name_of_this(self) -> str:
+        """Return the name of this thread that it has in every run: a job's, or its own."""
+        job = self._working.get(threading.get_ident())
+        return threading.current_thread().name if job is None else f"job {job.number}"
+
+    # --- from the loop ------------------------------------------------------------------------
+
+    def take_calls(self, ready: deque[asyncio.Handle]) -> None:
+        """Move what threads have handed over to the loop's ready queue."""
+        while self.calls:
+            ready.append(self.calls.popleft())
+
+    def submit(
+        self,
+        executor: concurrent.futures.Executor,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        answer: asyncio.Future[Any],
+    ) -> _Job:
+        """Run a function in an executor; `answer` gets its result."""
+        job = _Job(answer, next(self._numbers))
+        loop = answer.get_loop()
+
+        def _run_job() -> Any:  # known to `fakes._loop.standing` by its name
+            ident = threading.get_ident()
+            self._working[ident] = job
+            at_work[ident] = loop
+            try:
+                return func(*args)
+            finally:
+                del self._working[ident], at_work[ident]
+
+        if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+            job.work = executor.submit(_run_job)
+        else:  # of processes, whose jobs cannot call the loop; starting one may take real sockets
+            with real_sockets():
+                job.work = executor.submit(func, *args)
+        self.jobs.append(job)
+        answer.add_done_callback(lambda answer: job.work.cancel() if answer.cancelled() else None)
+        job.work.add_done_callback(lambda work: self._event.set())
+        return job
+
+    def finish(self, job: _Job) -> None:
+        """Wait for a job that was held, unless it calls the loop, and let its result be known."""
+        job.held = False
+        while not (job.work.done() or job.calls_loop or job.asleep or self.calls):
+            self._event.wait()
+            self._event.clear()
+        if job.work.done():
+            self.jobs.remove(job)
+            _answer(job)
+
+    def give_up(self) -> None:
+        """Wait for no thread of now any more: the run was interrupted."""
+        self._given_up = True
+        self.jobs.clear()
+        self._left.update(threading.enumerate())
+
+    def has_sleeping_jobs(self) -> bool:
+        """Whether jobs sleep in virtual time."""
+        return any(job.asleep for job in self.jobs)
+
+    def wake(self) -> None:
+        """Wake all that sleep: time is over."""
+        for awake in list(self._sleepers):
+            awake.set()
+
+    def wait_for_job(self) -> bool:
+        """Wait for the oldest job, or for a call. Return whether there was a job to wait for."""
+        for job in self.jobs:
+            if job.held or job.asleep:
+                continue
+            if job.work.done() or not (job.calls_loop or self._is_stuck(job)):
+                break
+        else:
+            return False
+        began, told = monotonic(), False
+        while not (job.work.done() or job.calls_loop or self.calls):
+            if not self._event.wait(CHECK_INTERVAL):
+                if self._is_stuck(job):
+                    return True
+                if not told and monotonic() - began > LONG:
+                    told = True
+                    self._report([self._worker(job)])
+            self._event.clear()
+        if job.work.done():
+            self.jobs.remove(job)
+            _answer(job)
+        return True
+
+    def wait_for_work(self) -> bool:
+        """Wait a moment for the program's threads that are at work. Return whether there are any.
+
+        A thread that waits for another one is not.
+        """
+        count = threading.active_count()
+        if count == 1:
+            return False  # as nearly always
+        alone = count <= len(self._outside)
+        if alone and threading.get_ident() == threading.main_thread().ident:
+            return False
+        threads = self._of_the_program()
+        if not threads:
+            return False
+        asked = [each for each in threads if each not in self._left]
+        if self._all_wait(asked):
+            self._work_began = None
+            return bool(self.calls)
+        self._wait_a_moment(asked)
+        return True
+
+    def wait_for_call(self) -> bool:
+        """Wait a moment for a call from a thread that may make one; False if none ever will."""
+        if not self.jobs and not self._of_the_program():
+            return False
+        began = monotonic()
+        while not (self.calls or any(job.work.done() for job in self.jobs)):
+            jobs = [self._worker(job) for job in self.jobs]
+            threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]
+            if not self._all_wait(threads):
+                self._event.wait(CHECK_INTERVAL)
+                self._event.clear()
+                return True
+            if monotonic() - began > PATIENCE:
+                return False
+            self._event.wait(CHECK_INTERVAL)
+            self._event.clear()
+        return True
+
+    def has_stuck_jobs(self) -> bool:
+        """Whether jobs are left of which each waits for another thread, or nobody waits for."""
+        return self._given_up or any(
+            self._is_stuck(job) for job in self.jobs if not job.work.done()
+        )
+
+    def stuck(self) -> list[str]:
+        """Return where the threads stand that wait for each other, or for the loop."""
+        jobs = [self._worker(job) for job in self.jobs]
+        return [place(each) for each in (*jobs, *self._of_the_program()) if each is not None]
+
+    def _of_the_program(self) -> list[threading.Thread]:
+        """Return the threads that may have something for the loop, and run no job of it.
+
+        They are those that the program has started since, and the main thread where the loop runs
+        in another one. An idle worker of an executor is none.
+        """
+        main, own = threading.main_thread(), threading.current_thread()
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread is not own
+            and (thread is main or thread not in self._outside)
+            and not is_executors(thread)
+            and thread.ident not in at_work
+        ]
+
+    def _worker(self, job: _Job) -> threading.Thread | None:
+        """Return the thread that runs a job, once one does."""
+        for ident, each in list(self._working.items()):
+            if each is job:
+                return next((t for t in threading.enumerate() if t.ident == ident), None)
+        return None
+
+    def _is_stuck(self, job: _Job) -> bool:
+        """Whether a job waits for another thread, and so perhaps for the loop."""
+        worker = self._worker(job)
+        return worker is not None and self._all_wait([worker]) and not job.work.done()
+
+    def _all_wait(self, threads: list[threading.Thread]) -> bool:
+        """Whether each of some threads waits for another one."""
+        return not any(each.ident in self._waking for each in threads) and all_wait(threads)
+
+    def _wait_a_moment(self, threads: list[threading.Thread]) -> None:
+        """Wait for threads in real time; when that gets long, report them, and leave daemons."""
+        now = monotonic()
+        if self._work_began is None:
+            self._work_began = now
+        if now - self._work_began > LONG:
+            self._work_began = now
+            working = [each for each in threads if not all_wait([each])]
+            self._report(working)
+            self._left.update(each for each in working if each.daemon)
+        self._event.wait(CHECK_INTERVAL)
+        self._event.clear()
+
+    def _report(self, threads: Iterable[threading.Thread | None]) -> None:
+        for each in threads:
+            if each is not None:
+                logger.warning("waiting in real time for a thread: %s", place(each))
+
+
+def _answer(job: _Job) -> None:
+    if job.answer.done():
+        return
+    if job.work.cancelled():
+        job.answer.cancel()
+    elif (exc := job.work.exception()) is not None:
+        job.answer.set_exception(exc)
+    else:
+        job.answer.set_result(job.work.result())

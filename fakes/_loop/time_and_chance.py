@@ -1,0 +1,428 @@
+"""The standard library's clocks and sources of chance, put under a loop's clock and its seed.
+
+With `deterministic=True`, code that runs in the simulation finds there: `time`, `datetime`,
+`random`, `os.urandom()`, `uuid`, `secrets` and what stands on them. "In the simulation" is the
+thread of the loop while it runs, the jobs of its executors, and the threads that these have
+started; a block of `fakes.real_sockets()` is outside, and so is every other thread.
+
+The functions are exchanged in place (`fakes._loop.in_place`) while at least one such loop runs, and
+each looks at who calls it. The standard library's own code that waits for locks in real time, by
+the clock, goes on doing so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import random
+import ssl
+import sys
+import threading
+import time
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from fakes._loop.chance_before import ChanceBefore, ChanceInC
+from fakes._loop.escapes import loop_of_this_thread
+from fakes._loop.in_place import ClassMethodRedirection, Redirection
+
+if TYPE_CHECKING:
+    from fakes._loop.threads import Threads
+
+START_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+NANOSECONDS = 1_000_000_000
+
+# A program that looks at the clock so often at one instant waits for time to pass: then it does, so
+# many seconds with each look.
+LOOKS = 10_000
+STEP = 0.001
+
+# Modules that wait in real time, and look at the clock for that.
+_SLEEPING = frozenset({"subprocess"})
+_WAITING = _SLEEPING | {"concurrent.futures._base", "queue", "selectors", "threading"}
+
+# What the module `uuid` remembers of the last that it has made, and what of none.
+_REMEMBERED = {
+    "_last_timestamp": None,
+    "_last_timestamp_v6": None,
+    "_last_timestamp_v7": None,
+    "_last_counter_v7": 0,
+}
+
+
+class TimeAndChance:
+    """What the standard library's clocks and sources of chance give in one simulation.
+
+    Args:
+        loop: whose time it is.
+        advance: lets so many seconds of it pass.
+        threads: the loop's threads.
+        number: the number of the seed.
+        start_date: the date when the loop's time is 0.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        advance: Callable[[float], None],
+        threads: Threads,
+        number: int,
+        start_date: datetime.datetime,
+    ) -> None:
+        self._loop = loop
+        self._number = number
+        if start_date.tzinfo is None:
+            raise ValueError(f"start_date needs a time zone, as in {START_DATE!r}: {start_date!r}")
+        self._start = round(start_date.timestamp() * NANOSECONDS)
+        self._threads = threads
+        self._advance = advance
+        self._looks = 0
+        self._looked_at = 0.0
+        self._sources: dict[str, random.Random] = {}
+        self._before = ChanceBefore(number)
+        self.chance_in_c = ChanceInC(number)
+        node = random.Random(f"{number} program's node").getrandbits(48)
+        self._remembered: dict[str, Any] = {
+            name: value for name, value in _REMEMBERED.items() if hasattr(uuid, name)
+        }
+        self._remembered["_node"] = node | 1 << 40  # which says that it is none of a network card
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def monotonic(self) -> float:
+        """Return the loop's time."""
+        now = self._loop.time()
+        if self._is_own_thread():
+            if now != self._looked_at:
+                self._looked_at, self._looks = now, 0
+            self._looks += 1
+            if self._looks > LOOKS:
+                self._advance(STEP)
+                self._looked_at = now = self._loop.time()
+        return now
+
+    def monotonic_ns(self) -> int:
+        """Return the loop's time in nanoseconds."""
+        return round(self.monotonic() * NANOSECONDS)
+
+    def time_ns(self) -> int:
+        """Return the nanoseconds since the beginning of 1970."""
+        return self._start + self.monotonic_ns()
+
+    def time(self) -> float:
+        """Return the seconds since the beginning of 1970."""
+        return self.time_ns() / NANOSECONDS
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass: on the loop, whose callbacks are late then; or in a thread."""
+        if self._is_own_thread():
+            self._advance(seconds)
+        else:
+            self._threads.sleep(self._loop, seconds)
+
+    def _is_own_thread(self) -> bool:
+        return asyncio._get_running_loop() is self._loop
+
+    # --- chance ---------------------------------------------------------------------------------
+
+    def source(self, name: str) -> random.Random:
+        """Return a source of chance: of a name, and of the thread that asks for it."""
+        key = name if self._is_own_thread() else f"{name} {self._threads.name_of_this()}"
+        source = self._sources.get(key)
+        if source is None:
+            source = self._sources[key] = random.Random(f"{self._number} program's {key}")
+        return source
+
+    def random_bytes(self, size: int) -> bytes:
+        """Return random bytes."""
+        return self.source("bytes").randbytes(size)
+
+    # --- uuid -----------------------------------------------------------------------------------
+
+    def uuid1(self) -> tuple[bytes, None]:
+        """Return what `uuid.uuid1()` asks the C library for; whether it is safe is not known."""
+        return uuid.uuid1(uuid.getnode()).bytes, None
+
+    def exchange_remembered(self) -> None:
+        """Exchange what the module `uuid` remembers with what it is to remember in this run.
+
+        And likewise the states of sources of chance that were there before.
+        """
+        self._before.exchange()
+        for name, value in self._remembered.items():
+            self._remembered[name] = getattr(uuid, name)
+            setattr(uuid, name, value)
+
+
+# --- what is exchanged ----------------------------------------------------------------------------
+
+
+def _here() -> TimeAndChance | None:
+    """Return what the code that runs now is under, or None."""
+    own: TimeAndChance | None = getattr(loop_of_this_thread(), "time_and_chance", None)
+    return own
+
+
+def _clock_here(waiting: frozenset[str] = _WAITING) -> TimeAndChance | None:
+    """As `_here()`, for who has called the function that calls this one."""
+    caller = sys._getframe(2).f_globals.get("__name__", "")
+    if caller in waiting or caller.startswith("multiprocessing."):
+        return None
+    return _here()
+
+
+Function = Callable[..., Any]
+
+
+def _clock(name: str) -> Callable[[Function], Function]:
+    method = getattr(TimeAndChance, name)
+
+    def make(original: Function) -> Function:
+        def read() -> Any:
+            own = _clock_here()
+            return original() if own is None else method(own)
+
+        return read
+
+    return make
+
+
+def _gettime(name: str) -> Callable[[Function], Function]:
+    monotonic = getattr(TimeAndChance, f"monotonic{name}")
+    realtime = getattr(TimeAndChance, f"time{name}")
+
+    def make(original: Function) -> Function:
+        def clock_gettime(clock: int, /) -> Any:
+            method = {time.CLOCK_REALTIME: realtime, time.CLOCK_MONOTONIC: monotonic}.get(
+                monotonic_clocks.get(clock, clock)
+            )
+            own = None if method is None else _clock_here()
+            return original(clock) if method is None or own is None else method(own)
+
+        return clock_gettime
+
+    names = ("CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW")
+    monotonic_clocks = {
+        getattr(time, each): time.CLOCK_MONOTONIC for each in names if hasattr(time, each)
+    }
+    return make
+
+
+def _sleep(original: Function) -> Function:
+    def sleep(seconds: Any, /) -> None:
+        own = _clock_here(_SLEEPING)
+        if own is None or not isinstance(seconds, (int, float)) or not seconds >= 0:
+            original(seconds)
+        else:
+            own.sleep(seconds)
+
+    return sleep
+
+
+def _now(own: TimeAndChance) -> float:
+    """Return what `time.time()` gives, unless time-machine travels: it changes that."""
+    exchanged = _made.get("time.time")
+    return exchanged.target() if isinstance(exchanged, Redirection) else own.time()
+
+
+def _of_now(original: Function) -> Function:
+    """Of a function that takes seconds, or else the time that it is."""
+
+    def tell(seconds: float | None = None, /) -> Any:
+        own = _here() if seconds is None else None
+        return original(seconds) if own is None else original(_now(own))
+
+    return tell
+
+
+def _asctime(original: Function) -> Function:
+    def asctime(*moment: Any) -> Any:
+        own = None if moment else _here()
+        return original(*moment) if own is None else original(time.localtime(_now(own)))
+
+    return asctime
+
+
+def _strftime(original: Function) -> Function:
+    def strftime(*arguments: Any) -> Any:
+        own = _here() if len(arguments) == 1 else None
+        if own is None:
+            return original(*arguments)
+        return original(*arguments, time.localtime(_now(own)))
+
+    return strftime
+
+
+def _datetime_now(original: Function) -> Function:
+    def now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:
+        own = _here()
+        return original(cls, tz) if own is None else cls.fromtimestamp(_now(own), tz)
+
+    return now
+
+
+def _datetime_utcnow(original: Function) -> Function:
+    def utcnow(cls: Any) -> Any:
+        own = _here()
+        if own is None:
+            return original(cls)
+        return cls.fromtimestamp(_now(own), datetime.UTC).replace(tzinfo=None)
+
+    return utcnow
+
+
+def _date_today(original: Function) -> Function:
+    def today(cls: Any) -> Any:
+        own = _here()
+        return original(cls) if own is None else cls.fromtimestamp(_now(own))
+
+    return today
+
+
+def _random_bytes(original: Function) -> Function:
+    def random_bytes(size: int, /) -> bytes:
+        own = _here()
+        if own is None or size < 0:
+            return original(size)  # type: ignore[no-any-return]  # bytes
+        return own.random_bytes(size)
+
+    return random_bytes
+
+
+def _getrandom(original: Function) -> Function:
+    def getrandom(size: int, flags: int = 0) -> bytes:
+        own = _here()
+        if own is None or size < 0:
+            return original(size, flags)  # type: ignore[no-any-return]  # bytes
+        return own.random_bytes(size)
+
+    return getrandom
+
+
+def _of_random(name: str) -> Callable[[Function], Function]:
+    def make(original: Function) -> Function:
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            own = _here()
+            function = original if own is None else getattr(own.source("random"), name)
+            return function(*args, **kwargs)
+
+        return draw
+
+    return make
+
+
+def _uuid1(original: Function) -> Function:
+    def generate_time_safe() -> Any:
+        own = _here()
+        return original() if own is None else own.uuid1()
+
+    return generate_time_safe
+
+
+def _functions() -> Iterator[tuple[str, Any, Callable[[Function], Function]]]:
+    """Give what is exchanged: a name, the function, and what makes the other one."""
+    yield "time.time", time.time, _clock("time")
+    yield "time.time_ns", time.time_ns, _clock("time_ns")
+    yield "time.monotonic", time.monotonic, _clock("monotonic")
+    yield "time.monotonic_ns", time.monotonic_ns, _clock("monotonic_ns")
+    yield "time.perf_counter", time.perf_counter, _clock("monotonic")
+    yield "time.perf_counter_ns", time.perf_counter_ns, _clock("monotonic_ns")
+    yield "time.clock_gettime", time.clock_gettime, _gettime("")
+    yield "time.clock_gettime_ns", time.clock_gettime_ns, _gettime("_ns")
+    yield "time.sleep", time.sleep, _sleep
+    yield "time.gmtime", time.gmtime, _of_now
+    yield "time.localtime", time.localtime, _of_now
+    yield "time.ctime", time.ctime, _of_now
+    yield "time.asctime", time.asctime, _asctime
+    yield "time.strftime", time.strftime, _strftime
+    yield "os.urandom", os.urandom, _random_bytes
+    if hasattr(os, "getrandom"):
+        yield "os.getrandom", os.getrandom, _getrandom
+    yield "ssl.RAND_bytes", ssl.RAND_bytes, _random_bytes
+    yield "uuid.uuid1", getattr(uuid, "_generate_time_safe", None), _uuid1
+    instance = getattr(random, "_inst", None)  # whose methods the functions are
+    for name, function in list(vars(random).items()):
+        if getattr(function, "__self__", None) is instance:
+            yield f"random.{name}", function, _of_random(name)
+    # What a journey of time-machine, begun in the simulation, goes on by.
+    journey = sys.modules.get("_time_machine")
+    yield "time_machine", getattr(journey, "original_time_ns", None), _clock("time_ns")
+
+
+_METHODS = (
+    (datetime.datetime, "now", _datetime_now),
+    (datetime.datetime, "utcnow", _datetime_utcnow),
+    (datetime.date, "today", _date_today),
+)
+_made: dict[str, Redirection | ClassMethodRedirection] = {}
+
+
+def _redirections() -> list[Redirection | ClassMethodRedirection]:
+    """Return what is exchanged.
+
+    What something else has taken the place of, as freeze_time() does, is left to that.
+    """
+    for name, function, make in _functions():
+        if name not in _made and isinstance(
+            function, (types.BuiltinFunctionType, types.MethodType)
+        ):
+            _made[name] = Redirection(function, make)
+    for owner, name, make in _METHODS:
+        key = f"{owner.__name__}.{name}"
+        if key not in _made and isinstance(getattr(owner, name), types.BuiltinFunctionType):
+            _made[key] = ClassMethodRedirection(owner, name, make)
+    return list(_made.values())
+
+
+def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+    """Seed a source that a program makes: in the simulation, not from the operating system."""
+    own = _here() if a is None else None
+    _original_seed(self, a if own is None else own.source("seeds").getrandbits(128), version)
+
+
+_original_seed = random.Random.seed
+
+
+class _StandardLibrary:
+    """What is exchanged of it: how many loops need that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loops = 0
+        self._exchanged: list[Redirection | ClassMethodRedirection] = []
+        # The first of them: what there is one of in a process is as it has it, until the last one
+        # leaves, since loops in several threads come and go in any order.
+        self._first: TimeAndChance | None = None
+
+    def enter(self, own: TimeAndChance) -> None:
+        """Put it under one more loop."""
+        with self._lock:
+            self._loops += 1
+            if self._loops == 1:
+                self._exchanged = _redirections()
+                for each in self._exchanged:
+                    each.on()
+                random.Random.seed = _seed  # type: ignore[method-assign]
+                self._first = own
+                own.chance_in_c.enter()
+                own.exchange_remembered()
+
+    def leave(self) -> None:
+        """Put back what was there before, after the last loop."""
+        with self._lock:
+            self._loops -= 1
+            if not self._loops:
+                random.Random.seed = _original_seed  # type: ignore[method-assign]
+                for each in self._exchanged:
+                    each.off()
+                first, self._first = self._first, None
+                assert first is not None
+                first.exchange_remembered()
+                first.chance_in_c.leave()
+
+
+standard_library = _StandardLibrary()

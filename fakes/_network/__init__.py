@@ -1,0 +1,1 @@
+"""What lies between kernels: hosts, names, links and what travels over them."""

@@ -1,0 +1,163 @@
+"""Faults that a seed decides on: which of them happen, when, and how long they last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fakes._network.environment import Environment
+from fakes._network.network import Network
+from fakes._public import public
+
+# How likely each of the faults is to happen.
+LIKELY = 0.9
+WITHIN = 10.0
+
+
+@public
+class Fault(Protocol):
+    """What can be in `faults=`; a class of your own can be one.
+
+    Attributes:
+        lasts: it lasts up to this many virtual seconds.
+    """
+
+    @property
+    def lasts(self) -> float:
+        """It lasts up to this many virtual seconds; with 0 it only begins."""
+
+    def begin(self, network: Network) -> None:
+        """Let it happen."""
+
+    def end(self, network: Network) -> None:
+        """Let it be over."""
+
+
+@dataclass(frozen=True)
+class _OfALink:
+    """A fault of the link between two hosts, by name; its end heals the link."""
+
+    one: str
+    other: str
+    lasts: float = 1.0
+
+    def end(self, network: Network) -> None:
+        """Heal the link."""
+        network.link(self.one, self.other).heal()
+
+
+@public
+@dataclass(frozen=True)
+class Partition(_OfALink):
+    """The link between two hosts loses what is sent, as `Link.partition()`.
+
+    Args:
+        one: the name of a host.
+        other: the name of another, or the same for its connections to itself.
+        lasts: it lasts up to this many virtual seconds (default 1).
+        from_client, sender: in one direction only, as for `Link.partition()`.
+    """
+
+    from_client: bool | None = None
+    sender: str | None = None
+
+    def begin(self, network: Network) -> None:
+        """Lose what is sent."""
+        link = network.link(self.one, self.other)
+        link.partition(from_client=self.from_client, sender=self.sender)
+
+
+@public
+@dataclass(frozen=True)
+class Stall(_OfALink):
+    """The link between two hosts holds up what is sent, as `Link.stall()`.
+
+    Args:
+        one, other, lasts, from_client, sender: as for `Partition`.
+    """
+
+    from_client: bool | None = None
+    sender: str | None = None
+
+    def begin(self, network: Network) -> None:
+        """Hold up what is sent."""
+        link = network.link(self.one, self.other)
+        link.stall(from_client=self.from_client, sender=self.sender)
+
+
+@public
+@dataclass(frozen=True)
+class Refuse(_OfALink):
+    """New connections between two hosts are refused, as by `Link.refuse()`.
+
+    Args:
+        one, other, lasts: as for `Partition`.
+    """
+
+    def begin(self, network: Network) -> None:
+        """Refuse new connections."""
+        network.link(self.one, self.other).refuse()
+
+
+@public
+@dataclass(frozen=True)
+class Reset:
+    """The connections between two hosts are reset, once, as by `Link.reset()`.
+
+    Args:
+        one, other: as for `Partition`.
+    """
+
+    one: str
+    other: str
+    lasts: float = 0.0
+
+    def begin(self, network: Network) -> None:
+        """Reset what is connected."""
+        network.link(self.one, self.other).reset()
+
+    def end(self, network: Network) -> None:
+        """Nothing is left to end."""
+
+
+@public
+@dataclass(frozen=True)
+class Crash:
+    """A host crashes, as by `Host.crash()`, and is started again.
+
+    Args:
+        host: its name.
+        lasts: it is down for up to this many virtual seconds (default 1).
+    """
+
+    host: str
+    lasts: float = 1.0
+
+    def begin(self, network: Network) -> None:
+        """Crash."""
+        network.host(self.host).crash()
+
+    def end(self, network: Network) -> None:
+        """Start again."""
+        network.host(self.host).restart()
+
+
+def schedule(faults: Sequence[Fault], within: float, network: Network) -> None:
+    """Draw of each fault whether, when and for how long it happens; with seed 0 none does."""
+    around = network.environment
+    if not around.varies:
+        return
+    for number, fault in enumerate(faults):
+        chance = around.chances(f"fault {number}")
+        happens, begins, lasts = chance.random(), chance.random(), chance.random()
+        if happens < LIKELY:
+            start = around.loop.time() + within * begins
+            _call_at(around, start, lambda fault=fault: fault.begin(network))  # type: ignore[misc]  # mypy does not infer it
+            end = start + fault.lasts * lasts
+            if fault.lasts:
+                _call_at(around, end, lambda fault=fault: fault.end(network))  # type: ignore[misc]
+
+
+def _call_at(around: Environment, when: float, action: Callable[[], None]) -> None:
+    around.loop.call_at(when, action, context=around.context)

@@ -1,0 +1,48 @@
+"""What observers of a network are shown."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from fakes._public import public
+
+
+@public
+class Segment(NamedTuple):
+    """What a network's observers are shown: one packet, or its counterpart on a Unix socket.
+
+    Attributes:
+        time: when it was sent, in seconds of the loop's time.
+        arrives: when it arrives, or None if it is lost.
+        connection: the number of the connection, from 1 on; with UDP of the pair of addresses.
+        source, destination: socket addresses, as `getsockname()` gives them; for Unix sockets the
+            server's path on either side.
+        from_client: whether the end that called connect() sent it; with UDP, that sent first.
+        kind: "SYN", "SYN-ACK", "ACK" (the third of the handshake), "DATA", "FIN" or "RST"; of UDP
+            "DATAGRAM", and "UNREACHABLE" (ICMP: nobody is at the port).
+        data: the bytes of a "DATA" segment or a "DATAGRAM".
+    """
+
+    time: float
+    arrives: float | None
+    connection: int
+    source: Any
+    destination: Any
+    from_client: bool
+    kind: str
+    data: bytes = b""
+
+
+# What never changes of a connection's segments in one direction: the number of the connection, from
+# where, to where, and whether from its client.
+Ends = tuple[int, Any, Any, bool]
+
+# What is noted of a segment when it is sent, which is cheap, and from which `segment_of()` makes it
+# for who looks: when it is sent, when it arrives, its ends, its kind and its data.
+Note = tuple[float, float | None, Ends, str, bytes | memoryview]
+
+
+def segment_of(note: Note) -> Segment:
+    """Return the segment that a note is of."""
+    time, arrives, ends, kind, data = note
+    return Segment(time, arrives, *ends, kind, bytes(data))

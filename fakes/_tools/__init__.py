@@ -1,0 +1,1 @@
+"""For tests: scripts, traces, pairs and a transport without a peer."""

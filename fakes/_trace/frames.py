@@ -1,0 +1,28 @@
+"""Where a suspended coroutine stands."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+
+_ASYNCIO = str(Path(asyncio.__file__).parent)
+
+
+def waiting_frames(coroutine: object) -> list[types.FrameType]:
+    """Return the frames of a suspended coroutine, the innermost last."""
+    frames: list[types.FrameType] = []
+    while isinstance(coroutine, (Coroutine, Generator)):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        inner = getattr(coroutine, "cr_await", None)
+        coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
+    return frames
+
+
+def is_asyncio(frame: types.FrameType) -> bool:
+    """Whether a frame is of asyncio's code."""
+    return frame.f_code.co_filename.startswith(_ASYNCIO)

@@ -1,0 +1,265 @@
+"""Unmodified servers that make their sockets themselves: each as it is, and with a fault."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import fakes
+
+pytest_plugins = ["pytester"]
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application: /slow takes a minute, everything else answers at once."""
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(60)
+    body = scope["path"].encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def a_network() -> fakes.Network:
+    network = fakes.Network(link=fakes.Link(latency=0.01))
+    network.host("web", "10.1.0.1")
+    return network
+
+
+@contextlib.asynccontextmanager
+async def hypercorn(network: fakes.Network) -> AsyncIterator[str]:
+    asyncio_server = pytest.importorskip("hypercorn.asyncio")
+    config = pytest.importorskip("hypercorn.config").Config()
+    config.bind = ["10.1.0.1:8000"]
+    config.errorlog = config.accesslog = None
+    stop = asyncio.Event()
+    with network.host("web"):
+        serving = asyncio.create_task(
+            asyncio_server.serve(application, config, shutdown_trigger=stop.wait)
+        )
+    await asyncio.sleep(1)
+    yield "http://web:8000"
+    stop.set()
+    await serving
+
+
+@contextlib.asynccontextmanager
+async def uvicorn(network: fakes.Network) -> AsyncIterator[str]:
+    """With `bind_socket()`, as its supervisors do before they start workers."""
+    package = pytest.importorskip("uvicorn")
+    config = package.Config(application, host="10.1.0.1", port=8001, log_config=None)
+    server = package.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    with network.host("web"):
+        sock = config.bind_socket()
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+    await asyncio.sleep(1)
+    yield "http://web:8001"
+    server.should_exit = True
+    await serving
+    assert sock.fileno() == -1
+
+
+SERVERS = [hypercorn, uvicorn]
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.__name__)
+def test_a_server_answers(server: Callable[[fakes.Network], Any]) -> None:
+    httpx = pytest.importorskip("httpx")
+    network = a_network()
+
+    async def main() -> None:
+        async with server(network) as url, httpx.AsyncClient() as client:
+            assert (await client.get(f"{url}/here")).text == "/here"
+
+    fakes.run(main(), network=network)
+    assert network.open_sockets() == []
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.__name__)
+def test_a_server_outlives_a_client_that_is_cut_off(
+    server: Callable[[fakes.Network], Any],
+) -> None:
+    httpx = pytest.importorskip("httpx")
+    network = a_network()
+
+    async def main() -> None:
+        link = network.link("localhost", "web")
+        async with server(network) as url:
+            async with httpx.AsyncClient() as client:
+                asking = asyncio.create_task(client.get(f"{url}/slow", timeout=600))
+                await asyncio.sleep(1)
+                link.reset()
+                with pytest.raises(httpx.TransportError):
+                    await asking
+            link.refuse()
+            async with httpx.AsyncClient() as client:
+                with pytest.raises(httpx.ConnectError):
+                    await client.get(url)
+            link.heal()
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(f"{url}/again")).text == "/again"
+
+    fakes.run(main(), network=network)
+
+
+def test_aiohttp_test_server() -> None:
+    web = pytest.importorskip("aiohttp.web")
+    utils = pytest.importorskip("aiohttp.test_utils")
+    errors = pytest.importorskip("aiohttp.client_exceptions")
+    network = fakes.Network()
+    link = network.link("localhost", "localhost")
+
+    async def hello(request: Any) -> Any:
+        return web.Response(text="hello")
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_get("/", hello)
+        async with utils.TestClient(utils.TestServer(app)) as client:
+            response = await client.get("/")
+            assert await response.text() == "hello"
+            link.reset()
+            link.refuse()
+            await asyncio.sleep(1)
+            with pytest.raises(errors.ClientConnectorError):
+                await client.get("/")
+            link.heal()
+            assert await (await client.get("/")).text() == "hello"
+
+    fakes.run(main(), network=network)
+
+
+def test_pytest_aiohttp(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_aiohttp")
+    pytester.makepyfile("""
+        import aiohttp
+        import asyncio
+        import fakes
+        import pytest
+        from aiohttp import web
+
+        async def hello(request):
+            return web.Response(text="hello")
+
+        @pytest.mark.fakes
+        async def test_a_client_of_the_fixture(aiohttp_client, fakes_network):
+            app = web.Application()
+            app.router.add_get("/", hello)
+            client = await aiohttp_client(app)
+            response = await client.get("/")
+            assert await response.text() == "hello"
+            link = fakes_network.link("localhost", "localhost")
+            link.reset()
+            link.refuse()
+            await asyncio.sleep(1)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await client.get("/")
+
+        async def test_beside_it_on_a_real_loop(aiohttp_client):
+            app = web.Application()
+            app.router.add_get("/", hello)
+            client = await aiohttp_client(app)
+            assert await (await client.get("/")).text() == "hello"
+    """)
+    options = ["-p", "no:randomly", "--asyncio-mode", "auto"]
+    options += ["-o", "asyncio_default_fixture_loop_scope=function"]
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=2)
+
+
+def test_anyio_listeners() -> None:
+    anyio = pytest.importorskip("anyio")
+    network = a_network()
+
+    async def shout(stream: Any) -> None:
+        async with stream:
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                async for data in stream:
+                    await stream.send(data.upper())
+
+    async def main() -> None:
+        path = os.path.join("/run", "shout")
+        with network.host("web"):
+            tcp = await anyio.create_tcp_listener(local_host="10.1.0.1", local_port=7)
+            unix = await anyio.create_unix_listener(path)
+            serving = [asyncio.create_task(one.serve(shout)) for one in (tcp, unix)]
+        async with await anyio.connect_tcp("web", 7) as stream:
+            await stream.send(b"tcp")
+            assert await stream.receive() == b"TCP"
+            network.link("localhost", "web").reset()
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.receive()
+        with network.host("web"):
+            async with await anyio.connect_unix(path) as stream:
+                await stream.send(b"unix")
+                assert await stream.receive() == b"UNIX"
+        for task in serving:
+            task.cancel()
+        await asyncio.wait(serving)
+        await tcp.aclose()
+        await unix.aclose()
+        with pytest.raises(OSError, match=r"attempts failed|Connect call failed"):
+            await anyio.connect_tcp("web", 7)
+
+    fakes.run(main(), network=network)
+
+
+@pytest.mark.parametrize("option", ["--disable-socket", "--allow-hosts=192.0.2.1"])
+def test_pytest_socket_disables_real_sockets_only(pytester: pytest.Pytester, option: str) -> None:
+    pytest.importorskip("pytest_socket")
+    pytester.makepyfile("""
+        import asyncio
+        import socket
+        import fakes
+        import pytest
+
+        async def echo():
+            async def handler(reader, writer):
+                writer.write(await reader.read(100))
+                writer.close()
+            sock = socket.create_server(("127.0.0.1", 0))
+            async with await asyncio.start_server(handler, sock=sock):
+                reader, writer = await asyncio.open_connection(*sock.getsockname())
+                writer.write(b"hello")
+                assert await reader.read() == b"hello"
+                writer.close()
+
+        def test_run():
+            fakes.run(echo())
+
+        @pytest.mark.fakes
+        async def test_marked():
+            await echo()
+
+        def test_real_ones_are_refused(request):
+            if request.config.getoption("--disable-socket"):
+                from pytest_socket import SocketBlockedError
+                with pytest.raises(SocketBlockedError):
+                    socket.socket()
+    """)
+    options = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:aiohttp", option]
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=3)
+
+
+def test_a_socket_is_one_of_the_librarys_kind() -> None:
+    """Libraries ask whether what they are given is a socket."""
+
+    async def main() -> None:
+        with socket.socket() as sock:
+            assert isinstance(sock, socket.socket)
+            assert isinstance(sock, fakes.Socket)
+
+    fakes.run(main())

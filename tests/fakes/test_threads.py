@@ -1,0 +1,155 @@
+"""Threads beside the simulation: who waits for whom, and what is said of a wait that lasts."""
+
+import asyncio
+import concurrent.futures
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes._loop import threads
+
+
+def test_a_job_waits_for_what_the_loop_does_later() -> None:
+    async def main() -> tuple[str, float]:
+        items: queue.Queue[str] = queue.Queue()
+        loop = asyncio.get_running_loop()
+        loop.call_later(60, items.put, "an item")
+        return await asyncio.to_thread(items.get), loop.time()
+
+    assert fakes.run(main()) == ("an item", 60.0)
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.SimpleQueue, queue.LifoQueue])
+def test_a_consumer_and_a_producer_in_threads(kind: Callable[[], Any]) -> None:
+    async def main() -> list[int]:
+        items = kind()
+        consumers = [asyncio.to_thread(items.get) for _ in range(3)]
+        tasks = [asyncio.create_task(each) for each in consumers]
+        await asyncio.sleep(1)
+        for number in range(3):
+            await asyncio.to_thread(items.put, number)
+        return sorted(await asyncio.gather(*tasks))
+
+    assert fakes.run(main()) == [0, 1, 2]
+
+
+def test_a_lock_that_the_loop_lets_go() -> None:
+    async def main() -> float:
+        lock = threading.Lock()
+        lock.acquire()
+
+        def job() -> None:
+            with lock:
+                pass
+
+        asyncio.get_running_loop().call_later(5, lock.release)
+        await asyncio.to_thread(job)
+        return asyncio.get_running_loop().time()
+
+    assert fakes.run(main()) == 5.0
+
+
+def test_virtual_time_does_not_run_ahead_of_a_thread_at_work() -> None:
+    async def main() -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+        at_work = threading.Event()
+
+        def thread() -> None:
+            at_work.set()
+            sum(range(3_000_000))  # real work
+            loop.call_soon_threadsafe(answer.set_result, "in time")
+
+        threading.Thread(target=thread).start()
+        at_work.wait()
+        async with asyncio.timeout(0.001):
+            return await answer, loop.time()
+
+    assert fakes.run(main()) == ("in time", 0.0)
+
+
+def test_a_thread_that_serves_requests_of_the_loop() -> None:
+    """As aiosqlite's: it takes functions from a queue, and answers by `call_soon_threadsafe()`."""
+
+    async def main() -> tuple[list[int], float]:
+        loop = asyncio.get_running_loop()
+        requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def serve() -> None:
+            while (request := requests.get()) is not None:
+                future, number = request
+                loop.call_soon_threadsafe(future.set_result, number * number)
+
+        worker = threading.Thread(target=serve)
+        worker.start()
+        answers = []
+        for number in range(100):
+            future: asyncio.Future[int] = loop.create_future()
+            requests.put((future, number))
+            answers.append(await asyncio.wait_for(future, 0.001))
+        requests.put(None)
+        worker.join()
+        return answers, loop.time()
+
+    assert fakes.run(main()) == ([number * number for number in range(100)], 0.0)
+
+
+def test_a_loop_in_a_thread_of_its_own() -> None:
+    loop = fakes.Loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def wait(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return loop.time()
+
+    try:
+        assert asyncio.run_coroutine_threadsafe(wait(10), loop).result() == 10.0
+        assert asyncio.run_coroutine_threadsafe(wait(10), loop).result() == 20.0
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_threads_that_wait_for_each_other_are_a_deadlock() -> None:
+    async def main() -> None:
+        await asyncio.to_thread(queue.Queue[str]().get)
+
+    with pytest.raises(
+        fakes.Deadlock, match=r"1 task is waiting:(.|\n)*the thread asyncio_0 stand"
+    ):
+        fakes.run(main())
+
+
+def test_a_future_that_nobody_resolves() -> None:
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    async def main() -> None:
+        await asyncio.to_thread(future.result)
+
+    with pytest.raises(fakes.Deadlock, match=r"the thread asyncio_0 stands in"):
+        fakes.run(main())
+    future.set_result(None)
+
+
+def test_a_long_wait_is_reported(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "LONG", 0.0)
+
+    async def main() -> None:
+        def job(records: list[Any] = caplog.handler.records) -> None:
+            while not records:
+                pass  # at work until it is reported
+
+        await asyncio.to_thread(job)
+
+    with caplog.at_level("WARNING", "fakes"):
+        fakes.run(main())
+    assert "waiting in real time for a thread: asyncio_0 stands in" in caplog.text
+    assert "test_a_long_wait_is_reported" in caplog.text
