@@ -10,7 +10,6 @@ where they have a way. A cell is "yes", or what happened instead.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import http.client
 import importlib
@@ -23,6 +22,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+import click
 import networks
 
 import fakes
@@ -68,13 +68,13 @@ async def subprocesses() -> None:
 
 
 async def slow_subprocess() -> None:
-    """A time-out of an hour does not overtake one."""
+    """A timeout of an hour does not overtake one."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass")
     await asyncio.wait_for(process.wait(), 3600)
 
 
 async def slow_thread() -> None:
-    """A time-out of a second does not overtake what really takes a fifth of it."""
+    """A timeout of a second does not overtake what really takes a fifth of it."""
     await asyncio.wait_for(asyncio.to_thread(time.sleep, 0.2), 1)
 
 
@@ -261,18 +261,17 @@ def outcome(run: Callable[[], None]) -> str:
     return "yes"
 
 
-def main() -> None:
-    """Try everything and print two tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("features", nargs="*", help="only these")
-    options = parser.parse_args()
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*LOOPTIME, *MOCKET]), metavar="[FEATURE]...")
+def main(names: tuple[str, ...]) -> None:
+    """Try every feature, or those named, on the other and on the fakes and print two tables."""
     warnings.simplefilter("ignore")
     for other, features in (("looptime", LOOPTIME), ("mocket", MOCKET)):
         installed = networks.available(other)
         title = f"{other} {networks.version(other)}" if installed else f"{other}: not installed"
         print(f"{'':24}{title:44}fakes")
         for name, (run, run_on_fakes) in features.items():
-            if not options.features or name in options.features:
+            if not names or name in names:
                 cell = outcome(run)[:42] if installed else ""
                 print(f"{name:24}{cell:44}{outcome(run_on_fakes)[:60]}", flush=True)
 

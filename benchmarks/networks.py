@@ -1,6 +1,6 @@
 """Echoes and bytes per second: one program, over the kernel's loopback and over simulated networks.
 
-    python -m pip install async-solipsism simloop simloom   # those that your Python can have
+    python -m pip install async-solipsism simloop simloom detangle seedloop  # what yours can have
     python benchmarks/networks.py [--rounds 7] [--json FILE]
 
 The program is an echo server and one client. It does two things: messages of 32 bytes, each sent
@@ -9,14 +9,17 @@ fast as flow control allows and read back meanwhile (bytes per second, counted o
 twice: on transports and protocols, which shows the network, and on asyncio's streams, which most
 programs use and which have a cost of their own, the same over every network.
 
-All networks take turns within each round, so that what else the machine does falls on all of them;
-the figures are medians over the rounds. The networks are as they come, with no latency where that
-can be set.
+All networks take turns within each round, and the time is the processor's, so that what else the
+machine does changes little; the figures are medians over the rounds. The modes take turns, too: as
+a test that varies nothing (seed 0; simloop and simloom vary the order of callbacks even so), with
+another seed in each round, and with a seed and a record of what happened, which is how failures are
+searched for. With a seed simloop's packets take up to 1 ms, as the fakes' do; simloom, detangle and
+seedloop have latencies of their own. seedloop has neither protocols nor streams: it hands messages,
+any objects, from endpoint to endpoint, so that it has a figure for echoes, by tasks, alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import importlib
@@ -27,8 +30,10 @@ import statistics
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from time import process_time
+from typing import Any, NamedTuple
+
+import click
 
 Program = Callable[[], Coroutine[Any, Any, float]]
 
@@ -52,9 +57,9 @@ async def stream_client(exchange: Callable[..., Awaitable[None]], count: int) ->
     """Serve, connect, and return the seconds that the exchange takes."""
     server = await asyncio.start_server(echo, HOST, PORT)
     reader, writer = await asyncio.open_connection(HOST, PORT)
-    start = perf_counter()
+    start = process_time()
     await exchange(reader, writer, count)
-    seconds = perf_counter() - start
+    seconds = process_time() - start
     writer.close()
     await asyncio.sleep(0.01)  # for the server's side to end, out of the measurement
     server.close()
@@ -166,10 +171,10 @@ async def protocol_client(payload: bytes, count: int, window: int | None) -> flo
     transport, client = await loop.create_connection(
         lambda: Client(payload, count, window), HOST, PORT
     )
-    start = perf_counter()
+    start = process_time()
     client.send()
     await client.done
-    seconds = perf_counter() - start
+    seconds = process_time() - start
     transport.close()
     await asyncio.sleep(0.01)  # for the server's side to end, out of the measurement
     server.close()
@@ -187,22 +192,37 @@ def programs(echoes: int, pieces: int) -> dict[str, tuple[Program, float]]:
     }
 
 
+# --- the program, on messages ---------------------------------------------------------------------
+
+
+async def message_client(world: Any, count: int) -> float:
+    """Send messages to an endpoint that sends them back, each when the one before has come."""
+    client, server = (world.net.bind(address, reliable=True) for address in (0, 1))
+
+    async def serve() -> None:
+        while True:
+            sender, data = await server.recv()
+            await server.send(sender, data)
+
+    serving = asyncio.ensure_future(serve())
+    start = process_time()
+    for _ in range(count):
+        await client.send(1, MESSAGE)
+        await client.recv()
+    seconds = process_time() - start
+    serving.cancel()
+    return seconds
+
+
+def message_programs(echoes: int, pieces: int) -> dict[str, tuple[Callable[..., Any], float]]:
+    """Return those of `programs()` that make sense where objects are handed over, not bytes."""
+    return {"echoes/s": (lambda world: message_client(world, echoes), echoes)}
+
+
 # --- the networks ---------------------------------------------------------------------------------
 
 
-def on_kernel(program: Program) -> float:
-    """asyncio's own loop and a real socket."""
-    return asyncio.run(program())
-
-
-def on_fakes(program: Program) -> float:
-    """These fakes."""
-    import fakes
-
-    return fakes.run(program())
-
-
-def on_solipsism(program: Program) -> float:
+def on_solipsism(program: Program, seed: int) -> float:
     """async-solipsism: in-memory sockets under a virtual clock."""
     loop = importlib.import_module("async_solipsism").EventLoop()
     try:
@@ -212,12 +232,35 @@ def on_solipsism(program: Program) -> float:
     return seconds
 
 
-def on_simloop(program: Program) -> float:
+def on_fakes(program: Program, seed: int) -> float:
+    """These fakes, with seed 0."""
+    import fakes
+
+    return fakes.run(program())
+
+
+def on_fakes_with_a_seed(program: Program, seed: int) -> float:
+    """These fakes, which a seed varies."""
+    import fakes
+
+    return fakes.run(program(), seed=seed)
+
+
+def on_fakes_with_a_trace(program: Program, seed: int) -> float:
+    """These fakes, varied by a seed, and with a trace: as the pytest markers run a test."""
+    import fakes
+
+    network = fakes.Network()
+    fakes.Trace(network)
+    return fakes.run(program(), seed=seed, network=network)
+
+
+def on_simloop(program: Program, seed: int, latest: float = 0.0) -> float:
     """simloop: a loop and a network of its own, where programs run on named hosts."""
     simloop = importlib.import_module("simloop")
-    loop = simloop.SimLoop(seed=0)
+    loop = simloop.SimLoop(seed=seed)
     try:
-        loop.net.set_defaults(latency=(0.0, 0.0))
+        loop.net.set_defaults(latency=(0.0, latest))
         task = loop.net.host(HOST).create_task(program())
         seconds: float = loop.run_until_complete(task)
     finally:
@@ -225,18 +268,83 @@ def on_simloop(program: Program) -> float:
     return seconds
 
 
-def on_simloom(program: Program) -> float:
+def on_simloop_varied(program: Program, seed: int) -> float:
+    """simloop, with a latency that the seed varies as it does the fakes'."""
+    return on_simloop(program, seed, 0.001)
+
+
+def on_simloom(program: Program, seed: int) -> float:
     """simloom: a loop and a network of its own."""
-    result: float = importlib.import_module("simloom").run(program, seed=0).value
+    result: float = importlib.import_module("simloom").run(program, seed=seed).value
     return result
 
 
-NETWORKS: dict[str, tuple[str | None, Callable[[Program], float]]] = {
-    "kernel loopback": (None, on_kernel),
-    "async-solipsism": ("async-solipsism", on_solipsism),
-    "simloop": ("simloop", on_simloop),
-    "simloom": ("simloom", on_simloom),
-    "fakes": ("streamcert", on_fakes),
+def on_detangle(program: Program, seed: int | None, **options: Any) -> float:
+    """detangle: a loop and a network of its own."""
+    detangle = importlib.import_module("detangle")
+    result: float = detangle.run(program, seed=seed, max_steps=10**9, **options)
+    return result
+
+
+def on_seedloop(program: Program, seed: int) -> float:
+    """seedloop, which hands objects from endpoint to endpoint: no streams, no bytes."""
+    seedloop = importlib.import_module("seedloop")
+    took = []
+
+    async def scenario(world: Any) -> None:
+        took.append(await program(world))  # type: ignore[call-arg]  # one of message_programs()
+
+    seedloop.replay(scenario, seed=seed)
+    return took[0]
+
+
+class Way(NamedTuple):
+    """One way to run the program.
+
+    Attributes:
+        name: of the network.
+        package: what is installed for it, if anything.
+        run: runs a program with a seed and returns the seconds that it says.
+        messages: whether the program is the one on messages.
+    """
+
+    name: str
+    package: str | None
+    run: Callable[[Program, int], float]
+    messages: bool = False
+
+
+SIMLOOP = Way("simloop", "simloop", on_simloop_varied)
+SIMLOOM = Way("simloom", "simloom", on_simloom)
+SEEDLOOP = Way("seedloop", "seedloop", on_seedloop, messages=True)
+
+# As a unit test runs: nothing is varied that can be left as it is.
+QUIET = (
+    Way("kernel loopback", None, lambda program, seed: asyncio.run(program())),
+    Way("async-solipsism", "async-solipsism", on_solipsism),
+    Way("simloop", "simloop", lambda program, seed: on_simloop(program, 0)),
+    Way("simloom", "simloom", lambda program, seed: on_simloom(program, 0)),
+    Way("detangle", "detangle", lambda program, seed: on_detangle(program, None)),
+    Way("fakes", "streamcert", on_fakes),
+)
+
+# simloop, simloom and seedloop keep a record of every run, so that they have one way for two modes.
+MODES = {
+    "seed 0": QUIET,
+    "a seed": (
+        SIMLOOP,
+        SIMLOOM,
+        SEEDLOOP,
+        Way("detangle", "detangle", on_detangle),
+        Way("fakes", "streamcert", on_fakes_with_a_seed),
+    ),
+    "a seed and a record": (
+        SIMLOOP,
+        SIMLOOM,
+        SEEDLOOP,
+        Way("detangle", "detangle", lambda program, seed: on_detangle(program, seed, trace=True)),
+        Way("fakes", "streamcert", on_fakes_with_a_trace),
+    ),
 }
 
 
@@ -256,50 +364,58 @@ def version(package: str | None) -> str:
     return platform.python_version() if package is None else importlib.metadata.version(package)
 
 
-def measure(rounds: int, echoes: int, pieces: int) -> dict[str, dict[str, float]]:
-    """Return the medians of what each network does in a second, for each program."""
-    rates: dict[str, dict[str, list[float]]] = {}
+def measure(rounds: int, echoes: int, pieces: int) -> dict[Way, dict[str, float]]:
+    """Return the medians of what each way does in a second, for each program."""
+    ways = dict.fromkeys(way for ways in MODES.values() for way in ways if available(way.package))
+    rates: dict[Way, dict[str, list[float]]] = {way: {} for way in ways}
     for number in range(rounds + 1):
-        for name, (package, run) in NETWORKS.items():
-            if not available(package):
-                continue
-            seen = rates.setdefault(name, {})
-            for unit, (program, amount) in programs(echoes, pieces).items():
+        for way, seen in rates.items():
+            chosen = message_programs if way.messages else programs
+            for unit, (program, amount) in chosen(echoes, pieces).items():
                 gc.collect()
-                seconds = run(program)
+                seconds = way.run(program, number)
                 if number:  # the first round is for warming up
                     seen.setdefault(unit, []).append(amount / seconds)
     return {
-        name: {unit: statistics.median(values) for unit, values in seen.items()}
-        for name, seen in rates.items()
+        way: {unit: statistics.median(values) for unit, values in seen.items()}
+        for way, seen in rates.items()
     }
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--echoes", type=int, default=3000, help="round trips in each round")
-    parser.add_argument("--pieces", type=int, default=1000, help="pieces of 64 KiB in each round")
-    parser.add_argument("--json", type=Path, help="write the figures to a file")
-    options = parser.parse_args()
-    medians = measure(options.rounds, options.echoes, options.pieces)
+@click.command()
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--echoes", default=3000, show_default=True, help="Round trips in each round.")
+@click.option("--pieces", default=1000, show_default=True, help="Pieces of 64 KiB in each round.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
+def main(rounds: int, echoes: int, pieces: int, file: Path | None) -> None:
+    """Measure a client and a server on each network, and print tables."""
+    medians = measure(rounds, echoes, pieces)
     units = list(programs(1, 1))
-    print(f"Python {platform.python_version()}, medians of {options.rounds} rounds")
-    print(f"{'network':26}" + "".join(f"{unit:>20}" for unit in units))
-    for name, (package, _) in NETWORKS.items():
-        if name not in medians:
-            print(f"{name:26}  not installed")
+    print(f"Python {platform.python_version()}, medians of {rounds} rounds")
+    found = []
+    for mode, ways in MODES.items():
+        print(f"\n{mode:26}" + "".join(f"{unit:>20}" for unit in units))
+        for way in ways:
+            if way not in medians:
+                print(f"{way.name:26}  not installed")
+                continue
+            row = medians[way]
+            found.append({"mode": mode, "network": way.name, **row})
+            cells = (f"{row[unit]:20,.0f}" if unit in row else f"{'':20}" for unit in units)
+            print(f"{f'{way.name} {version(way.package)}':26}" + "".join(cells))
+        *others, ours = ways
+        if not any(way in medians for way in others):
             continue
-        row = medians[name]
-        print(f"{f'{name} {version(package)}':26}" + "".join(f"{row[u]:20,.0f}" for u in units))
-    best = {
-        unit: max(row[unit] for name, row in medians.items() if name != "fakes") for unit in units
-    }
-    ratios = "".join(f"{medians['fakes'][unit] / best[unit]:19.2f}x" for unit in units)
-    print(f"{'fakes / the best other':26}{ratios}")
-    if options.json:
-        options.json.write_text(json.dumps({"python": sys.version, "medians": medians}, indent=2))
+        ratios = (
+            medians[ours][unit]
+            / max(medians[way].get(unit, 0.0) for way in others if way in medians)
+            for unit in units
+        )
+        print(f"{'fakes / the best other':26}" + "".join(f"{ratio:19.2f}x" for ratio in ratios))
+    if file:
+        file.write_text(json.dumps({"python": sys.version, "medians": found}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Many connections in one simulated network: what each costs in time and in memory.
 
-    python benchmarks/scale.py [--connections 10 100 1000 10000] [--day 1000] [--json FILE]
+    python benchmarks/scale.py [--connections 10 --connections 100] [--day 1000] [--json FILE]
 
 Three measurements, on `asyncio`'s streams over the fakes:
 
@@ -20,7 +20,6 @@ turns, and the least time of several rounds counts, for each column.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
@@ -31,6 +30,8 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
+
+import click
 
 import fakes
 
@@ -215,32 +216,40 @@ def measure(count: int, total: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
+@click.command()
+@click.option(
+    "--connections",
+    "counts",
+    type=int,
+    multiple=True,
+    default=(10, 100, 1000, 10000),
+    show_default=True,
+    help="So many; may be repeated.",
+)
+@click.option("--total", default=10000, show_default=True, help="Connections made for each row.")
+@click.option("--repeat", default=5, show_default=True, help="Rounds; the least time counts.")
+@click.option(
+    "--day", "clients", default=1000, show_default=True, help="Clients that poll for a day."
+)
+@click.option("--no-gc", is_flag=True, help="Without the garbage collector, to see its share.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
+def main(
+    counts: tuple[int, ...], total: int, repeat: int, clients: int, no_gc: bool, file: Path | None
+) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 1000, 10000])
-    parser.add_argument("--total", type=int, default=10000, help="connections made for each row")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds; the least time counts")
-    parser.add_argument("--day", type=int, default=1000, help="clients that poll for a day")
-    parser.add_argument(
-        "--no-gc", action="store_true", help="without the garbage collector, to see its share"
-    )
-    parser.add_argument("--json", type=Path, help="write the figures to a file")
-    options = parser.parse_args()
-    if options.no_gc:
+    if no_gc:
         gc.disable()
     measure(10, 10)  # warming up
-    rounds = [
-        {count: measure(count, options.total) for count in options.connections}
-        for _ in range(options.repeat)
-    ]
+    rounds = [{count: measure(count, total) for count in counts} for _ in range(repeat)]
     rows = {
         count: {part: min(figures[count][part] for figures in rounds) for part in rounds[0][count]}
-        for count in options.connections
+        for count in counts
     }
     print(
-        f"Python {platform.python_version()}{', no garbage collector' * options.no_gc}, "
-        f"us of processor time, the least of {options.repeat}"
+        f"Python {platform.python_version()}{', no garbage collector' * no_gc}, "
+        f"us of processor time, the least of {repeat}"
     )
     parts = list(next(iter(rows.values())))
     print(f"{'connections':>11}" + "".join(f"{part:>24}" for part in parts))
@@ -248,14 +257,14 @@ def main() -> None:
         print(f"{count:11}" + "".join(f"{row[part]:24.1f}" for part in parts))
     memory = idle_memory(1000)
     print(f"an idle connection holds {memory:,.0f} bytes: both ends, transports, streams, a task")
-    day = a_day(options.day)
+    day = a_day(clients)
     print(
         f"a day of {day['clients']} clients: {day['polls']} polls in {day['seconds']:.1f} s, "
         f"{1e6 * day['seconds'] / day['polls']:.0f} us each"
     )
-    if options.json:
+    if file:
         figures = {"exchange": rows, "idle bytes": memory, "day": day}
-        options.json.write_text(json.dumps({"python": sys.version, **figures}, indent=2))
+        file.write_text(json.dumps({"python": sys.version, **figures}, indent=2))
 
 
 if __name__ == "__main__":

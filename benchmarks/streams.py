@@ -17,7 +17,6 @@ rounds, and the ratios are medians of each round's ratio.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import asyncio.streams
 import gc
@@ -30,6 +29,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from time import process_time
 from typing import Any
+
+import click
 
 import reference_impl
 
@@ -279,24 +280,25 @@ def lengths(longest: int) -> Iterable[int]:
     yield longest * MIB
 
 
-def main() -> None:
-    """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--longest", type=int, default=64, help="MiB of the longest line")
-    parser.add_argument(
-        "--held", type=int, default=8, help="MiB received, of which some are unread"
-    )
-    parser.add_argument("--json", type=Path, help="write the figures to a file")
-    options = parser.parse_args()
-    figures: dict[str, Any] = {"python": platform.python_version(), "rounds": options.rounds}
+@click.command()
+@click.option("--rounds", default=9, show_default=True)
+@click.option("--longest", default=64, show_default=True, help="MiB of the longest line.")
+@click.option(
+    "--held", "mib", default=8, show_default=True, help="MiB received, of which some are unread."
+)
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
+def main(rounds: int, longest: int, mib: int, file: Path | None) -> None:
+    """Print the reference implementation beside asyncio's streams: speed, growth, and memory."""
+    figures: dict[str, Any] = {"python": platform.python_version(), "rounds": rounds}
     names = list(IMPLEMENTATIONS)
 
-    print(f"Python {platform.python_version()}, medians of {options.rounds} rounds\n")
+    print(f"Python {platform.python_version()}, medians of {rounds} rounds\n")
     print(f"{'speed':52}{'':10}" + "".join(f"{name:>16}" for name in names) + f"{'ratio':>8}")
     figures["speed"] = {}
     for title, (program, amount, unit) in programs().items():
-        seconds = in_turns(program, options.rounds)
+        seconds = in_turns(program, rounds)
         rates = {name: amount / statistics.median(took) for name, took in seconds.items()}
         figures["speed"][title] = rates | {"unit": unit, "ratio": ratio(seconds)}
         row = "".join(f"{rates[name]:16,.0f}" for name in names)
@@ -304,15 +306,15 @@ def main() -> None:
 
     print(f"\n{'a line that arrives 5 bytes at a time, ns/byte':62}" + f"{'':32}{'ratio':>8}")
     figures["growth"] = {}
-    for size in lengths(options.longest):
-        seconds = in_turns(long_line(size), min(options.rounds, 3))
+    for size in lengths(longest):
+        seconds = in_turns(long_line(size), min(rounds, 3))
         costs = {name: statistics.median(took) / size * 1e9 for name, took in seconds.items()}
         figures["growth"][size] = costs | {"ratio": ratio(seconds)}
         row = "".join(f"{costs[name]:16,.1f}" for name in names)
         print(f"{f'{size // KIB:,} KiB':62}{row}{ratio(seconds):8.2f}", flush=True)
 
-    received = options.held * MIB
-    print(f"\nbytes held beyond those unread, of {options.held} MiB received")
+    received = mib * MIB
+    print(f"\nbytes held beyond those unread, of {mib} MiB received")
     figures["memory"] = []
     for size in (16, 1024, 64 * KIB, received):
         for unread in (received, received // 2, 1000):
@@ -326,8 +328,8 @@ def main() -> None:
             title = f"in pieces of {size:,}, of which {unread:,} are unread"
             row = "".join(f"{over[name]:16,}" for name in names)
             print(f"{title:62}{row}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if file:
+        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

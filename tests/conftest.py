@@ -8,6 +8,14 @@ RUNNING = "{}.{}".format(*sys.version_info)
 NAMED = {"oldest": "3.11", "newest": "3.15"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--any-python",
+        action="store_true",
+        help="run what is asked of other Pythons on this one, too",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
@@ -16,7 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--any-python"):
+        return
     for mark in item.iter_markers("pythons"):
         versions = [NAMED.get(each, each) for each in mark.args]
         if RUNNING not in versions:
-            pytest.skip(f"{mark.kwargs['why']}: asked of Python {' and '.join(versions)} only")
+            pytest.skip(
+                f"{mark.kwargs['why']}: asked of Python {' and '.join(versions)} only "
+                "(--any-python runs it)"
+            )

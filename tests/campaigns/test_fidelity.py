@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).with_name("fidelity.py")
+TOOL = [sys.executable, "-m", "campaigns.fidelity"]
+TESTS = Path(__file__).parents[1]
 
 
-# `tox -m fidelity` asks this of the reference as well, and on every Python.
+SECTIONS = ("close", "drain", "handlers", "read", "readuntil", "tls", "write")
+"""Those in which few clauses of asyncio's hang, for which a test would wait."""
+
+
+# `tox -m fidelity` asks this of all clauses and of the reference as well, and on every Python.
 @pytest.mark.pythons("3.14", why="`tox -m fidelity` asks all")
 def test_every_clause_has_the_same_verdict() -> None:
-    done = subprocess.run([sys.executable, TOOL, "asyncio"], capture_output=True, text=True)
+    chosen = [f"--clause={each}.*" for each in SECTIONS]
+    done = subprocess.run([*TOOL, "asyncio", *chosen], cwd=TESTS, capture_output=True, text=True)
     told = re.match(r"asyncio on Python 3\.14\.\S+: (\d+) clauses on .*: 0 with", done.stdout)
     assert told, done.stdout + done.stderr
-    assert int(told[1]) > 400
+    assert int(told[1]) > 100
     assert done.returncode == 0
 
 
@@ -34,7 +40,7 @@ def test_a_difference_is_told(tmp_path: Path) -> None:
     ]
     certificate = tmp_path / "certificate.json"
     certificate.write_text(json.dumps({"implementation": "x", "python": "3.0", "clauses": clauses}))
-    done = subprocess.run([sys.executable, TOOL, certificate], capture_output=True, text=True)
+    done = subprocess.run([*TOOL, certificate], cwd=TESTS, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
         "x on Python 3.0: 3 clauses on memory, tcp, tls-memory, tls: 2 with another verdict in "
         "memory",

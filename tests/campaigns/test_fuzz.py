@@ -1,19 +1,18 @@
 """The fuzzing of the reader, for a short while; and that it finds what is wrong with others."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def fuzz(streams: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, str(HERE / "fuzz_reader.py"), "--inputs=400", f"--streams={streams}"],
-        env=os.environ | {"PYTHONPATH": str(HERE / "siege")},
+        [sys.executable, "-m", "campaigns.fuzz", "--inputs=400", f"--streams={streams}"],
+        cwd=TESTS,
         capture_output=True,
         text=True,
         timeout=300,
@@ -28,6 +27,6 @@ def test_nothing_is_found_in_the_reference() -> None:
 
 @pytest.mark.parametrize("name", ["loses_a_byte", "forgets_to_wake", "counts_the_separator"])
 def test_it_finds_what_is_wrong(name: str) -> None:
-    process = fuzz(f"broken:{name}")
+    process = fuzz(f"campaigns.siege.broken:{name}")
     assert process.returncode == 1
     assert "AssertionError" in process.stderr

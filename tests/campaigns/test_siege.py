@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SIEGE = Path(__file__).parent / "siege"
+TESTS = Path(__file__).parents[1]
 
 BROKEN = [
     "forgets_at_cancel",
@@ -24,12 +24,12 @@ BROKEN = [
 if sys.version_info >= (3, 12):  # before, transports copied what they were given
     BROKEN.append("keeps_the_buffer")
 
-SEEDS = 2500 if sys.version_info[:2] == (3, 14) else 250
+SEEDS = 1000 if sys.version_info[:2] == (3, 14) else 250
 
 
 def besiege(*options: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(SIEGE), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500)
+    command = [sys.executable, "-m", "campaigns.siege", *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=TESTS, timeout=500)
 
 
 def test_the_reference_holds_out() -> None:
@@ -51,7 +51,9 @@ def test_the_reference_holds_out_on_the_kernels_sockets(loop: str) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
 
 
-@pytest.mark.parametrize("name", ["asyncio", *(f"broken:{name}" for name in BROKEN)])
+@pytest.mark.parametrize(
+    "name", ["asyncio", *(f"campaigns.siege.broken:{name}" for name in BROKEN)]
+)
 def test_it_finds_what_is_wrong(name: str) -> None:
     process = besiege(f"--streams={name}", "--seeds=300")
     assert process.returncode == 1, process.stdout + process.stderr
@@ -59,8 +61,10 @@ def test_it_finds_what_is_wrong(name: str) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="what is shrunk shows from Python 3.12 on")
 def test_what_is_found_can_be_replayed_and_shrunk() -> None:
-    found = besiege("--streams=broken:keeps_the_buffer", "--seeds=300", "--shrink").stdout
-    match = re.search(r"^replay: python tests/reference_impl/siege (.*)$", found, re.MULTILINE)
+    found = besiege(
+        "--streams=campaigns.siege.broken:keeps_the_buffer", "--seeds=300", "--shrink"
+    ).stdout
+    match = re.search(r"^replay: python -m campaigns\.siege (.*)$", found, re.MULTILINE)
     assert match, found
     replayed = besiege(*match[1].split()).stdout
     failure = found.splitlines()[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.pythons("newest", why="the tool is the same on every Python")
 
@@ -16,11 +16,12 @@ def test_a_verdict_that_differs_is_found_and_an_unfinished_run_goes_on(tmp_path:
     def run() -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [
-                *(sys.executable, str(HERE / "stability.py"), f"--folder={tmp_path}"),
+                *(sys.executable, "-m", "campaigns.stability", f"--folder={tmp_path}"),
                 *("--times=2", "--implementations=misbehaving:unsteady", "--network=memory"),
                 *("--", "-k", "test_returns_n_bytes or test_returns_a_line"),
             ],
-            env=os.environ | {"PYTHONPATH": str(HERE / "plugged")},
+            env=os.environ | {"PYTHONPATH": str(TESTS / "conformance" / "plugged")},
+            cwd=TESTS,
             capture_output=True,
             text=True,
             timeout=300,
@@ -38,7 +39,8 @@ def test_a_verdict_that_differs_is_found_and_an_unfinished_run_goes_on(tmp_path:
         "    readexactly.returns-n-bytes networks: first {'memory': 'passed'}, "
         "now {'memory': 'failed'}",
         "    readexactly.returns-n-bytes detail: first '', "
-        "now \"expected b'abcd'; saw b'abc' (client and server on memory)\"",
+        "now \"expected `await reader.readexactly(4)` to return b'abcd'; saw b'abc' "
+        '(client and server on memory)"',
     ]
     assert lines[-1].endswith(" minutes, 1 of them differ")
 
@@ -51,9 +53,10 @@ def test_a_verdict_that_differs_is_found_and_an_unfinished_run_goes_on(tmp_path:
 def test_no_certificate_is_a_difference_too(tmp_path: Path) -> None:
     process = subprocess.run(
         [
-            *(sys.executable, str(HERE / "stability.py"), f"--folder={tmp_path}", "--times=1"),
+            *(sys.executable, "-m", "campaigns.stability", f"--folder={tmp_path}", "--times=1"),
             "--implementations=no_such_module",
         ],
+        cwd=TESTS,
         capture_output=True,
         text=True,
         timeout=300,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from conformance.certificate import Certificate, Finding, Record, Variant
 from conformance.clauses import LEVELS, clauses
-from conformance.known import KnownDeviations
+from conformance.results.certificate import Certificate, Finding, Record, Variant
+from conformance.results.known_deviations import KnownDeviations
 
 HOSTILE = "<script>alert('&')</script> \x00 " + "x" * 200
 """What an implementation may make the suite say: markup, what XML cannot hold, one long word."""
@@ -40,7 +40,11 @@ def deviating(by_level: dict[str, list[str]]) -> Certificate:
     known = by_level["inherited"][0]
     record = Record("other.streams:<b>", "uvloop", "3.12", ("tcp", "unix"))
     for id_, network, finding in (
-        (failing, "tcp", Finding("one thing", HOSTILE)),
+        (
+            failing,
+            "tcp",
+            Finding("one thing", HOSTILE, "conformance/suite/test_read.py", 86, "test_it"),
+        ),
         (failing, "unix", None),
         (robust, "tcp", Finding("this", "that")),
         (known, "tcp", Finding("these", "those")),

@@ -2,8 +2,8 @@
 
 import xml.etree.ElementTree as ET
 
-from conformance.badge import CONFORMS, DEVIATES, badge
-from conformance.certificate import Certificate
+from conformance.results.badge import CONFORMS, DEVIATES, badge
+from conformance.results.certificate import Certificate
 
 SVG = "{http://www.w3.org/2000/svg}"
 

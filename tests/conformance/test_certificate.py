@@ -1,16 +1,24 @@
 """From outcomes to verdicts to certificates."""
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 import jsonschema
 import pytest
 
-from conformance.certificate import Certificate, Finding, Record, Variant, where
 from conformance.clauses import clauses
 from conformance.errors import CannotRun
-from conformance.report import certificate_text
+from conformance.results.certificate import (
+    Certificate,
+    Circumstances,
+    Finding,
+    Record,
+    Variant,
+    where,
+)
+from conformance.results.terminal import certificate_text
 
 DOCUMENTED = next(each for each in clauses().values() if each.level == "documented").id
 CUSTOMARY = next(each for each in clauses().values() if each.level == "customary").id
@@ -20,7 +28,7 @@ def nodeid(clause: str, network: str = "tcp", role: str = "client", test: str = 
     return f"test_file.py::{test}[{Variant(clause, network, role).id}]"
 
 
-def certified(outcomes: dict[str, Finding | None], spec: str = "3.15") -> Certificate:
+def certified(outcomes: Mapping[str, Finding | None], spec: str = "3.15") -> Certificate:
     record = Record("some.streams", "asyncio", spec, ("tcp", "unix"))
     record.expect(outcomes)
     for each, finding in outcomes.items():
@@ -143,4 +151,89 @@ def test_the_text_of_a_conforming_implementation_names_what_lies_beyond() -> Non
     text = certificate_text(
         certified({nodeid(DOCUMENTED): None, nodeid(CUSTOMARY): Finding("1", "2")})
     )
-    assert "some.streams conforms to specification 3.15; 1 clause beyond the description" in text
+    assert (
+        f"some.streams conforms to specification 3.15 in the 2 of {len(clauses())} clauses that "
+        "apply to it; 1 clause beyond the description"
+    ) in " ".join(text.split())
+
+
+# What else a certificate says.
+
+
+def test_a_finding_says_in_which_test_and_where() -> None:
+    finding = Finding("1", "2", "conformance/suite/test_read.py", 86, "test_it")
+    certificate = certified({nodeid(DOCUMENTED): finding})
+    (told,) = next(each for each in certificate.to_dict()["clauses"] if each["id"] == DOCUMENTED)[
+        "findings"
+    ]
+    assert told == {
+        "expected": "1",
+        "seen": "2",
+        "flaky": False,
+        "file": "conformance/suite/test_read.py",
+        "line": 86,
+        "test": "test_it",
+        "variants": [{"network": "tcp", "role": "client"}],
+    }
+    assert "  test     conformance/suite/test_read.py:86 test_it\n" in certificate_text(certificate)
+
+
+def test_what_passes_when_it_is_tried_again_is_flaky_and_has_failed() -> None:
+    certificate = certified(
+        {
+            nodeid(DOCUMENTED): Finding("1", "2", flaky=True),
+            nodeid(CUSTOMARY): Finding("1", "2", flaky=True),
+            nodeid(CUSTOMARY, "unix"): Finding("1", "2"),
+        }
+    )
+    verdict = verdict_on(certificate, DOCUMENTED)
+    assert (verdict.verdict, verdict.flaky) == ("failed", True)
+    assert verdict.detail == ("flaky, passed when tried again: expected 1; saw 2 (client on tcp)")
+    assert not verdict_on(certificate, CUSTOMARY).flaky
+    assert "the test passed when it was tried again" in certificate_text(certificate)
+
+
+def test_an_interrupted_run_has_a_certificate_of_what_was_seen() -> None:
+    record = Record("some.streams", "asyncio", "3.15", ("tcp",))
+    record.expect([nodeid(DOCUMENTED), nodeid(CUSTOMARY)])
+    record.add(nodeid(DOCUMENTED), None)
+    certificate = record.certificate(incomplete=True)
+    assert not certificate.complete
+    assert not certificate.conforms
+    assert verdict_on(certificate, CUSTOMARY).detail == "not run: the run was interrupted before"
+    text = certificate_text(certificate)
+    assert "Interrupted: 1 tests were not run." in text
+    assert "some.streams: no verdict: interrupted" in text
+
+
+def test_a_part_of_the_suite_is_said_to_be_a_part() -> None:
+    record = Record(
+        "some.streams",
+        "uvloop",
+        "3.15",
+        ("memory",),
+        Circumstances(versions={"streamcert": "1.2"}, without=("limit",), part="--clause 'read.*'"),
+    )
+    record.add(nodeid(DOCUMENTED, "memory"), None)
+    certificate = record.certificate()
+    data = certificate.to_dict()
+    assert (data["part"], data["applied"], data["without"]) == ("--clause 'read.*'", 1, ["limit"])
+    assert data["versions"] == {"streamcert": "1.2"}
+    assert data["when"].endswith("+00:00")
+    text = certificate_text(certificate)
+    assert "Only a part of the suite was run: --clause 'read.*'" in text
+    assert "Declared missing: limit" in text
+    assert "the fakes' transports stand in for those of the event loop" in text
+    assert f"does not deviate in what was tested: 1 of {len(clauses())} clauses" in text
+
+
+def test_what_follows_from_the_failure_of_a_clause_is_not_held_against_it() -> None:
+    needing = next(each for each in clauses().values() if "readuntil.tuple.one" in each.needs)
+    finding = Finding("1", "2")
+    certificate = certified({nodeid("readuntil.tuple.one"): finding, nodeid(needing.id): finding})
+    assert verdict_on(certificate, "readuntil.tuple.one").verdict == "failed"
+    assert verdict_on(certificate, needing.id).verdict == "not_applicable"
+    assert verdict_on(certificate, needing.id).detail == (
+        "it needs what readuntil.tuple.one asks for, which fails"
+    )
+    assert verdict_on(certified({nodeid(needing.id): finding}), needing.id).verdict == "failed"

@@ -3,23 +3,14 @@
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from conformance import suite
-from conformance.clauses import LEVELS, Clause, clauses, version
-from conformance.implementation import NEWEST_SPEC
-from conformance.marks import EVERY, ClauseMark
-
-
-def marks() -> Iterator[tuple[str, ClauseMark]]:
-    """Yield the name and the mark of each test of the suite."""
-    for module in pkgutil.iter_modules(suite.__path__, f"{suite.__name__}."):
-        for name, function in vars(importlib.import_module(module.name)).items():
-            for mark in getattr(function, "pytestmark", []):
-                if mark.name == "streams_clause":
-                    yield f"{module.name}.{name}", mark.args[0]
+from conformance.clauses import DECISIVE, LEVELS, Clause, clauses, version
+from conformance.harness.clause import BOTH, EVERY, Some
+from conformance.subject.implementation import NEWEST_SPEC
+from conformance.suite.reach import blanks, marks, reach, reasons
 
 
 def test_every_test_checks_a_clause_that_there_is() -> None:
@@ -50,10 +41,31 @@ def test_every_test_runs_somewhere() -> None:
         assert mark.roles, name
 
 
+def test_what_a_test_leaves_out_it_says_why() -> None:
+    for name, mark in marks():
+        for some, all_ in ((mark.networks, EVERY), (mark.roles, BOTH)):
+            assert set(some) == set(all_) or isinstance(some, Some), f"{name}: {some}"
+
+
+@pytest.mark.parametrize("clause", clauses())
+def test_a_clause_is_tested_everywhere_or_there_is_a_reason(clause: str) -> None:
+    found = [mark for _, mark in marks() if mark.clause == clause]
+    assert reasons(found) or not blanks(found)
+
+
+def test_the_reach_has_a_row_for_each_clause() -> None:
+    first, _, _ = reach().partition("# The values")
+    rows = [line for line in first.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(clauses())
+
+
 @pytest.mark.parametrize("clause", clauses().values(), ids=lambda clause: clause.id)
 def test_a_clause_is_well_formed(clause: Clause) -> None:
     assert re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+", clause.id)
     assert clause.level in LEVELS
+    assert clause.why.startswith("Otherwise "), clause.why
+    assert clause.why.endswith(".")
+    assert bool(clause.quote) == (clause.level in DECISIVE), clause.quote
     assert version("3.4") <= version(clause.since) <= version(NEWEST_SPEC)
     assert clause.text.endswith(".")
     assert clause.why.endswith(".")

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance.errors import Deviation, described
-from conformance.expect import (
-    expect,
-    expect_error,
-    expect_raises,
-    expect_that,
-    shown,
-)
+from conformance.errors import Deviation, described, shown
+from conformance.harness.expect import expect, expect_error, expect_raises, expect_that
 
 
 def deviation(error: "pytest.ExceptionInfo[Deviation]") -> tuple[str, str]:
@@ -78,7 +72,7 @@ def test_an_awaitable_that_does_not_raise_shows_what_it_returned(
     awaitable: Awaitable[Any], seen: str
 ) -> None:
     with pytest.raises(Deviation) as error:
-        asyncio.run(expect_error(EOFError, awaitable))  # type: ignore[arg-type]  # a coroutine
+        asyncio.run(expect_error(EOFError, awaitable))
     assert deviation(error) == ("EOFError to be raised", seen)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.certificate import Certificate, Finding, Record, Variant
 from conformance.clauses import clauses
 from conformance.errors import CannotRun
-from conformance.known import NOT_LOOKED_INTO, KnownDeviations
-from conformance.report import certificate_text
+from conformance.results.certificate import Certificate, Finding, Record, Variant
+from conformance.results.known_deviations import NOT_LOOKED_INTO, KnownDeviations
+from conformance.results.terminal import certificate_text
 
 FAILING, PASSING = [each.id for each in clauses().values() if each.level == "documented"][:2]
 
@@ -97,3 +97,16 @@ def test_a_file_that_cannot_be_used_says_why(content: str, message: str, tmp_pat
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CannotRun, match=r"cannot read .*: No such file"):
         KnownDeviations.read(tmp_path / "missing.toml")
+
+
+def test_a_flaky_deviation_is_written_as_such_and_may_pass(tmp_path: Path) -> None:
+    record = Record("some.streams", "asyncio", "3.15", ("tcp",))
+    finding = Finding("1", "2", flaky=True)
+    record.add(f"file.py::test[{Variant(FAILING, 'tcp', 'client').id}]", finding)
+    file = tmp_path / "known.toml"
+    file.write_text(KnownDeviations({}).updated(record.certificate()), encoding="utf-8")
+    known = KnownDeviations.read(file)
+    assert known.flaky == {FAILING}
+    passed = Record("some.streams", "asyncio", "3.15", ("tcp",))
+    passed.add(f"file.py::test[{Variant(FAILING, 'tcp', 'client').id}]", None)
+    assert known.gone(passed.certificate()) == []

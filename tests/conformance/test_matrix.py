@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from conformance.certificate import Certificate
 from conformance.clauses import clauses
 from conformance.errors import CannotRun
-from conformance.html import matrix_page
-from conformance.matrix import Matrix, read_certificate
+from conformance.results.certificate import Certificate
+from conformance.results.html import matrix_page
+from conformance.results.matrix import Matrix, read_certificate
 
 
 def without(certificate: Certificate, *ids: str) -> Certificate:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from conformance.certificate import Certificate
 from conformance.clauses import DECISIVE, LEVELS, clauses
-from conformance.description import Description
-from conformance.html import certificate_page, description_page, matrix_page
-from conformance.matrix import Matrix
+from conformance.clauses.description import Description
+from conformance.results.certificate import Certificate
+from conformance.results.html import certificate_page, description_page, matrix_page
+from conformance.results.matrix import Matrix
 
 selenium = pytest.importorskip("selenium", reason="needs selenium")
 
@@ -110,6 +110,7 @@ def show(
         file = tmp_path / f"{name}.html"
         page = {
             "certificate": lambda: certificate_page(deviating),
+            "long matrix": lambda: matrix_page(Matrix.of([all_failing(deviating)] * 20)),
             "matrix": lambda: matrix_page(Matrix.of([conforming, deviating] * 10), ("A note.",)),
             "clauses": lambda: description_page(Description(tuple(SOME.values()), ())),
         }[name]()
@@ -118,6 +119,14 @@ def show(
         return browser
 
     return opened
+
+
+def all_failing(certificate: Certificate) -> Certificate:
+    """Return a certificate in which every clause fails."""
+    return replace(
+        certificate,
+        verdicts=tuple(replace(each, verdict="failed") for each in certificate.verdicts),
+    )
 
 
 def screen(browser: webdriver.Chrome, width: int) -> None:
@@ -136,13 +145,13 @@ def choose(browser: webdriver.Chrome, name: str, value: str) -> None:
     Select(browser.find_element(By.NAME, name)).select_by_value(value)
 
 
-def shown(browser: webdriver.Chrome) -> list[Any]:
-    """Return what can be seen of the clauses: for each its id or its first words."""
-    found: list[Any] = browser.execute_script(
+def shown(browser: webdriver.Chrome) -> list[str]:
+    """Return the clauses that can be seen, in the order of the description."""
+    found: list[str] = browser.execute_script(
         "return [...document.querySelectorAll('.item')].filter(each => each.checkVisibility())"
         ".map(each => each.id || each.querySelector('summary').textContent.slice(2))"
     )
-    return found
+    return sorted(found, key=list(SOME).index)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -202,15 +211,19 @@ def test_any_page_is_filtered_by_level_section_and_text(
     assert all(within[-1] in each for each in shown(browser))
 
 
-def test_a_matrix_is_filtered_by_what_fails_and_what_differs(
+def test_a_matrix_begins_with_what_deviates(
     show: Callable[[str], webdriver.Chrome], conforming: Certificate, deviating: Certificate
 ) -> None:
     browser = show("matrix")
-    rows = Matrix.of([conforming, deviating]).rows
-    choose(browser, "rows", "fails")
-    assert shown(browser) == [row.clause.id for row in rows if row.fails]
-    choose(browser, "rows", "differs")
-    assert shown(browser) == [row.clause.id for row in rows if row.differs]
+    rows = browser.find_elements(By.CSS_SELECTOR, ".matrix .item summary")
+    assert [row.text[2:] for row in rows] == [
+        row.clause.id for row in Matrix.of([conforming, deviating]).rows if row.fails
+    ]
+    picture = browser.find_element(By.CSS_SELECTOR, ".picture")
+    assert picture.rect["y"] < 740, "it is not on the first screen"
+    lines = picture.find_elements(By.CSS_SELECTOR, ".line")
+    failed = [len(line.find_elements(By.CSS_SELECTOR, "rect.failed")) for line in lines]
+    assert sorted(failed) == [0] * 10 + [2] * 10
 
 
 def test_a_link_to_what_was_filtered_away_brings_it_back(
@@ -280,7 +293,7 @@ def test_a_phone_need_not_scroll_sideways(
 
 
 def test_the_heads_of_a_matrix_stay_in_sight(show: Callable[[str], webdriver.Chrome]) -> None:
-    browser = show("matrix")
+    browser = show("long matrix")
     screen(browser, 360)
     inside = browser.execute_script(
         "const box = document.querySelector('.matrix');"

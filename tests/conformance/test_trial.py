@@ -1,20 +1,23 @@
 """A trial, and the wires it is made with, on every network: with asyncio's own streams."""
 
 import asyncio
+import gc
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.errors import Deviation, Hang
-from conformance.implementation import implementation
-from conformance.loops import loop
+from conformance.harness.reading import take
+from conformance.harness.trial import Trial
 from conformance.networks import NETWORKS
-from conformance.taking import take
-from conformance.trial import Trial
+from conformance.subject.event_loop import loop
+from conformance.subject.implementation import implementation
 
 Make = Callable[..., Trial]
 
@@ -191,10 +194,21 @@ async def uncancellable(_trial: Trial) -> None:
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        (waiting_forever, r"still waiting at `await never\(\)` after 0.2 s"),
-        (spinning, r"never gives control back at `(pass|while True:)` in spinning\(\)"),
-        (spinning_in_a_callback, "never gives control back at"),
-        (uncancellable, r"still waiting at `await never\(\)`"),
+        (
+            waiting_forever,
+            r"expected waiting_forever\(\) to return; saw a hang after 0.2 s without progress: "
+            r"waiting_forever\(\) waits in test_trial.py:\d+ never\(\) at `await asyncio.get_run",
+        ),
+        (
+            spinning,
+            r"expected spinning\(\) to give control back to the event loop; saw a hang: it never "
+            r"does, in test_trial.py:\d+ spinning\(\) at `(pass|while True:)`",
+        ),
+        (
+            spinning_in_a_callback,
+            r"expected spinning_in_a_callback.<locals>.spin\(\) to give control back",
+        ),
+        (uncancellable, r"uncancellable\(\) waits in test_trial.py:\d+ never\(\) at `await as"),
     ],
 )
 def test_a_hang_ends_with_where_it_was(make: Make, test: Any, message: str) -> None:
@@ -252,3 +266,29 @@ def test_a_test_may_leave_everything_open(make: Make, network: str) -> None:
         trial.start(never())
 
     trial.run(test())
+
+
+def test_other_peoples_tests_have_no_trial(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text("def test_it(trial):\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert process.returncode == 1
+    assert "`trial` is for tests of the suite, which are marked @clause" in process.stdout
+    assert "Traceback" not in process.stdout
+
+
+def test_what_a_test_starts_is_not_kept_alive_by_it(make: Make) -> None:
+    trial = make()
+
+    async def starts() -> None:
+        async def wait() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        trial.start(wait())
+        await trial.turns()
+        gc.collect()
+        messages = [each["message"] for each in trial.reported]
+        assert messages == ["Task was destroyed but it is pending!"]
+
+    trial.run(starts())

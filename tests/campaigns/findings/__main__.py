@@ -1,23 +1,26 @@
-"""Run the programs of docs/findings.md, and compare what they print with what it says.
+"""Run the programs of docs/findings.md and docs/findings-rloop.md; compare what they print.
 
-    python tests/conformance/findings.py [NUMBER...]
+    tox -m findings [-- NUMBER ...]
 
-Each runs on the Python that this runs on, with every event loop of `LOOPS` that is installed.
-`tox -m findings` does it on each Python. Figures may differ: of a number of four digits or more,
-and of an address, only the place counts.
+Each runs on every Python, with every event loop of `LOOPS` that is installed. Figures may differ:
+of a number of four digits or more, and of an address, only the place counts.
 """
 
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
+import click
+
+from .._shared.programs import output_of
+
+PAGE = Path(__file__).parents[3] / "docs" / "findings.md"
+
+RLOOP = PAGE.with_name("findings-rloop.md")
 
 LOOPS = {
     "asyncio": "asyncio.run(main())",
@@ -60,6 +63,8 @@ class Finding:
         seen: what the program prints, by where it runs.
         clauses: the ids of the clauses that fail by it; `*` stands for any text.
         listed: the loops and Pythons that the overview lists it for.
+        level: its level, in the section.
+        listed_level: its level, in the overview.
     """
 
     number: int
@@ -68,6 +73,8 @@ class Finding:
     seen: tuple[Seen, ...]
     clauses: tuple[str, ...]
     listed: frozenset[tuple[str, int]]
+    level: str
+    listed_level: str
 
 
 def minors(text: str) -> set[int]:
@@ -93,22 +100,30 @@ def seen(line: str) -> Seen:
 
 
 def findings() -> tuple[str, list[Finding]]:
-    """Return the page's `tls.py`, and its findings."""
-    page = PAGE.read_text(encoding="utf-8")
-    overview, *sections = re.split(r'^### <a id="', page, flags=re.MULTILINE)
+    """Return the `tls.py` of the pages, and their findings."""
+    pages = [
+        re.split(r'^### <a id="', page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for page in (PAGE, RLOOP)
+    ]
+    overview = "".join(beginning for beginning, *_ in pages)
     (tls,) = re.findall(r"^```python\n(.*?)^```$", overview, re.DOTALL | re.MULTILINE)
     listed = {}
+    levels = {}
     for row in re.findall(r"^\| \[(\d+)\]\(#\1\) \|(.*)\|$", overview, re.MULTILINE):
         _, *cells = row[1].split("|")
+        # The table of choices has no more columns.
+        levels[int(row[0])] = cells[4].strip() if len(cells) > len(LOOPS) else "choice"
         listed[int(row[0])] = frozenset(
             (loop, minor)
-            for loop, cell in zip(LOOPS, cells, strict=True)
+            for loop, cell in zip(LOOPS, cells[: len(LOOPS)], strict=True)
             for minor in minors(cell.strip())
         )
     found = []
-    for section in sections:
+    for section in (each for _, *sections in pages for each in sections):
         head = re.match(r'(\d+)"></a>\1\. (.*)', section)
         assert head, section
+        level = re.search(r"^Level: ([a-z]+(?: \(3\.\d+\))?)", section, re.MULTILINE)
+        assert level, section
         (program,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
         lines = re.findall(r"^- (\w+ (?:on |3\.).*)$", section.split("**Seen:**")[1], re.MULTILINE)
         (clauses,) = re.findall(
@@ -124,6 +139,8 @@ def findings() -> tuple[str, list[Finding]]:
                     () if clauses.startswith("none") else re.findall("`([^`]+)`", clauses)
                 ),
                 listed=listed[int(head[1])],
+                level=level[1],
+                listed_level=levels[int(head[1])],
             )
         )
     return tls, found
@@ -136,18 +153,7 @@ def without_figures(text: str) -> str:
 
 def output(program: str, tls: str, loop: str) -> str:
     """Return what `program` prints on `loop`."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "tls.py").write_text(tls)
-        file = Path(folder, "program.py")
-        file.write_text(program.replace(LOOPS["asyncio"], LOOPS[loop]))
-        # What a loop says of itself on standard error belongs to no finding.
-        try:
-            done = subprocess.run(
-                [sys.executable, file], cwd=folder, capture_output=True, text=True, timeout=60
-            )
-        except subprocess.TimeoutExpired:
-            return "it does not end"
-    return done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
+    return output_of(program.replace(LOOPS["asyncio"], LOOPS[loop]), {"tls.py": tls})
 
 
 def differences(chosen: list[Finding], tls: str, loops: list[str]) -> Iterator[str]:
@@ -168,8 +174,13 @@ def differences(chosen: list[Finding], tls: str, loops: list[str]) -> Iterator[s
     yield f"{len(jobs)} programs were run on Python 3.{RUNNING} with {', '.join(loops)}"
 
 
-def main(numbers: list[str]) -> None:
-    """Run the programs of these findings, or of all; exit with 1 if any prints something else."""
+@click.command()
+@click.argument("numbers", nargs=-1)
+def main(numbers: tuple[str, ...]) -> None:
+    """Run the programs of the findings of these NUMBERS, or of all.
+
+    Exit status: 1 if any prints something else than the page says.
+    """
     tls, found = findings()
     chosen = [each for each in found if not numbers or str(each.number) in numbers]
     loops = [loop for loop in LOOPS if find_spec(loop)]
@@ -179,4 +190,4 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

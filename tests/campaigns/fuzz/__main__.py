@@ -11,13 +11,14 @@ makes them; where there is none (CPython 3.14 and newer), chance does.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
 import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+import click
 
 LIMITS = (1, 2, 3, 7, 20, 100, 5000, 65_536)
 SEPARATORS: tuple[bytes | tuple[bytes, ...], ...] = (
@@ -236,7 +237,7 @@ class Fuzzed:
 
     def wake_if_it_should(self) -> None:
         assert self.future is not None
-        self.future._asyncio_future_blocking = False  # type: ignore[attr-defined]  # as a task does
+        self.future._asyncio_future_blocking = False
         if not self.future.done():
             self.wake()
 
@@ -267,28 +268,29 @@ def check(data: bytes, streams: Any, loop: asyncio.AbstractEventLoop) -> None:
     fuzzed.finish()
 
 
-def main() -> None:
-    """Fuzz for as long as the command line says."""
-    parser = argparse.ArgumentParser(prog="fuzz_reader", description="Fuzz the reader.")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--inputs", type=int, help="so many, made by chance, instead")
-    parser.add_argument("--streams", default="reference_impl", metavar="MODULE[:NAME]")
-    options = parser.parse_args()
-    module, _, name = options.streams.partition(":")
+@click.command()
+@click.option("--minutes", default=10.0, show_default=True, help="How long.")
+@click.option("--inputs", type=int, help="So many, made by chance, instead.")
+@click.option(
+    "--streams", "subject", default="reference_impl", metavar="MODULE[:NAME]", help="Whose reader."
+)
+def main(minutes: float, inputs: int | None, subject: str) -> None:
+    """Fuzz the reader."""
+    module, _, name = subject.partition(":")
     try:
         import atheris
     except ImportError:
         atheris = None
-    if atheris is None or options.inputs:
+    if atheris is None or inputs:
         streams = importlib.import_module(module)
-        by_chance(getattr(streams, name) if name else streams, options)
+        by_chance(getattr(streams, name) if name else streams, minutes, inputs)
         return
     with atheris.instrument_imports(include=["reference_impl"]):
         streams = importlib.import_module(module)
     loop = asyncio.new_event_loop()
     arguments = [
-        "fuzz_reader",
-        f"-max_total_time={int(60 * options.minutes)}",
+        "fuzz",
+        f"-max_total_time={int(60 * minutes)}",
         "-max_len=600",
         "-print_final_stats=1",
     ]
@@ -296,15 +298,15 @@ def main() -> None:
     atheris.Fuzz()
 
 
-def by_chance(streams: Any, options: argparse.Namespace) -> None:
+def by_chance(streams: Any, minutes: float, inputs: int | None) -> None:
     """Fuzz without regard to coverage."""
-    if not options.inputs:
+    if not inputs:
         print("atheris is not there: inputs are made without regard to coverage", flush=True)
     loop = asyncio.new_event_loop()
     chance = random.Random(0)
-    end = time.monotonic() + 60 * options.minutes
+    end = time.monotonic() + 60 * minutes
     tried = 0
-    while tried < options.inputs if options.inputs else time.monotonic() < end:
+    while tried < inputs if inputs else time.monotonic() < end:
         check(chance.randbytes(chance.randrange(600)), streams, loop)
         tried += 1
     loop.close()

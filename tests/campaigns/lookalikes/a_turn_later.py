@@ -2,7 +2,7 @@
 
 import asyncio
 
-from plain import StreamReader, Streams, Waiters
+from .plain import StreamReader, Streams, Waiters
 
 
 class Late(Waiters):

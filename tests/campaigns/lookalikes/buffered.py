@@ -2,7 +2,7 @@
 
 import asyncio
 
-from plain import Connection, Server, StreamReader, Streams
+from .plain import Connection, Server, StreamReader, Streams
 
 SIZE = 8 * 1024
 

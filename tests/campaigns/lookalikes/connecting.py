@@ -23,11 +23,18 @@ async def tcp_socket(
 ) -> socket.socket:
     """Return a socket that is connected to the first address of `host` that answers."""
     loop = asyncio.get_running_loop()
-    lookup = {"family": family, "proto": proto, "flags": flags, "type": socket.SOCK_STREAM}
+    lookup: dict[str, Any] = {
+        "family": family,
+        "proto": proto,
+        "flags": flags,
+        "type": socket.SOCK_STREAM,
+    }
     addresses = list(await loop.getaddrinfo(host, port, **lookup))
     origins: list[Any] = []
     if local_addr is not None:
         origins = list(await loop.getaddrinfo(*local_addr, **lookup))
+        if not origins:
+            raise OSError("local_addr has no address")
     if interleave is None:
         interleave = 0 if happy_eyeballs_delay is None else 1
     if interleave:

@@ -20,13 +20,14 @@ async def tcp_sockets(
     """Return a socket, bound, for each address of each host."""
     hosts = [host or None] if isinstance(host, str | bytes | None) else list(host)
     lookup = asyncio.get_running_loop().getaddrinfo
-    found = [
-        address
-        for each in hosts
-        for address in await lookup(
+    found: list[Any] = []
+    for each in hosts:
+        addresses = await lookup(
             each, port or 0, family=family, type=socket.SOCK_STREAM, flags=flags
         )
-    ]
+        if not addresses:
+            raise OSError(f"{each!r} has no address")
+        found += addresses
     sockets: list[socket.socket] = []
     try:
         for kind, _, proto, _, address in dict.fromkeys(found):

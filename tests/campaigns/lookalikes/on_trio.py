@@ -5,20 +5,27 @@ for is lacking; so are TLS, and transports.
 """
 
 import asyncio
+import contextvars
 import math
 import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
-import connecting
-import listening
 import trio
-from plain import LIMIT, Server, StreamReader, remover
-from raw_sockets import LOW, OPENING, SERVING, TLS, StreamWriter
+
+from . import connecting, listening
+from .plain import LIMIT, Server, StreamReader, remover
+from .raw_sockets import LOW, OPENING, SERVING, TLS, StreamWriter
 
 PIECE = 64 * 1024
+
+
+async def close(made: Any) -> None:
+    """Close a stream, or a list of listeners, that nobody waits for any more."""
+    for each in made if isinstance(made, list) else [made]:
+        await trio.aclose_forcefully(each)
 
 
 class Trio:
@@ -70,7 +77,7 @@ class Trio:
         def give(result: Any, error: Exception | None) -> None:
             if answer.cancelled():
                 if result is not None:
-                    self.spawn(trio.aclose_forcefully, result)
+                    self.spawn(close, result)
             elif error is not None:
                 answer.set_exception(error)
             else:
@@ -83,7 +90,7 @@ class Trio:
             if answer.cancelled():
                 self.soon(scope.cancel)
             elif answer.exception() is None and answer.result() is not None:
-                self.spawn(trio.aclose_forcefully, answer.result())  # it came too late
+                self.spawn(close, answer.result())  # it came too late
             raise
 
 
@@ -126,6 +133,9 @@ class Connection:
         trio_thread.spawn(self.live)
 
     # In trio's thread.
+
+    def socket(self) -> Any:
+        return self.names["socket"]
 
     async def live(self) -> None:
         error: BaseException | None = None
@@ -236,16 +246,23 @@ class Accepting:
     async def start_serving(self) -> None:
         if not self.has_started:
             self.has_started = True
+            self.context = contextvars.copy_context()  # in which the handlers run
             for each in self.listeners:
                 trio_thread.spawn(self.accept, each)
 
     async def accept(self, listener: trio.SocketListener) -> None:
         with suppress(trio.ClosedResourceError):
             while True:
-                tell(self.server.get_loop(), self.accepted, await listener.accept())
+                try:
+                    stream = await listener.accept()
+                except OSError:  # no descriptors are left
+                    await trio.sleep(0.1)
+                else:
+                    tell(self.server.get_loop(), self.accepted, stream)
 
     def accepted(self, stream: trio.SocketStream) -> None:
-        self.server.serve(Connection(stream, StreamReader(self.server.limit), self.server))
+        connection = Connection(stream, StreamReader(self.server.limit), self.server)
+        self.context.copy().run(self.server.serve, connection)
 
     def close(self) -> None:
         for each in self.listeners:
@@ -263,7 +280,8 @@ async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
         return await trio.open_tcp_stream(host, port, happy_eyeballs_delay=delay)
     except OSError as error:
         if isinstance(error.__cause__, ExceptionGroup):
-            raise connecting.together(list(error.__cause__.exceptions)) from None
+            attempts = [each for each in error.__cause__.exceptions if isinstance(each, OSError)]
+            raise connecting.together(attempts) from None
         raise
 
 
@@ -314,7 +332,10 @@ async def listen(hosts: list[Any], port: Any, backlog: int) -> list[trio.SocketL
     listeners: list[trio.SocketListener] = []
     try:
         for host in hosts:
-            listeners += await trio.open_tcp_listeners(port or 0, host=host, backlog=backlog)
+            found = await trio.open_tcp_listeners(port or 0, host=host, backlog=backlog)
+            if not found:
+                raise OSError(f"{host!r} has no address")
+            listeners += found
     except BaseException:
         for each in listeners:
             each.socket.close()
@@ -343,8 +364,8 @@ class Streams:
         | {"start_server.reuse_address", "start_server.reuse_port"}
     )
 
-    StreamReader = StreamReader
-    StreamWriter = StreamWriter
+    StreamReader: TypeAlias = StreamReader
+    StreamWriter: TypeAlias = StreamWriter
 
     async def open_connection(
         self,

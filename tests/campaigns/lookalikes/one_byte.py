@@ -3,8 +3,8 @@
 It is as slow as that sounds: certify it with `--bound 60`.
 """
 
-import buffered
-from plain import Streams
+from . import buffered
+from .plain import Streams
 
 
 class OneByte(buffered.Buffered):

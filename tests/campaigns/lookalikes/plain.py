@@ -1,9 +1,10 @@
 """A plain implementation of the streams API, with parts to be exchanged.
 
-It is written from the description alone, and simple rather than fast. Three of its parts can be
-replaced, so that what is unlike in a lookalike is all that its module shows: where a reader keeps
-its bytes (`Store`), how those who wait are woken (`Waiters`), and how a transport hands over what
-it receives (`Connection`).
+It is written from the description alone, and simple rather than fast. Its parts can be replaced, so
+that what is unlike in a lookalike is all that its module shows: where a reader keeps its bytes
+(`Store`), how those who wait are woken (`Waiters`), and how a transport hands over what it receives
+(`Connection`). The broken implementations of the zoo replace readers, writers, protocols or
+servers, and override one of their steps.
 """
 
 import asyncio
@@ -18,8 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
-import connecting
-import upgrading
+from . import connecting, upgrading
 
 LIMIT = 64 * 1024
 TLS_PIECE = 64 * 1024  # bytes that a TLS transport is given at once: it counts from write to write
@@ -30,6 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
+        self._searched: dict[bytes, int] = {}  # in vain, from the front: how many bytes
 
     def __len__(self) -> int:
         return len(self._bytes)
@@ -40,13 +41,18 @@ class Store:
 
     def take(self, count: int) -> bytes:
         """Remove and return the first `count` bytes."""
-        data = bytes(self._bytes[:count])
+        data = bytes(memoryview(self._bytes)[:count])
         del self._bytes[:count]
+        self._searched.clear()
         return data
 
     def find(self, separator: bytes) -> int:
         """Return where the first `separator` begins, or -1."""
-        return self._bytes.find(separator)
+        begin = max(self._searched.get(separator, 0) - len(separator) + 1, 0)
+        found = self._bytes.find(separator, begin)
+        if found < 0:
+            self._searched[separator] = len(self._bytes)
+        return found
 
 
 class Waiters:
@@ -103,8 +109,9 @@ class StreamReader:
         if limit <= 0:
             raise ValueError("the limit must be positive")
         self._limit = limit
+        self._loop = loop or asyncio.get_event_loop()
         self._received = self.store()
-        self._readers = self.waiters(loop or asyncio.get_event_loop())
+        self._readers = self.waiters(self._loop)
         self._ended = False
         self._error: BaseException | None = None
         self._transport: Any = None
@@ -173,17 +180,32 @@ class StreamReader:
 
         What it needs stays in the store until it is all there, so a cancelled read takes nothing.
         """
+        self._refuse()
+        while (data := attempt()) is None:
+            await self._wait()
+        if len(self._received) <= self._limit:
+            self._let_go_on()
+        return data
+
+    def _refuse(self) -> None:
+        """Refuse to read while another read waits."""
         if self._readers:
             raise RuntimeError("another read is waiting already")
-        while (data := attempt()) is None:
-            if self._error is not None:
-                raise twin(self._error)
-            self._let_go_on()
-            try:
-                await self._readers.wait()
-            except asyncio.CancelledError:
-                self._hold_back()
-                raise
+
+    async def _wait(self) -> None:
+        """Wait until more is received, or the stream ends."""
+        if self._error is not None:
+            raise twin(self._error)
+        self._let_go_on()
+        try:
+            await self._readers.wait()
+        except asyncio.CancelledError:
+            self._hold_back()
+            raise
+
+    def _take(self, count: int) -> bytes:
+        """Take that many of the bytes that are there."""
+        data = self._received.take(count)
         if len(self._received) <= self._limit:
             self._let_go_on()
         return data
@@ -276,7 +298,7 @@ class Connection(asyncio.BaseProtocol):
     """Stands between a transport, and the reader and writer of its connection."""
 
     def __init__(self, reader: StreamReader, server: "Server | None" = None) -> None:
-        loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         self.reader = reader
         self.server = server
         self.transport: Any = None
@@ -293,6 +315,10 @@ class Connection(asyncio.BaseProtocol):
         self.reader.set_transport(transport)
         if self.server is not None:
             self.server.serve(self)
+
+    def socket(self) -> Any:
+        """Return the socket."""
+        return self.transport.get_extra_info("socket")
 
     def upgrade(self, transport: Any) -> None:
         """Go on with `transport`, which puts TLS on top of the one there was."""
@@ -478,17 +504,18 @@ class Server(asyncio.AbstractServer):
 
     def protocol(self) -> Connection:
         """Return the protocol of the next connection."""
-        return self._streams.protocol(self._streams.StreamReader(self.limit), self)
+        made: Connection = self._streams.protocol(self._streams.StreamReader(self.limit), self)
+        return made
 
     def serve(self, connection: Any) -> None:
-        """Call the callback."""
+        """Take a new connection to the callback."""
         self._connections.add(connection)
         writer = self._streams.StreamWriter(connection)
         if self._keep_alive:
-            sock = writer.get_extra_info("socket")
+            sock = connection.socket()
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            handling = self._callback(connection.reader, writer)
+            handling = self.call(self._callback, connection.reader, writer)
         except asyncio.CancelledError:
             connection.close()
             return
@@ -496,9 +523,17 @@ class Server(asyncio.AbstractServer):
             self._failed(connection, error)
             return
         if inspect.iscoroutine(handling):
-            task = self._loop.create_task(handling)
-            self._handlers.add(task)
-            task.add_done_callback(lambda task: self._handled(connection, task))
+            self.run(connection, handling)
+
+    def call(self, callback: Any, reader: StreamReader, writer: StreamWriter) -> Any:
+        """Call the callback."""
+        return callback(reader, writer)
+
+    def run(self, connection: Any, handling: Any) -> None:
+        """Run the coroutine that the callback returned."""
+        task = self._loop.create_task(handling)
+        self._handlers.add(task)
+        task.add_done_callback(lambda task: self._handled(connection, task))
 
     def _handled(self, connection: Any, task: "asyncio.Task[Any]") -> None:
         self._handlers.discard(task)
@@ -572,9 +607,9 @@ class Server(asyncio.AbstractServer):
 
 
 def check_times(*seconds: float | None) -> None:
-    """Refuse time-outs that have passed already."""
+    """Refuse timeouts that have passed already."""
     if any(each is not None and each <= 0 for each in seconds):
-        raise ValueError("a time-out must be positive")
+        raise ValueError("a timeout must be positive")
 
 
 def check_name(context: Any, name: Any) -> None:
@@ -633,17 +668,24 @@ class Streams:
     Args:
         reader: the class of readers.
         protocol: the class of protocols.
+        writer: the class of writers.
+        server: the class of servers.
     """
 
     IncompleteReadError = asyncio.IncompleteReadError
     LimitOverrunError = asyncio.LimitOverrunError
 
     def __init__(
-        self, reader: type[StreamReader] = StreamReader, protocol: type[Connection] = Protocol
+        self,
+        reader: type[StreamReader] = StreamReader,
+        protocol: type[Connection] = Protocol,
+        writer: type[StreamWriter] = StreamWriter,
+        server: type[Server] = Server,
     ) -> None:
         self.StreamReader = reader
-        self.StreamWriter = StreamWriter
+        self.StreamWriter = writer
         self.protocol = protocol
+        self.server = server
 
     async def open_connection(
         self, host: Any = None, port: Any = None, *, limit: int = LIMIT, **options: Any
@@ -695,11 +737,11 @@ class Streams:
         keep_alive: Any = None,
         **options: Any,
     ) -> Server:
-        server = Server(self, client_connected_cb, limit, keep_alive)
+        server = self.server(self, client_connected_cb, limit, keep_alive)
         check_server_tls(options)
         if not isinstance(host, str | bytes | None) and not host:
             raise OSError("no host to serve on")
-        loop = server.get_loop()
+        loop: Any = server.get_loop()  # the types of a loop know no host of bytes
         return server.begin(await loop.create_server(server.protocol, host, port, **options))
 
     async def start_unix_server(
@@ -711,9 +753,9 @@ class Streams:
         cleanup_socket: bool = True,
         **options: Any,
     ) -> Server:
-        server = Server(self, client_connected_cb, limit, None)
+        server = self.server(self, client_connected_cb, limit, None)
         check_server_tls(options)
-        create = server.get_loop().create_unix_server
+        create: Any = server.get_loop().create_unix_server
         try:
             accepting = await create(server.protocol, path, cleanup_socket=False, **options)
         except TypeError:  # older loops have no such argument, and remove nothing

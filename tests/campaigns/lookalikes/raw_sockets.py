@@ -5,11 +5,10 @@ import asyncio
 import socket
 import warnings
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
-import connecting
-import listening
-from plain import LIMIT, Server, StreamReader, remover, twin
+from . import connecting, listening
+from .plain import LIMIT, Server, StreamReader, remover, twin
 
 # Bytes still to be sent: with more than HIGH, drain() waits until there are LOW.
 HIGH, LOW = 64 * 1024, 16 * 1024
@@ -60,6 +59,9 @@ class Connection:
 
     def resume_reading(self) -> None:
         self.may_receive.set()
+
+    def socket(self) -> Any:
+        return self.names["socket"]
 
     # The two tasks.
 
@@ -180,7 +182,8 @@ class StreamWriter:
         self._connection.close()
 
     def is_closing(self) -> bool:
-        return self._connection.is_closing
+        closing: bool = self._connection.is_closing
+        return closing
 
     async def wait_closed(self) -> None:
         connection = self._connection
@@ -239,8 +242,8 @@ class Streams:
         | {f"{function}.server_hostname" for function in OPENING}
     )
 
-    StreamReader = StreamReader
-    StreamWriter = StreamWriter
+    StreamReader: TypeAlias = StreamReader
+    StreamWriter: TypeAlias = StreamWriter
 
     async def open_connection(
         self,

@@ -71,6 +71,7 @@ class Layer(asyncio.Protocol):
         )
         self.loop = asyncio.get_running_loop()
         self.agreed: asyncio.Future[None] = self.loop.create_future()
+        self.held = bytearray()  # written before the handshake was done
         self.is_reading = True
         self.is_closing = False
         self.has_ended = False  # the peer, or its connection
@@ -118,8 +119,10 @@ class Layer(asyncio.Protocol):
             self.agreed.set_exception(error)
             self.below.close()
         else:
-            self.send()
             self.agreed.set_result(None)
+            if self.held:
+                self.tls.write(self.held)
+            self.send()
 
     def too_late(self) -> None:
         """Give the handshake up."""
@@ -201,9 +204,13 @@ class Secured(asyncio.Transport):
         return self._layer.below.get_extra_info(name, default)
 
     def write(self, data: Any) -> None:
-        if data and not self.is_closing():
-            self._layer.tls.write(data)
-            self._layer.send()
+        if not data or self.is_closing():
+            return
+        if not self._layer.agreed.done():
+            self._layer.held += data
+            return
+        self._layer.tls.write(data)
+        self._layer.send()
 
     def can_write_eof(self) -> bool:
         return False
@@ -234,10 +241,12 @@ class Secured(asyncio.Transport):
         self._layer.loop.call_soon(self._layer.hand_up)
 
     def get_write_buffer_size(self) -> int:
-        return self._layer.below.get_write_buffer_size()
+        size: int = self._layer.below.get_write_buffer_size()
+        return size
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._layer.below.get_write_buffer_limits()
+        limits: tuple[int, int] = self._layer.below.get_write_buffer_limits()
+        return limits
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._layer.below.set_write_buffer_limits(high, low)

@@ -1,4 +1,4 @@
-"""The command: `tox -e mutants -- OPTIONS`, or `python -m mutants` from tests/conformance."""
+"""The command: `tox -e mutants -- OPTIONS`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from pathlib import Path
 
 import click
 
-from .campaign import CONFIGURATIONS, ROOT, Campaign, CannotTry, all_mutants
-from .equivalents import Equivalents, as_entries
-from .operators import OPERATORS, Mutant
-from .table import SURVIVING, outcome, page
-from .worker import KILLED
+from conformance.errors import CannotRun
 
-PAGE = ROOT / "docs" / "mutants.md"
+from .._shared.forked_suite import ROOT
+from .accepted import Accepted, unexplained
+from .campaign import KILLED, SUBJECTS, Campaign
+from .operators import OPERATORS, Mutant
+from .table import SURVIVING, outcomes, page, summary, with_figures
+
+PAGES = ROOT / "docs" / "generated"
+README = ROOT / "README.md"
 
 
 @click.command()
+@click.option("--subject", type=click.Choice([*SUBJECTS]), default="reference", help="Whose.")
 @click.option("--module", "modules", multiple=True, metavar="NAME", help="Only this module's.")
 @click.option("--function", metavar="TEXT", help="Only those in functions whose name has TEXT.")
 @click.option("--operator", "operators", multiple=True, type=click.Choice([*OPERATORS]))
 @click.option("--mutant", "ids", multiple=True, metavar="ID", help="Only this one.")
 @click.option("--network", metavar="NAMES", help="Only on these networks, separated by commas.")
 @click.option("--once", is_flag=True, help="Only on the first network that runs its lines.")
-@click.option("--first", is_flag=True, help=f"Only on {CONFIGURATIONS[0]}.")
-@click.option("--unlisted", is_flag=True, help="Only those not listed as equivalent.")
+@click.option("--first", is_flag=True, help="Only on the first Python and loop.")
+@click.option("--unlisted", is_flag=True, help="Only those not listed as accepted.")
 @click.option("--listed", "doubted", is_flag=True, help="Only those listed, as if they were not.")
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, and try none.")
 @click.option("--show", is_flag=True, help="Show what became of each.")
@@ -37,6 +41,7 @@ PAGE = ROOT / "docs" / "mutants.md"
     help="Where results are kept: a campaign that was stopped goes on from there.",
 )
 def main(
+    subject: str,
     modules: tuple[str, ...],
     function: str | None,
     operators: tuple[str, ...],
@@ -51,14 +56,16 @@ def main(
     processes: int,
     folder: Path,
 ) -> None:
-    """Certify every mutant of the reference, and write docs/mutants.md.
+    """Certify every mutant of an implementation; write its page, and its figures in the README.
 
-    With options that choose among them, only these are tried, and nothing is written.
+    With options that choose among them, only these are tried, and nothing is written. Survivors
+    that are not accepted are printed as entries for accepted/SUBJECT.toml.
 
-    Exit status: 0 if there is no survivor that is not listed as equivalent, and the list is true.
+    Exit status: 0 if no survivor is unexplained, and the list of accepted ones is true.
     """
-    everyone = all_mutants()
-    listed = Equivalents.read()
+    mutated = SUBJECTS[subject]
+    everyone = mutated.mutants()
+    accepted = mutated.accepted()
     chosen = [
         mutant
         for mutant in everyone
@@ -66,44 +73,40 @@ def main(
         and (function is None or function in mutant.function)
         and (not operators or mutant.operator in operators)
         and (not ids or mutant.id in ids)
-        and not (unlisted and mutant.key in listed.reasons)
-        and not (doubted and mutant.key not in listed.reasons)
+        and not (unlisted and mutant.key in accepted.single)
+        and not (doubted and mutant.key not in accepted.single)
     ]
     if only_list or not chosen:
         click.echo("\n".join(mutant.id for mutant in chosen) or "no such mutant")
         return
     options = () if network is None else (f"--streams-network={network}",)
-    campaign = Campaign(folder, options, processes, once)
+    campaign = Campaign(mutated, folder, options, processes, once)
     try:
-        believed = Equivalents({}) if doubted else listed
-        campaign.run(chosen, CONFIGURATIONS[: 1 if first else None], believed)
-    except CannotTry as reason:
+        believed = Accepted({}) if doubted else accepted
+        campaign.run(chosen, mutated.configurations[: 1 if first else None], believed)
+    except CannotRun as reason:
         sys.exit(str(reason))
     if show:
         for mutant in chosen:
             show_results(mutant, campaign)
-    problems = problems_of(chosen, campaign, listed)
-    if len(chosen) == len(everyone) and not (network or once or first):
-        problems += [f"listed, and no longer there: {key}" for key in listed.gone(everyone)]
-        PAGE.write_text(page(everyone, campaign, listed), encoding="utf-8")
-    survivors = [each for each in chosen if outcome(each, campaign, listed) == SURVIVING]
-    killed = sum(campaign.verdict(each) == KILLED for each in chosen)
-    click.echo(as_entries(survivors), nl=False)
-    click.echo("\n".join(problems), nl=bool(problems))
-    click.echo(
-        f"{len(chosen)} mutants: {killed} killed, {len(chosen) - killed - len(survivors)} listed "
-        f"as equivalent, {len(survivors)} survive; {campaign.seconds / 60:.1f} minutes of CPU"
-    )
-    sys.exit(bool(survivors or problems))
-
-
-def problems_of(chosen: list[Mutant], campaign: Campaign, listed: Equivalents) -> list[str]:
-    """Return what is wrong with the list, of these mutants."""
-    return [
+    found = outcomes(chosen, campaign, accepted)
+    problems = [
         f"listed, and killed: {mutant.id}"
         for mutant in chosen
-        if mutant.key in listed.reasons and campaign.verdict(mutant) == KILLED
+        if mutant.key in accepted.single and found[mutant] == KILLED
     ]
+    if len(chosen) == len(everyone):
+        if mutated.is_ours:
+            problems += [f"listed, and no longer there: {key}" for key in accepted.gone(everyone)]
+        if not (network or once or first):
+            (PAGES / mutated.page).write_text(page(campaign, found, accepted), encoding="utf-8")
+            readme = with_figures(README.read_text(encoding="utf-8"), mutated, found)
+            README.write_text(readme, encoding="utf-8")
+    survivors = [mutant for mutant, each in found.items() if each == SURVIVING]
+    click.echo(unexplained(survivors), nl=False)
+    click.echo("\n".join(problems), nl=bool(problems))
+    click.echo(f"{subject}: {summary(found)}; {campaign.seconds / 60:.1f} minutes of CPU")
+    sys.exit(bool(survivors or problems))
 
 
 def show_results(mutant: Mutant, campaign: Campaign) -> None:

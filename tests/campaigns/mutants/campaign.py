@@ -1,4 +1,5 @@
-"""A campaign: every mutant is tried, on several Pythons and event loops, until one kills it.
+"""A campaign: every mutant of a subject is certified, on several Pythons and event loops, until one
+of them kills it.
 
 What only older Pythons or other loops lack is made up for in code that runs on those only, so a
 mutant that survives one configuration is tried on the next.
@@ -6,32 +7,30 @@ mutant that survives one configuration is tried on the next.
 
 from __future__ import annotations
 
-import hashlib
-import os
+import asyncio.streams
+import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .equivalents import Equivalents
-from .operators import Key, Mutant, mutants
-from .worker import KILLED, SURVIVED, UNREACHED, Job, Result
+from conformance.errors import CannotRun
+from conformance.results.certificate import Variant
 
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGE = "reference_impl"
-LEFT_OUT = {
-    "__init__": "it only names what is in the others",
-    "_install": "no clause is about it; tests/reference_impl/test_install.py is",
-}
-"""The modules that are not mutated, and why. Nor is `examples`, which is not the API."""
+from .._shared.forked_suite import REFERENCE, ROOT, Answer, ForkedSuite, Request, Subject
+from .._shared.result_cache import ResultCache, digest, suite
+from ..zoo.certified import PLAIN
+from .accepted import FOLDER, Accepted
+from .operators import Key, Mutant, mutants
+
+KILLED = "killed"
+SURVIVED = "survived"
+UNREACHED = "unreached"  # no test of this configuration runs the changed lines
 
 OLDEST = "3.11"
-
-
-class CannotTry(Exception):
-    """The suite cannot be run on mutants; the message says why."""
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,6 @@ class Configuration:
         return f"Python {self.python} with {self.loop}"
 
 
-RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 CONFIGURATIONS = tuple(
     Configuration(python, loop)
     for loop in ("asyncio", "uvloop")
@@ -53,29 +51,133 @@ CONFIGURATIONS = tuple(
 )
 
 
-def all_mutants() -> list[Mutant]:
-    """Return every mutant of the reference."""
-    return [
-        mutant
-        for file in sorted((ROOT / PACKAGE).glob("*.py"))
-        if file.stem not in LEFT_OUT
-        for mutant in mutants(file.stem, file.read_bytes())
-    ]
+@dataclass(frozen=True, slots=True)
+class Mutated:
+    """An implementation whose mutants are certified.
+
+    Attributes:
+        name: its name.
+        title: what it is.
+        subject: where it is.
+        configurations: what it is tried on.
+        left_out: modules that are not mutated, and why.
+        is_ours: whether its source is in this repository. Otherwise another release of it may lack
+            mutants that are listed as accepted.
+    """
+
+    name: str
+    title: str
+    subject: Subject
+    configurations: tuple[Configuration, ...]
+    left_out: dict[str, str]
+    is_ours: bool = True
+
+    @property
+    def page(self) -> str:
+        """The name of its page in docs/generated."""
+        return "mutants.md" if self.name == "reference" else f"mutants-{self.name}.md"
+
+    def mutants(self) -> list[Mutant]:
+        """Return every mutant of it."""
+        return [
+            mutant
+            for name, file in self.subject.modules.items()
+            if (module := name.rpartition(".")[2]) not in self.left_out
+            for mutant in mutants(module, Path(file).read_bytes())
+        ]
+
+    def accepted(self) -> Accepted:
+        """Return its survivors that are accepted."""
+        return Accepted.read(FOLDER / f"{self.name}.toml")
+
+    def request(self, mutant: Mutant, killer: str, once: bool) -> Request:
+        """Return what to ask of a mutant."""
+        name = next(
+            each for each in self.subject.modules if each.rpartition(".")[2] == mutant.module
+        )
+        file = self.subject.modules[name]
+        return Request(
+            streams=self.subject.streams,
+            source=(name, mutant.applied(Path(file).read_bytes()).decode()),
+            reach=((file, *mutant.lines),),
+            searches=not once,  # which take nearly half of the time, and find what others find
+            once=once,
+            first=killer,
+            until_failure=True,
+        )
 
 
-def fingerprint() -> str:
-    """Return a digest of all that a result depends on: the reference and the suite."""
-    digest = hashlib.sha256()
-    for package in (PACKAGE, "conformance", "fakes", Path(__file__).parent.relative_to(ROOT)):
-        for file in sorted((ROOT / package).rglob("*.py")):
-            digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+SUBJECTS = {
+    each.name: each
+    for each in (
+        Mutated(
+            "reference",
+            "`reference_impl`",
+            REFERENCE,
+            CONFIGURATIONS,
+            {"_install": "no clause is about it; tests/reference_impl/test_install.py is"},
+        ),
+        Mutated("plain", "the lookalike `plain`", PLAIN, CONFIGURATIONS[:1], {}),
+        Mutated(
+            "cpython",
+            f"CPython's `streams.py`, of Python {platform.python_version()}",
+            Subject(
+                "campaigns.mutants.copied:streams",
+                {"asyncio.copied_streams": str(asyncio.streams.__file__)},
+                is_right=False,
+            ),
+            CONFIGURATIONS[:1],
+            {},
+            is_ours=False,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a mutant in a configuration.
+
+    Attributes:
+        verdict: `KILLED`, `SURVIVED` or `UNREACHED`.
+        killer: the id of the test that failed; `""` if it could not be certified at all.
+        seen: what the implementation did, in short.
+        tests: how many tests were run.
+        seconds: processor time.
+        once: whether each test was run on one network only.
+    """
+
+    verdict: str
+    killer: str = ""
+    seen: str = ""
+    tests: int = 0
+    seconds: float = 0.0
+    once: bool = False
+
+    @classmethod
+    def of(cls, answer: Answer, once: bool) -> Result:
+        """Return what an answer says of a mutant."""
+        if answer.unusable:
+            return cls(KILLED, "", answer.unusable, 0, answer.seconds)
+        if answer.failures:
+            failure = answer.failures[0]
+            return cls(KILLED, failure.test, failure.seen[:200], answer.tests, answer.seconds)
+        if not answer.tests:
+            return cls(UNREACHED)
+        return cls(SURVIVED, "", "", answer.tests, answer.seconds, once)
+
+    @property
+    def clause(self) -> str:
+        """The clause that killed it; `""` if the package could not be certified."""
+        variant = Variant.of(self.killer)
+        return variant.clause if variant else ""
 
 
 class Campaign:
     """The results so far, kept in a folder so that a campaign that was stopped goes on there.
 
     Args:
+        mutated: whose mutants.
         folder: where results and environments are kept.
         options: more options for pytest, such as `--streams-network=memory`.
         processes: how many mutants are tried at once.
@@ -84,44 +186,46 @@ class Campaign:
 
     def __init__(
         self,
+        mutated: Mutated,
         folder: Path,
         options: Sequence[str] = (),
         processes: int = 1,
         once: bool = False,
     ) -> None:
-        self.once = once
-        folder.mkdir(parents=True, exist_ok=True)
+        self.mutated = mutated
         self.folder = folder
         self.options = options
         self.processes = processes
-        self.fingerprint = fingerprint()
+        self.once = once
         self.results: dict[Key, list[Result]] = {}
+        self.cache = ResultCache(folder / f"{mutated.name}.jsonl")
+        sources = [Path(file).read_text("utf-8") for file in mutated.subject.modules.values()]
+        self.state = digest([suite(), sys.version, *sources])
 
     def run(
         self,
         chosen: Iterable[Mutant],
         configurations: Iterable[Configuration],
-        listed: Equivalents,
+        accepted: Accepted,
     ) -> None:
         """Try the `chosen` mutants on each configuration that is still needed.
 
-        One that is `listed`, because it makes no difference anywhere, is tried on the first that
-        reaches it, and each test on one network only.
+        One that is listed as accepted is tried on the first that reaches it, and each test on one
+        network only.
 
         Raises:
-            CannotTry: the suite does not run, or fails without any mistake.
+            CannotRun: the suite does not run, or fails without any mistake.
         """
         pending = [*chosen]
         for configuration in configurations:
             if not pending:
                 return
-            for key, result in self._tried(configuration, pending, listed).items():
-                self.results.setdefault(key, []).append(result)
+            self._try(configuration, pending, accepted)
             pending = [
                 mutant
                 for mutant in pending
                 if (verdict := self.verdict(mutant)) != KILLED
-                and (verdict == UNREACHED or mutant.key not in listed.reasons)
+                and (verdict == UNREACHED or mutant.key not in accepted.single)
             ]
 
     def verdict(self, mutant: Mutant) -> str:
@@ -134,60 +238,59 @@ class Campaign:
         """The processor time of all results."""
         return sum(each.seconds for tried in self.results.values() for each in tried)
 
-    def _tried(
-        self, configuration: Configuration, pending: list[Mutant], listed: Equivalents
-    ) -> dict[Key, Result]:
+    def _try(self, configuration: Configuration, pending: list[Mutant], accepted: Accepted) -> None:
         """Try mutants on one configuration, unless their results are there already."""
-        parts = [configuration.python, configuration.loop, *self.options]
-        parts += ["once"] * self.once
-        file = self.folder / f"{' '.join(parts).replace('/', '_')}.jsonl"
-        old = file.with_suffix(".old.jsonl")
-        results, killers = read_results(file, self.fingerprint)
-        if not results:
-            killers = read_results(old, "")[1] | killers
-            write_killers(old, killers)
-            file.write_text(self.fingerprint + "\n", encoding="utf-8")
-        every = [
-            Job(mutant, killers.get(mutant.key, ""), self.once or mutant.key in listed.reasons)
-            for mutant in pending
-        ]
-        jobs = [job for job in every if not job.is_done(results)]
-        print(f"{configuration}: {len(jobs)} mutants to try", flush=True)
-        if jobs:
-            self._work(configuration, jobs, file)
-        results, _ = read_results(file, self.fingerprint)
-        return {mutant.key: results[mutant.key] for mutant in pending}
+        found: dict[Key, Result] = {}
+        for mutant in pending:
+            once = self.once or mutant.key in accepted.single
+            kept = self.cache.get(self._name(configuration, mutant), self.state)
+            if kept and ((result := Result(**kept)).verdict == KILLED or once or not result.once):
+                found[mutant.key] = result
+        left = [mutant for mutant in pending if mutant.key not in found]
+        print(f"{configuration}: {len(left)} mutants to try", flush=True)
+        if left:
+            found |= self._tried(configuration, left, accepted)
+        for mutant in pending:
+            self.results.setdefault(mutant.key, []).append(found[mutant.key])
 
-    def _work(self, configuration: Configuration, jobs: list[Job], file: Path) -> None:
-        python = self._interpreter(configuration.python)
-        suite = ROOT / "conformance" / "suite"  # not an installed copy: ROOT is imported from
-        with tempfile.TemporaryDirectory() as scratch:
-            plan = Path(scratch, "plan")
-            plan.write_text("".join(f"{job.to_json()}\n" for job in jobs), encoding="utf-8")
-            command = [
-                *(python, "-m", "pytest", str(suite), "-q"),
-                *(f"--config-file={suite / 'pytest.ini'}", f"--rootdir={suite}"),
-                *("-p", "conformance.plugin", "-p", "mutants.worker"),
-                *(f"--streams={PACKAGE}", f"--streams-loop={configuration.loop}"),
-                *(f"--mutants={plan}", f"--mutants-results={file}"),
-                *(f"--mutants-processes={self.processes}", *self.options),
-            ]
-            # What killed processes leave in the folder for temporary files goes with the scratch.
-            environment = os.environ | {
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parents[1])]),
-                "TMPDIR": scratch,
-            }
-            process = subprocess.run(command, env=environment, capture_output=True, text=True)
-        results, _ = read_results(file, self.fingerprint)
-        if not all(job.is_done(results) for job in jobs):
-            raise CannotTry(f"{configuration}:\n{process.stdout[-3000:]}\n{process.stderr[-3000:]}")
+    def _tried(
+        self, configuration: Configuration, left: list[Mutant], accepted: Accepted
+    ) -> dict[Key, Result]:
+        with ForkedSuite(
+            self.mutated.subject,
+            self.processes,
+            self._interpreter(configuration.python),
+            (
+                f"--streams={self.mutated.subject.streams}",
+                f"--streams-loop={configuration.loop}",
+                *self.options,
+            ),
+            baseline=self.folder / "baseline",
+        ) as forked:
+            waiting: list[tuple[Mutant, bool, Future[Answer]]] = []
+            for mutant in left:
+                once = self.once or mutant.key in accepted.single
+                last = self.cache.last(self._name(configuration, mutant)) or {}
+                request = self.mutated.request(mutant, last.get("killer", ""), once)
+                waiting.append((mutant, once, forked.submit(request)))
+            found = {}
+            for mutant, once, future in waiting:
+                try:
+                    result = Result.of(future.result(), once)
+                except CannotRun as reason:
+                    raise CannotRun(f"{configuration}:\n{reason}") from None
+                self.cache.keep(self._name(configuration, mutant), self.state, asdict(result))
+                found[mutant.key] = result
+            return found
+
+    def _name(self, configuration: Configuration, mutant: Mutant) -> str:
+        return " ".join([str(configuration), *self.options, str(mutant.key)])
 
     def _interpreter(self, version: str) -> str:
         """Return an interpreter of that version that has the suite's requirements."""
         if version == RUNNING:
             return sys.executable
-        environment = self.folder / f"python{version}"
+        environment = self.folder.absolute() / f"python{version}"
         python = environment / "bin" / "python"
         commands = [[str(python), "-m", "pip", "install", "--quiet"]]
         commands[0] += ["--editable", f"{ROOT}[certify,uvloop]", "coverage"]
@@ -197,21 +300,5 @@ class Campaign:
         for command in commands:
             made = subprocess.run(command, capture_output=True, text=True)
             if made.returncode:
-                raise CannotTry(f"Python {version}: {made.stdout}{made.stderr}")
+                raise CannotRun(f"Python {version}: {made.stdout}{made.stderr}")
         return str(python)
-
-
-def read_results(file: Path, expected: str) -> tuple[dict[Key, Result], dict[Key, str]]:
-    """Return a file's results, if they are of the `expected` fingerprint, and all its killers."""
-    if not file.exists():
-        return {}, {}
-    head, *lines = file.read_text(encoding="utf-8").splitlines() or [""]
-    found = {result.key: result for result in map(Result.of, lines)}
-    killers = {key: result.killer for key, result in found.items() if result.killer}
-    return (found if head == expected else {}), killers
-
-
-def write_killers(file: Path, killers: dict[Key, str]) -> None:
-    """Write which test killed which mutant, as a file of results of no fingerprint."""
-    lines = [Result(key, KILLED, killer).to_json() for key, killer in killers.items()]
-    file.write_text("\n".join(["", *lines, ""]), encoding="utf-8")

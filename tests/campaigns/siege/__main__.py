@@ -2,7 +2,7 @@
 
     tox -e siege -- --seeds 1000000
     tox -e soak -- --minutes 10
-    python tests/reference_impl/siege --first 17 --seeds 1 --trace     # replay a seed
+    tox -e siege -- --first 17 --seeds 1 --trace     # replay a seed
 
 A program is what both ends of one to three connections do, and what befalls the network between
 them: a function of its seed alone (see program.py; side.py says what may go wrong in it, and
@@ -13,7 +13,6 @@ the kernel's timing, and the file descriptors are counted.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import importlib
@@ -25,22 +24,49 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from play import Play, Result
-from program import ORDERLY, End, Plan, Program, Weather, program
-from worlds import Kernel, Simulated, World
+import click
+
+from .play import Play, Result
+from .program import ORDERLY, End, Plan, Program, Weather, program
+from .worlds import Kernel, Simulated, World
 
 TOTALS = ("connections", "steps", "bytes", "cancels")
 
 
-def main(arguments: list[str]) -> int:
-    """Do what the command line says; return the exit status."""
-    options = parsed(arguments)
-    streams = load(options.streams)
-    worlds = [world(name) for name in options.on.split(",")]
-    end = time.monotonic() + 60 * options.minutes if options.minutes else None
-    seeds: Iterable[int] = itertools.count(options.first)
-    if end is None:
-        seeds = range(options.first, options.first + options.seeds)
+@click.command()
+@click.option("--seeds", default=10_000, show_default=True, help="How many.")
+@click.option("--first", default=1, metavar="SEED", show_default=True, help="The first one.")
+@click.option("--minutes", type=float, help="How long, instead of how many seeds.")
+@click.option(
+    "--on",
+    default="fakes",
+    metavar="WORLDS",
+    help="fakes (default), or the loops whose sockets to use in turn: asyncio,uvloop.",
+)
+@click.option(
+    "--streams", "name", default="reference_impl", metavar="MODULE[:NAME]", help="Whose streams."
+)
+@click.option("--trace", is_flag=True, help="Print what each program does.")
+@click.option("--shrink", is_flag=True, help="Look for a smaller program.")
+@click.option("--keep-going", is_flag=True, help="Do not end at the first.")
+def main(
+    seeds: int,
+    first: int,
+    minutes: float | None,
+    on: str,
+    name: str,
+    trace: bool,
+    shrink: bool,
+    keep_going: bool,
+) -> None:
+    """Besiege an implementation of the streams by random programs.
+
+    Exit status: 1 if a program goes wrong.
+    """
+    streams = load(name)
+    worlds = [world(each) for each in on.split(",")]
+    end = time.monotonic() + 60 * minutes if minutes else None
+    chosen: Iterable[int] = itertools.count(first) if end else range(first, first + seeds)
     totals = dict.fromkeys(TOTALS, 0)
     tried = wrong = 0
     gc.collect()
@@ -49,60 +75,37 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: told_to_stop.append(number))
     processor, clock = time.process_time(), time.monotonic()
-    for seed in seeds:
+    for seed in chosen:
         if told_to_stop or (end is not None and time.monotonic() > end):
             break  # after a whole program: the totals count
-        on = worlds[seed % len(worlds)]
-        result = play(program(seed), streams, on, options.trace)
+        place = worlds[seed % len(worlds)]
+        result = play(program(seed), streams, place, trace)
         tried += 1
-        for name in TOTALS:
-            totals[name] += getattr(result, name)
-        if options.trace:
+        for each in TOTALS:
+            totals[each] += getattr(result, each)
+        if trace:
             print("\n".join(result.trace or []))
         if result.failures:
             wrong += 1
-            print(f"seed {seed} on {on.name}:")
+            print(f"seed {seed} on {place.name}:")
             print("\n".join(f"    {failure}" for failure in result.failures[:10]))
             print(
-                f"replay: python tests/reference_impl/siege --first {seed} --seeds 1 --trace "
-                f"--on {on.name} --streams {options.streams}"
+                f"replay: python -m campaigns.siege --first {seed} --seeds 1 --trace "
+                f"--on {place.name} --streams {name}"
             )
-            if options.shrink:
-                small = shrunk(program(seed), streams, on)
+            if shrink:
+                small = shrunk(program(seed), streams, place)
                 print(f"shrunk to: {small}")
-                print("\n".join(play(small, streams, on, True).trace or []))
-            if not options.keep_going:
+                print("\n".join(play(small, streams, place, True).trace or []))
+            if not keep_going:
                 break
     print(
-        f"{options.streams} on {options.on}: {tried:,} seeds, {wrong} of them wrong; "
-        + ", ".join(f"{totals[name]:,} {name}" for name in TOTALS)
+        f"{name} on {on}: {tried:,} seeds, {wrong} of them wrong; "
+        + ", ".join(f"{totals[each]:,} {each}" for each in TOTALS)
         + f"; {time.process_time() - processor:.0f} s of processor time, "
         f"{time.monotonic() - clock:.0f} s"
     )
-    return 1 if wrong else 0
-
-
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return the options."""
-    parser = argparse.ArgumentParser(
-        prog="siege", description="Besiege an implementation of the streams by random programs."
-    )
-    parser.add_argument("--seeds", type=int, default=10_000, help="how many (default: 10000)")
-    parser.add_argument("--first", type=int, default=1, metavar="SEED", help="default: 1")
-    parser.add_argument("--minutes", type=float, help="how long, instead of how many seeds")
-    parser.add_argument(
-        "--on",
-        default="fakes",
-        metavar="WORLDS",
-        help="fakes (default), or the loops whose sockets to use in turn: asyncio,uvloop",
-    )
-    parser.add_argument(
-        "--streams", default="reference_impl", metavar="MODULE[:NAME]", help="the implementation"
-    )
-    parser.add_argument("--trace", action="store_true", help="print what each program does")
-    parser.add_argument("--shrink", action="store_true", help="look for a smaller program")
-    parser.add_argument("--keep-going", action="store_true", help="do not end at the first")
-    return parser.parse_args(arguments)
+    sys.exit(bool(wrong))
 
 
 def load(name: str) -> Any:
@@ -185,4 +188,4 @@ def simpler_plans(plan: Plan) -> Iterator[Plan]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

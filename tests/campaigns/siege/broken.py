@@ -89,7 +89,7 @@ class ForgetsToWake(StreamReader):
     """A read that waits for several bytes is not woken by the last of them."""
 
     def feed_data(self, data: Any) -> None:
-        self._wanted += self._wanted > 3
+        self._reference_wanted += self._reference_wanted > 3
         super().feed_data(data)
 
 
@@ -134,17 +134,17 @@ class WakesOneDrainer(StreamReaderProtocol):
 class LeavesWaiters(StreamReaderProtocol):
     """Who waits for draining when the connection is lost waits on."""
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._draining = type(self._draining)(self._loop)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._drain_waiters = type(self._drain_waiters)(self._loop)
         super().connection_lost(exc)
 
 
 class ReportsTwice(StreamReaderProtocol):
     """A failure of a handler is reported, and left unretrieved in a task as well."""
 
-    def _failed(self, error: BaseException) -> None:
-        super()._failed(error)
-        super()._failed(error)
+    def _reference_failed(self, error: BaseException) -> None:
+        super()._reference_failed(error)
+        super()._reference_failed(error)
 
 
 class KeepsTheBuffer(StreamWriter):

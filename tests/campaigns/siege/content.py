@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from program import SEPARATORS
+from .program import SEPARATORS
 
 ALPHABET = bytes(set(range(256)) - set(b"".join(SEPARATORS)))
 SURE = 16  # bytes that occur nowhere twice
@@ -16,7 +16,7 @@ def content(seed: str, size: int) -> bytes:
     """Return *size* bytes: irregular, with separators at distances of every magnitude."""
     chance = random.Random(seed)
     noise = chance.randbytes(size).translate(bytes(ALPHABET[i % len(ALPHABET)] for i in range(256)))
-    pieces = []
+    pieces: list[bytes] = []
     at = total = 0
     while total < size:
         length = int(chance.choice((1, 10, 100, 1000, 20_000)) * chance.random())

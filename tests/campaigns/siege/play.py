@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from content import Direction, content
-from program import Plan, Program
-from side import LOST, HandlerFailure, Side
-from worlds import Contexts, World
+from .content import Direction, content
+from .program import Plan, Program
+from .side import LOST, HandlerFailure, Side
+from .worlds import Contexts, World
 
 LOOP_BOUND = 60  # seconds in which the loop does not come round: it spins
 

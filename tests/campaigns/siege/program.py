@@ -207,7 +207,7 @@ class Draw:
             handlers += ["coroutine", "plain"] if orderly else ["plain", "raises"]
         client = self.end(orderly, clear, ENDINGS[:4])
         if client.ending == "close" and server.ending in ("close", "raise", "cancelled"):
-            # Both would wait for ever for the other one to read what they wrote.
+            # Both would wait forever for the other one to read what they wrote.
             client = replace(client, ending="abort")
         return Plan(
             client=client,

@@ -29,12 +29,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from content import Direction, shown
-from program import ORDERLY, UPGRADES, Cancel, End, Plan, Read, Write
-from worlds import TIMEOUTS
+from .content import Direction, shown
+from .program import ORDERLY, UPGRADES, Cancel, End, Plan, Read, Write
+from .worlds import TIMEOUTS
 
 if TYPE_CHECKING:
-    from play import Play
+    from .play import Play
 
 Operation = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -470,9 +470,11 @@ class Side:
             self.note(f"{what}: cancelled")
             self.play.cancels += 1
             raise
-        except (Wrong, *raises):
+        except Wrong:
             raise
         except Exception as error:
+            if isinstance(error, raises):
+                raise
             self.note(f"{what}: {error!r}")
             if self.allowed(error):
                 raise Over from error

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import trustme
-from program import Program, Weather
 
 import fakes
+
+from .program import Program, Weather
 
 SMALLEST = 16_384  # bytes, of a kernel's buffer
 
@@ -144,8 +145,10 @@ class Simulated:
     ) -> tuple[Any, Any]:
         options = self.contexts.of_client() if tls else {}
         if isinstance(address, str):
-            return await streams.open_unix_connection(address, limit=limit, **options)
-        return await streams.open_connection(*address, limit=limit, **options)
+            pair = await streams.open_unix_connection(address, limit=limit, **options)
+        else:
+            pair = await streams.open_connection(*address, limit=limit, **options)
+        return tuple(pair)
 
     async def settle(self) -> None:
         await asyncio.sleep(self.bound)
@@ -202,12 +205,12 @@ class Kernel:
     ) -> tuple[Any, Any]:
         options = self.contexts.of_client() if tls else {}
         if isinstance(address, str):
-            return await streams.open_unix_connection(address, limit=limit, **options)
+            return tuple(await streams.open_unix_connection(address, limit=limit, **options))
         sock = socket.socket()
         self.narrow(sock, program.weather)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, address)
-        return await streams.open_connection(sock=sock, limit=limit, **options)
+        return tuple(await streams.open_connection(sock=sock, limit=limit, **options))
 
     def narrow(self, sock: socket.socket, weather: Weather) -> None:
         """Give a socket small buffers, if the weather has them.

@@ -1,21 +1,30 @@
 """Broken implementations, each wrong in one way that a person would write.
 
-    streamcert certify zoo.reading:OnlyMinusOne --network memory
+Each is the lookalike `plain` with a part exchanged (`sound` names the parts).
 
-certifies one by hand, in the folder tests/conformance; `tox -e zoo` certifies all on every network
-and writes docs/zoo.md.
+    streamcert certify campaigns.zoo.reading:OnlyMinusOne --network memory
+
+certifies one by hand, in the folder tests. `tox -e zoo` certifies all on every network, compares
+what fails with zoo.lock, and writes docs/generated/zoo.md; with `--accept` it records what fails.
 """
 
 from . import (  # noqa: F401  # each defines specimens
+    classes,
     closing,
+    company,
     connecting,
+    costs,
     handlers,
     reader,
     reading,
     reading_until,
+    reported,
+    security,
     serving,
     tls,
     unix,
+    values,
+    ways,
     writing,
 )
 from .specimen import SPECIMENS, Specimen

@@ -4,10 +4,8 @@ import asyncio
 import re
 from typing import Any
 
-from conformance.marks import UNIX
-from reference_impl import StreamReader
-
 from .reading import ANY_PROGRAM
+from .sound import StreamReader
 from .specimen import specimen
 
 Separators = tuple[bytes, ...]
@@ -23,9 +21,8 @@ class PlainReader(StreamReader):
 
     def held(self) -> bytes:
         """Return all that is unread, without taking it."""
-        data = self._take(self._buffer.size)
-        if data:
-            self._buffer.feed(data)
+        data = self._received.take(len(self._received))
+        self._received.add(data)
         return data
 
     def separators(self, separator: Any) -> Separators:
@@ -57,7 +54,7 @@ class PlainReader(StreamReader):
 
     def incomplete(self) -> Exception:
         """Return what to raise at the end of the stream."""
-        return asyncio.IncompleteReadError(self._take(self._buffer.size), None)
+        return asyncio.IncompleteReadError(self._take(len(self._received)), None)
 
     def result(self, begin: int, end: int) -> bytes:
         """Take the data, and return it with its separator."""
@@ -66,13 +63,13 @@ class PlainReader(StreamReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
         """Read up to and including a separator."""
         separators = self.separators(separator)
-        self._refuse("readuntil")
+        self._refuse()
         while (found := self.find(held := self.held(), separators)) is None:
             if self.is_too_long(clear := self.clear(held, separators)):
                 raise self.overrun(clear)
-            if self._eof and self._exception is None:
+            if self._ended and self._error is None:
                 raise self.incomplete()
-            await self._wait(len(held) + 1)
+            await self._wait()
         if self.is_too_long(found[0]):
             raise self.overrun(found[0])
         return self.result(*found)
@@ -91,40 +88,7 @@ class Plain(PlainReader):
 @specimen(
     "readuntil() returns the data without the separator.",
     "readuntil.returns-through-separator",
-    "readuntil.default-separator",
-    "readuntil.waits-for-separator",
-    "readuntil.leaves-the-rest",
-    "readuntil.nothing-before-separator",
-    "readuntil.separator.any-length",
-    "readuntil.separator.any-split",
-    "readuntil.separator.self-overlapping",
-    "readuntil.separator.any-bytes",
-    "readuntil.separator.changes",
-    "readuntil.separator.bytes-like",
-    "readuntil.separator-by-keyword",
-    "readuntil.eof.raises",
-    "readuntil.limit.fits",
-    "readuntil.limit.separator-not-counted",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consume-and-go-on",
-    "readuntil.tuple.any-of-them",
-    "readuntil.tuple.one",
-    "readuntil.tuple.prefixes-of-each-other",
-    "readuntil.tuple.overlapping",
-    "readuntil.tuple.suffixes-of-each-other",
-    "readuntil.tuple.any-order",
-    "readuntil.tuple.any-split",
-    "readuntil.tuple.limit.consume-and-go-on",
-    "readuntil.cancelled-loses-nothing",
-    "reader.flow.goes-on",
-    "reader.closed-in-order.keeps-data",
-    "reader.reset.received-bytes-first",
-    "reader.concurrent.takes-nothing",
-    "reader.cancelled.as-bytes-arrive",
-    "reader.by-hand.feed-data",
-    "reader.by-hand.transport",
-    "readuntil.tuple.with-empty-separator",
-    "readuntil.tuple.empty",
+    seen="b'one'",
 )
 class StripsTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -136,6 +100,10 @@ class StripsTheSeparator(PlainReader):
     "readuntil.returns-through-separator",
     "readuntil.removes-separator",
     basic=True,
+    seen={
+        "readuntil.returns-through-separator": "b'one'",
+        "readuntil.removes-separator": "b'--tw'",
+    },
 )
 class LeavesTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -145,39 +113,18 @@ class LeavesTheSeparator(PlainReader):
 @specimen(
     "readuntil() throws away what came with the separator.",
     "readuntil.leaves-the-rest",
-    "readuntil.returns-through-separator",
-    "readuntil.default-separator",
-    "readuntil.removes-separator",
-    "readuntil.nothing-before-separator",
-    "readuntil.separator.any-length",
-    "readuntil.separator.any-split",
-    "readuntil.separator.changes",
-    "readuntil.returns-bytes",
-    "readuntil.eof.partial",
-    "readuntil.limit.fits",
-    "readuntil.limit.other-separator",
-    "readuntil.tuple.any-of-them",
-    "readuntil.tuple.one",
-    "readuntil.tuple.prefixes-of-each-other",
-    "readuntil.tuple.overlapping",
-    "readuntil.tuple.suffixes-of-each-other",
-    "readuntil.tuple.any-order",
-    "readuntil.tuple.any-split",
-    "reader.flow.goes-on",
-    "reader.closed-in-order.keeps-data",
-    "reader.by-hand.transport",
+    seen="a hang",
 )
 class UntilDropsTheRest(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
-        return self._take(self._buffer.size)[:end]
+        return self._take(len(self._received))[:end]
 
 
 @specimen(
     "readuntil() reads until CR LF by default.",
     "readuntil.default-separator",
-    "readuntil.separator.changes",
-    "readuntil.tuple.with-empty-separator",
     "readuntil.tuple.empty",
+    seen={"readuntil.default-separator": "a hang", "readuntil.tuple.empty": "a hang"},
 )
 class UntilCrLfByDefault(PlainReader):
     async def readuntil(self, separator: Any = b"\r\n") -> bytes:
@@ -187,9 +134,11 @@ class UntilCrLfByDefault(PlainReader):
 @specimen(
     "readuntil() skips separators that nothing comes before.",
     "readuntil.nothing-before-separator",
-    "readuntil.returns-bytes",
     "readuntil.limit.fits",
-    "readuntil.limit.consume-and-go-on",
+    seen={
+        "readuntil.nothing-before-separator": "a hang after 20 s without progress",
+        "readuntil.limit.fits": "a hang",
+    },
 )
 class SkipsWhatIsEmpty(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
@@ -201,6 +150,7 @@ class SkipsWhatIsEmpty(PlainReader):
 @specimen(
     "readuntil() returns a bytearray.",
     "readuntil.returns-bytes",
+    seen="<class 'bytearray'>",
 )
 class UntilReturnsBytearray(PlainReader):
     def result(self, begin: int, end: int) -> Any:
@@ -212,13 +162,14 @@ class UntilReturnsBytearray(PlainReader):
     "readuntil.cancelled-loses-nothing",
     "readuntil.separator.changes",
     "reader.cancelled.as-bytes-arrive",
+    seen="b'wo--=--'",
 )
 class UntilForgetsWhenCancelled(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
         try:
             return await super().readuntil(separator)
         except asyncio.CancelledError:
-            self._take(self._buffer.size)
+            self._take(len(self._received))
             raise
 
 
@@ -228,6 +179,7 @@ class UntilForgetsWhenCancelled(PlainReader):
 @specimen(
     "readuntil() calls its argument `sep`.",
     "readuntil.separator-by-keyword",
+    seen="TypeError: NamesItSep.readuntil() got an",
 )
 class NamesItSep(PlainReader):
     async def readuntil(self, sep: Any = b"\n") -> bytes:
@@ -238,6 +190,7 @@ class NamesItSep(PlainReader):
     "readuntil() takes bytes only for a separator, and no bytearray.",
     "readuntil.separator.bytes-like",
     "readuntil.separator.changes",
+    seen="TypeError: a separator is bytes",
 )
 class BytesOnly(PlainReader):
     def separators(self, separator: Any) -> Separators:
@@ -251,12 +204,12 @@ class BytesOnly(PlainReader):
     "readuntil() looks through what is new only, and misses a separator that was cut in two.",
     "readuntil.separator.any-split",
     "readuntil.waits-for-separator",
-    "readuntil.separator.self-overlapping",
-    "readuntil.separator.changes",
-    "readuntil.limit.separator-not-counted",
-    "readuntil.limit.consume-and-go-on",
     "readuntil.tuple.any-split",
-    "readuntil.tuple.limit.consume-and-go-on",
+    seen={
+        "readuntil.separator.any-split": "a hang",
+        "readuntil.waits-for-separator": "a hang",
+        "readuntil.tuple.any-split": "a hang",
+    },
 )
 class MissesASplitSeparator(PlainReader):
     seen = 0
@@ -274,6 +227,7 @@ class MissesASplitSeparator(PlainReader):
 @specimen(
     "readuntil() looks from where the last one ended, although that looked for another separator.",
     "readuntil.separator.changes",
+    seen="a hang",
 )
 class KeepsItsPlace(PlainReader):
     searched = 0
@@ -288,6 +242,7 @@ class KeepsItsPlace(PlainReader):
 @specimen(
     "readuntil() follows the separator byte by byte, and after a false start goes on behind it.",
     "readuntil.separator.self-overlapping",
+    seen="a hang",
 )
 class ForgetsFalseStarts(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -311,12 +266,7 @@ class ForgetsFalseStarts(PlainReader):
 @specimen(
     "readuntil() takes the separator for a regular expression.",
     "readuntil.separator.any-bytes",
-    "readuntil.leaves-the-rest",
-    "readuntil.tuple.prefixes-of-each-other",
-    "readuntil.tuple.overlapping",
-    "readuntil.tuple.any-order",
-    "readuntil.tuple.limit.shortest-matched",
-    "readuntil.tuple.limit.consumed",
+    seen="b'a'",
 )
 class TakesItForAPattern(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -331,6 +281,7 @@ class TakesItForAPattern(PlainReader):
     "readuntil() takes separators of up to 255 bytes.",
     "readuntil.separator.any-length",
     "readuntil.tuple.any-of-them",
+    seen="ValueError: the separator is too long",
 )
 class TakesShortSeparators(PlainReader):
     def separators(self, separator: Any) -> Separators:
@@ -343,6 +294,7 @@ class TakesShortSeparators(PlainReader):
     "readuntil(b'') returns b'' at once: the empty separator is found at the beginning.",
     "readuntil.separator.empty",
     "readuntil.tuple.with-empty-separator",
+    seen="b'' returned",
 )
 class FindsNothing(PlainReader):
     def separators(self, separator: Any) -> Separators:
@@ -357,6 +309,10 @@ class FindsNothing(PlainReader):
     "readuntil() counts the separator towards the limit.",
     "readuntil.limit.separator-not-counted",
     "reader.by-hand.transport",
+    seen={
+        "readuntil.limit.separator-not-counted": "LimitOverrunError: longer than the limit",
+        "reader.by-hand.transport": "LimitOverrunError: longer than the limit",
+    },
 )
 class CountsTheSeparator(PlainReader):
     def result(self, begin: int, end: int) -> bytes:
@@ -369,6 +325,10 @@ class CountsTheSeparator(PlainReader):
     "readuntil() refuses data that is exactly as long as the limit: `>=`.",
     "readuntil.limit.separator-not-counted",
     "readuntil.limit.reached-without-separator",
+    seen={
+        "readuntil.limit.separator-not-counted": "LimitOverrunError: longer than the limit",
+        "readuntil.limit.reached-without-separator": "it raised LimitOverrunError: longer than",
+    },
 )
 class LimitIsOneLess(PlainReader):
     def is_too_long(self, length: int) -> bool:
@@ -378,29 +338,10 @@ class LimitIsOneLess(PlainReader):
 @specimen(
     "readuntil() ignores the limit.",
     "readuntil.limit.exceeded-before-separator",
-    "connecting.limit.default",
-    "connecting.limit.given",
-    "serving.limit.default",
-    "serving.limit.given",
-    "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.other-separator",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.limit.consumed-up-to-separator",
-    "readuntil.limit.consumed-without-separator",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "readuntil.tuple.limit.consumed",
-    "reader.errors.pickle",
     "reader.by-hand.limit-and-loop",
-    "reader.by-hand.running-loop",
-    only_on={
-        UNIX: (
-            "unix.open.limit.default",
-            "unix.open.limit.given",
-            "unix.serve.limit.default",
-            "unix.serve.limit.given",
-        )
+    seen={
+        "readuntil.limit.exceeded-before-separator": "b'aaaaaaaaaaaaaaaaa--' returned",
+        "reader.by-hand.limit-and-loop": "b'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     },
 )
 class IgnoresTheLimit(PlainReader):
@@ -411,11 +352,11 @@ class IgnoresTheLimit(PlainReader):
 @specimen(
     "readuntil() looks at the limit when the separator has come, and not before.",
     "readuntil.limit.exceeded-without-separator",
-    "readuntil.limit.data-is-kept",
-    "readuntil.limit.consumed-is-a-count",
-    "readuntil.limit.consumed-without-separator",
     "readuntil.tuple.limit.exceeded",
-    "reader.errors.pickle",
+    seen={
+        "readuntil.limit.exceeded-without-separator": "a hang",
+        "readuntil.tuple.limit.exceeded": "a hang",
+    },
 )
 class LooksAtTheLimitLate(PlainReader):
     def clear(self, held: bytes, separators: Separators) -> int:
@@ -426,25 +367,18 @@ class LooksAtTheLimitLate(PlainReader):
     "readuntil() throws away what it has read when that is too long.",
     "readuntil.limit.data-is-kept",
     "readuntil.limit.other-separator",
-    "readuntil.limit.consume-and-go-on",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.consume-and-go-on",
-    "reader.errors.pickle",
+    seen={"readuntil.limit.data-is-kept": "a hang", "readuntil.limit.other-separator": "a hang"},
 )
 class ForgetsAfterAnOverrun(PlainReader):
     def overrun(self, consumed: int) -> Exception:
-        self._take(self._buffer.size)
+        self._take(len(self._received))
         return super().overrun(consumed)
 
 
 @specimen(
     "LimitOverrunError.consumed is always 0.",
     "readuntil.limit.consumed-is-a-count",
-    "readuntil.limit.consumed-up-to-separator",
-    "readuntil.limit.consumed-without-separator",
-    "readuntil.limit.consume-and-go-on",
-    "readuntil.tuple.limit.consumed",
-    "readuntil.tuple.limit.consume-and-go-on",
+    seen="consumed 0",
 )
 class ConsumedIsZero(PlainReader):
     def overrun(self, consumed: int) -> Exception:
@@ -456,6 +390,10 @@ class ConsumedIsZero(PlainReader):
     "readuntil.limit.consumed-up-to-separator",
     "readuntil.limit.consumed-without-separator",
     "readuntil.tuple.limit.consumed",
+    seen={
+        "readuntil.limit.consumed-up-to-separator": "consumed 16",
+        "readuntil.tuple.limit.consumed": "consumed 16",
+    },
 )
 class ConsumedIsTheLimit(PlainReader):
     def overrun(self, consumed: int) -> Exception:
@@ -468,6 +406,10 @@ class ConsumedIsTheLimit(PlainReader):
     "readuntil.limit.consumed-without-separator",
     "readuntil.limit.consume-and-go-on",
     "readuntil.tuple.limit.consume-and-go-on",
+    seen={
+        "readuntil.limit.consumed-without-separator": "consumed 33",
+        "readuntil.limit.consume-and-go-on": "IncompleteReadError: 1 bytes read on a",
+    },
 )
 class ConsumedIsAllThatIsHeld(PlainReader):
     def overrun(self, consumed: int) -> Exception:
@@ -484,12 +426,13 @@ class ConsumedIsAllThatIsHeld(PlainReader):
 @specimen(
     "readuntil() returns what is left when the stream ends, as readline() does.",
     "readuntil.eof.raises",
-    "readuntil.eof.partial",
     "readuntil.eof.partial-is-empty",
-    "readuntil.eof.partial-has-piece-of-separator",
-    "readuntil.eof.buffer-is-reset",
-    "readuntil.tuple.eof",
     "reader.errors.incomplete-is-eof-error",
+    seen={
+        "readuntil.eof.raises": "b'two' returned",
+        "readuntil.eof.partial-is-empty": "b'' returned",
+        "reader.errors.incomplete-is-eof-error": "b'' returned",
+    },
 )
 class ReturnsWhatIsLeft(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
@@ -502,13 +445,11 @@ class ReturnsWhatIsLeft(PlainReader):
 @specimen(
     "IncompleteReadError.partial of readuntil() is empty: the bytes are lost.",
     "readuntil.eof.partial",
-    "readuntil.eof.partial-has-piece-of-separator",
-    "readuntil.tuple.eof",
-    "reader.feed-eof.keeps-what-was-fed",
+    seen="partial b''",
 )
 class UntilDropsThePartial(PlainReader):
     def incomplete(self) -> Exception:
-        self._take(self._buffer.size)
+        self._take(len(self._received))
         return asyncio.IncompleteReadError(b"", None)
 
 
@@ -516,6 +457,7 @@ class UntilDropsThePartial(PlainReader):
     "What readuntil() gives as IncompleteReadError.partial stays in the buffer.",
     "readuntil.eof.buffer-is-reset",
     "reader.at-eof.true-at-the-end",
+    seen="at_eof(): False",
 )
 class UntilPartialStays(PlainReader):
     def incomplete(self) -> Exception:
@@ -526,6 +468,10 @@ class UntilPartialStays(PlainReader):
     "IncompleteReadError.partial of readuntil() stops before what may begin a separator.",
     "readuntil.eof.partial-has-piece-of-separator",
     "readuntil.tuple.eof",
+    seen={
+        "readuntil.eof.partial-has-piece-of-separator": "partial b'one'",
+        "readuntil.tuple.eof": "partial b'one'",
+    },
 )
 class CutsThePieceOfSeparatorOff(PlainReader):
     tried: Separators = ()
@@ -535,7 +481,7 @@ class CutsThePieceOfSeparatorOff(PlainReader):
         return self.tried
 
     def incomplete(self) -> Exception:
-        partial = self._take(self._buffer.size)
+        partial = self._take(len(self._received))
         for each in self.tried:
             for length in range(len(each) - 1, 0, -1):
                 if partial.endswith(each[:length]):
@@ -549,12 +495,11 @@ class CutsThePieceOfSeparatorOff(PlainReader):
 @specimen(
     "Of a tuple readuntil() looks for the first separator, and for the others if there is none.",
     "readuntil.tuple.any-of-them",
-    "readuntil.tuple.any-order",
-    "readuntil.tuple.prefixes-of-each-other",
-    "readuntil.tuple.overlapping",
     "readuntil.tuple.suffixes-of-each-other",
-    "readuntil.tuple.limit.shortest-matched",
-    "readuntil.tuple.limit.consumed",
+    seen={
+        "readuntil.tuple.any-of-them": "b'one;two--three,'",
+        "readuntil.tuple.suffixes-of-each-other": "b'two\\nthree\\r\\n'",
+    },
 )
 class FirstMatchWins(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -568,8 +513,10 @@ class FirstMatchWins(PlainReader):
     "Of a tuple readuntil() takes the separator that begins first.",
     "readuntil.tuple.overlapping",
     "readuntil.tuple.any-order",
-    "readuntil.tuple.limit.shortest-matched",
-    "readuntil.tuple.limit.consumed",
+    seen={
+        "readuntil.tuple.overlapping": "b'xabcdef'",
+        "readuntil.tuple.any-order": "until (b'abcd', b'bc', b'd'): b'oneabcd'",
+    },
 )
 class FirstToBegin(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -584,6 +531,7 @@ class FirstToBegin(PlainReader):
     "Of separators that begin at the same place readuntil() takes the longest.",
     "readuntil.tuple.prefixes-of-each-other",
     "readuntil.tuple.overlapping",
+    seen="b'one\\r\\n'",
 )
 class LongestOfAll(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -599,6 +547,7 @@ class LongestOfAll(PlainReader):
     "Of separators that end at the same place readuntil() measures the limit by the longest.",
     "readuntil.tuple.limit.shortest-matched",
     "readuntil.tuple.limit.consumed",
+    seen="b'aaaaaaaaaaaaaaaaxx\\n' returned",
 )
 class MeasuresByTheLongest(PlainReader):
     def find(self, held: bytes, separators: Separators) -> tuple[int, int] | None:
@@ -612,6 +561,7 @@ class MeasuresByTheLongest(PlainReader):
 @specimen(
     "How many bytes can be no part of a separator is told by the shortest of a tuple.",
     "readuntil.tuple.limit.consume-and-go-on",
+    seen="IncompleteReadError: 1 bytes read on a",
 )
 class ClearByTheShortest(PlainReader):
     def clear(self, held: bytes, separators: Separators) -> int:
@@ -621,6 +571,7 @@ class ClearByTheShortest(PlainReader):
 @specimen(
     "readuntil() leaves an empty separator out of a tuple.",
     "readuntil.tuple.with-empty-separator",
+    seen="b'abc' returned",
 )
 class SkipsEmptySeparators(PlainReader):
     def separators(self, separator: Any) -> Separators:
@@ -633,18 +584,10 @@ class SkipsEmptySeparators(PlainReader):
     "readuntil() takes no tuple: it is that of Python 3.12.",
     "readuntil.tuple.any-of-them",
     "readuntil.tuple.one",
-    "readuntil.tuple.prefixes-of-each-other",
-    "readuntil.tuple.overlapping",
-    "readuntil.tuple.suffixes-of-each-other",
-    "readuntil.tuple.any-order",
-    "readuntil.tuple.any-split",
-    "readuntil.tuple.empty",
-    "readuntil.tuple.with-empty-separator",
-    "readuntil.tuple.eof",
-    "readuntil.tuple.limit.exceeded",
-    "readuntil.tuple.limit.shortest-matched",
-    "readuntil.tuple.limit.consumed",
-    "readuntil.tuple.limit.consume-and-go-on",
+    seen={
+        "readuntil.tuple.any-of-them": "TypeError: a separator is bytes",
+        "readuntil.tuple.one": "TypeError: a separator is bytes",
+    },
 )
 class TakesNoTuple(PlainReader):
     def separators(self, separator: Any) -> Separators:

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from conformance.marks import UNIX
-from reference_impl import open_unix_connection, start_unix_server
-
-from .connecting import OF_THE_LIMIT, Wrapped
-from .specimen import Specimen, specimen
+from .connecting import Wrapped
+from .sound import open_unix_connection, start_unix_server
+from .specimen import NOTHING, Seen, Specimen, specimen
 
 
-def opening(name: str, *fails: str) -> Specimen:
+def opening(name: str, *fails: str, seen: Seen = NOTHING) -> Specimen:
     """Return a specimen that ignores an argument of `open_unix_connection()`."""
 
     async def broken(path: Any = None, **options: Any) -> Any:
@@ -25,10 +23,10 @@ def opening(name: str, *fails: str) -> Specimen:
 
     broken.__name__ = f"opens_without_{name}"
     fault = f"open_unix_connection() ignores `{name}`."
-    return specimen(fault, *fails, networks=UNIX, replaces=open_unix_connection)(broken)
+    return specimen(fault, *fails, seen=seen, replaces=open_unix_connection)(broken)
 
 
-def serving(name: str, *fails: str) -> Specimen:
+def serving(name: str, *fails: str, seen: Seen = NOTHING) -> Specimen:
     """Return a specimen that ignores an argument of `start_unix_server()`."""
 
     async def broken(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
@@ -37,22 +35,22 @@ def serving(name: str, *fails: str) -> Specimen:
 
     broken.__name__ = f"serves_without_{name}"
     fault = f"start_unix_server() ignores `{name}`."
-    return specimen(fault, *fails, networks=UNIX, replaces=start_unix_server)(broken)
+    return specimen(fault, *fails, seen=seen, replaces=start_unix_server)(broken)
 
 
 opens_without_limit = opening(
     "limit",
     "unix.open.limit.given",
-    *OF_THE_LIMIT,
     "reader.errors.pickle",
+    seen="b'xxxx",
 )
 
 
 @specimen(
     "A socket has to be non-blocking, or is refused.",
     "unix.open.sock.blocking",
-    networks=UNIX,
     replaces=open_unix_connection,
+    seen="ValueError: the socket must be",
 )
 async def refuses_blocking_sockets(path: Any = None, **options: Any) -> Any:
     if options.get("sock") is not None and options["sock"].getblocking():
@@ -63,8 +61,8 @@ async def refuses_blocking_sockets(path: Any = None, **options: Any) -> Any:
 @specimen(
     "A listening socket has to be non-blocking, or is refused.",
     "unix.serve.sock.blocking",
-    networks=UNIX,
     replaces=start_unix_server,
+    seen="ValueError: the socket must be",
 )
 async def refuses_blocking_listeners(
     client_connected_cb: Any, path: Any = None, **options: Any
@@ -78,8 +76,11 @@ async def refuses_blocking_listeners(
     "Without server_hostname, the certificate has to be for localhost.",
     "unix.open.ssl.server-hostname.required",
     "unix.open.ssl.server-hostname.required-to-check",
-    networks=UNIX,
     replaces=open_unix_connection,
+    seen={
+        "unix.open.ssl.server-hostname.required": "a hang",
+        "unix.open.ssl.server-hostname.required-to-check": "a hang",
+    },
 )
 async def calls_itself_localhost(path: Any = None, **options: Any) -> Any:
     if options.get("ssl"):
@@ -90,73 +91,75 @@ async def calls_itself_localhost(path: Any = None, **options: Any) -> Any:
 opens_without_sock = opening(
     "sock",
     "unix.open.sock.is-used",
-    "unix.open.sock.closed-with-the-writer",
-    "unix.open.sock.excludes-a-path",
-    "unix.open.sock.blocking",
+    seen="ValueError: open_unix_connection() takes",
 )
 opens_without_ssl_handshake_timeout = opening(
     "ssl_handshake_timeout",
     "unix.open.ssl.handshake-timeout",
+    seen="a hang",
 )
 opens_without_ssl_shutdown_timeout = opening(
     "ssl_shutdown_timeout",
     "unix.open.ssl.shutdown-timeout",
+    seen="a hang",
 )
 serves_without_limit = serving(
     "limit",
     "unix.serve.limit.given",
-    *OF_THE_LIMIT,
+    seen="b'xxxx",
 )
 serves_without_sock = serving(
     "sock",
     "unix.serve.sock.is-used",
-    "unix.serve.sock.closed-with-the-server",
-    "unix.serve.sock.excludes-a-path",
-    "unix.cleanup-socket.sock",
-    "unix.cleanup-socket.abstract",
-    "unix.serve.sock.blocking",
-    "unix.cleanup-socket.gone",
+    seen="ValueError: path was not specified, and",
 )
 serves_without_backlog = serving(
     "backlog",
     "unix.serve.backlog",
+    seen="backlog",
 )
 serves_without_start_serving = serving(
     "start_serving",
     "unix.serve.start-serving.false",
     "server.is-serving",
+    seen="clients before the server was started: 1",
 )
 serves_without_ssl = serving(
     "ssl",
     "unix.serve.ssl",
     "unix.serve.ssl.handshake-timeout",
     "unix.serve.ssl.shutdown-timeout",
+    seen="a hang",
 )
 serves_without_ssl_handshake_timeout = serving(
     "ssl_handshake_timeout",
     "unix.serve.ssl.handshake-timeout",
+    seen="a hang",
 )
 serves_without_ssl_shutdown_timeout = serving(
     "ssl_shutdown_timeout",
     "unix.serve.ssl.shutdown-timeout",
+    seen="a hang",
 )
 serves_without_cleanup_socket = serving(
     "cleanup_socket",
     "unix.cleanup-socket.false",
+    seen="socket in the file system: False",
 )
 
 
 # open_unix_connection()
 
 
-def opens(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+def opens(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Specimen]:
     """Make a specimen of what replaces `open_unix_connection()`."""
-    return specimen(fault, *fails, networks=UNIX, replaces=open_unix_connection)
+    return specimen(fault, *fails, seen=seen, replaces=open_unix_connection)
 
 
 @opens(
     "The reader of open_unix_connection() is a wrapper, and no StreamReader.",
     "unix.open.returns-a-pair",
+    seen="<class 'campaigns.zoo.connecting.Wrapped'>",
 )
 async def opens_wrapped(path: Any = None, **options: Any) -> Any:
     reader, writer = await open_unix_connection(path, **options)
@@ -166,6 +169,7 @@ async def opens_wrapped(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() calls the path `address`.",
     "unix.open.path.positional-or-keyword",
+    seen="TypeError: Streams.open_unix_connection()",
 )
 async def names_it_address(address: Any = None, **options: Any) -> Any:
     return await open_unix_connection(address, **options)
@@ -174,6 +178,7 @@ async def names_it_address(address: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() takes the limit by position.",
     "unix.open.options.keyword-only",
+    seen="no exception",
 )
 async def opens_with_limit_by_position(path: Any = None, limit: int = 65536, **options: Any) -> Any:
     return await open_unix_connection(path, limit=limit, **options)
@@ -182,6 +187,7 @@ async def opens_with_limit_by_position(path: Any = None, limit: int = 65536, **o
 @opens(
     "The limit of open_unix_connection() is 32 KiB by default.",
     "unix.open.limit.default",
+    seen="LimitOverrunError: the separator comes",
 )
 async def opens_with_smaller_limit(
     path: Any = None, *, limit: int = 32 * 1024, **options: Any
@@ -192,6 +198,7 @@ async def opens_with_smaller_limit(
 @opens(
     "open_unix_connection() decodes a path of bytes as UTF-8.",
     "unix.open.path.bytes",
+    seen="UnicodeDecodeError: 'utf-8' codec can't",
 )
 async def opens_text_only(path: Any = None, **options: Any) -> Any:
     path = path.decode() if isinstance(path, bytes) else path
@@ -201,6 +208,7 @@ async def opens_text_only(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() takes no path-like object.",
     "unix.open.path.path-like",
+    seen="TypeError: path should be str or bytes",
 )
 async def opens_strings_only(path: Any = None, **options: Any) -> Any:
     if isinstance(path, os.PathLike):
@@ -212,6 +220,7 @@ async def opens_strings_only(path: Any = None, **options: Any) -> Any:
     "open_unix_connection() looks whether there is a file before it connects.",
     "unix.open.path.abstract",
     "unix.open.sock.excludes-a-path",
+    seen="FileNotFoundError: [Errno 2] No such file",
 )
 async def looks_for_a_file(path: Any = None, **options: Any) -> Any:
     if path is not None and not os.path.exists(path):
@@ -222,6 +231,7 @@ async def looks_for_a_file(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() raises ConnectionRefusedError whatever is the matter with the path.",
     "unix.open.path.missing",
+    seen="ConnectionRefusedError: [Errno 2] No such",
 )
 async def refused_whatever_it_is(path: Any = None, **options: Any) -> Any:
     try:
@@ -233,6 +243,7 @@ async def refused_whatever_it_is(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() raises FileNotFoundError whatever is the matter with the path.",
     "unix.open.refused",
+    seen="FileNotFoundError: [Errno 111] Connection",
 )
 async def missing_whatever_it_is(path: Any = None, **options: Any) -> Any:
     try:
@@ -247,6 +258,7 @@ left_open: list[socket.socket] = []
 @opens(
     "An open_unix_connection() that fails leaves its socket open.",
     "unix.open.failed.nothing-left-open",
+    seen="sockets left open: 1",
 )
 async def leaves_its_socket_open(path: Any = None, **options: Any) -> Any:
     try:
@@ -259,6 +271,7 @@ async def leaves_its_socket_open(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() without a path raises TypeError.",
     "unix.open.no-path",
+    seen="TypeError: a path is needed",
 )
 async def needs_a_path(path: Any = None, **options: Any) -> Any:
     if path is None and options.get("sock") is None:
@@ -269,6 +282,7 @@ async def needs_a_path(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() copies the socket that it is given, which stays open.",
     "unix.open.sock.closed-with-the-writer",
+    seen="a hang",
 )
 async def opens_a_copy(path: Any = None, **options: Any) -> Any:
     if options.get("sock") is not None and path is None:
@@ -279,6 +293,7 @@ async def opens_a_copy(path: Any = None, **options: Any) -> Any:
 @opens(
     "A socket given to open_unix_connection() excludes no path: the path is ignored.",
     "unix.open.sock.excludes-a-path",
+    seen="<campaigns.lookalikes.plain.StreamReader",
 )
 async def opens_the_socket(path: Any = None, **options: Any) -> Any:
     path = path if options.get("sock") is None else None
@@ -288,6 +303,7 @@ async def opens_the_socket(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() takes sockets of any kind.",
     "unix.open.sock.unix-only",
+    seen="TypeError: a Unix socket is needed",
 )
 async def opens_any_socket(path: Any = None, **options: Any) -> Any:
     sock = options.get("sock")
@@ -299,6 +315,7 @@ async def opens_any_socket(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() trusts any certificate of a known authority, whatever name it is for.",
     "unix.open.ssl",
+    seen="<campaigns.lookalikes.plain.StreamReader",
 )
 async def opens_for_any_name(path: Any = None, **options: Any) -> Any:
     context = options.get("ssl")
@@ -311,6 +328,7 @@ async def opens_for_any_name(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() by TLS asks for no name where the context checks none.",
     "unix.open.ssl.server-hostname.required",
+    seen="a hang",
 )
 async def opens_without_a_name(path: Any = None, **options: Any) -> Any:
     if options.get("ssl") and not options["ssl"].check_hostname:
@@ -321,6 +339,7 @@ async def opens_without_a_name(path: Any = None, **options: Any) -> Any:
 @opens(
     "open_unix_connection() without TLS ignores server_hostname.",
     "unix.open.ssl.server-hostname.without-ssl",
+    seen="<campaigns.lookalikes.plain.StreamReader",
 )
 async def opens_by_any_name(path: Any = None, **options: Any) -> Any:
     if not options.get("ssl"):
@@ -328,17 +347,30 @@ async def opens_by_any_name(path: Any = None, **options: Any) -> Any:
     return await open_unix_connection(path, **options)
 
 
+@opens(
+    "What is written on the stream of open_unix_connection() arrives in capitals.",
+    "unix.open.joins-the-two-ends",
+    seen="b'FROM THE IMPLEMENTATION'",
+)
+async def opens_in_capitals(path: Any = None, **options: Any) -> Any:
+    reader, writer = await open_unix_connection(path, **options)
+    write = writer.write
+    writer.write = lambda data: write(bytes(data).upper())  # type: ignore[method-assign]
+    return reader, writer
+
+
 # start_unix_server()
 
 
-def serves(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+def serves(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Specimen]:
     """Make a specimen of what replaces `start_unix_server()`."""
-    return specimen(fault, *fails, networks=UNIX, replaces=start_unix_server)
+    return specimen(fault, *fails, seen=seen, replaces=start_unix_server)
 
 
 @serves(
     "start_unix_server() calls its callback `callback`.",
     "unix.serve.arguments.positional-or-keyword",
+    seen="TypeError: names_it_callback() missing 1",
 )
 async def names_it_callback(callback: Any, path: Any = None, **options: Any) -> Any:
     return await start_unix_server(callback, path, **options)
@@ -347,6 +379,7 @@ async def names_it_callback(callback: Any, path: Any = None, **options: Any) -> 
 @serves(
     "start_unix_server() takes the limit by position.",
     "unix.serve.options.keyword-only",
+    seen="no exception",
 )
 async def serves_with_limit_by_position(
     client_connected_cb: Any, path: Any = None, limit: int = 65536, **options: Any
@@ -357,6 +390,7 @@ async def serves_with_limit_by_position(
 @serves(
     "The limit of start_unix_server() is 128 KiB by default.",
     "unix.serve.limit.default",
+    seen="b'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 )
 async def serves_with_larger_limit(
     client_connected_cb: Any, path: Any = None, *, limit: int = 2**17, **options: Any
@@ -367,6 +401,7 @@ async def serves_with_larger_limit(
 @serves(
     "start_unix_server() decodes a path of bytes as UTF-8.",
     "unix.serve.path.bytes",
+    seen="UnicodeDecodeError: 'utf-8' codec can't",
 )
 async def serves_text_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     path = path.decode() if isinstance(path, bytes) else path
@@ -377,6 +412,7 @@ async def serves_text_only(client_connected_cb: Any, path: Any = None, **options
     "start_unix_server() takes no path-like object.",
     "unix.serve.path.path-like",
     "unix.cleanup-socket.default",
+    seen="TypeError: path should be str or bytes",
 )
 async def serves_strings_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     if isinstance(path, os.PathLike):
@@ -387,6 +423,7 @@ async def serves_strings_only(client_connected_cb: Any, path: Any = None, **opti
 @serves(
     "start_unix_server() makes its path absolute, and an abstract name a file's.",
     "unix.serve.path.abstract",
+    seen="ValueError: stat: embedded null character",
 )
 async def serves_files_only(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     path = path if path is None else os.path.abspath(path)
@@ -396,6 +433,7 @@ async def serves_files_only(client_connected_cb: Any, path: Any = None, **option
 @serves(
     "start_unix_server() refuses a path where a former server's socket is.",
     "unix.serve.path.stale-socket",
+    seen="OSError: [Errno 98] Address already in",
 )
 async def minds_what_is_left(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     if path is not None and os.path.lexists(os.fsencode(path).replace(b"\0", b"@")):
@@ -406,6 +444,7 @@ async def minds_what_is_left(client_connected_cb: Any, path: Any = None, **optio
 @serves(
     "start_unix_server() removes whatever is at its path.",
     "unix.serve.path.other-file",
+    seen="<campaigns.lookalikes.plain.Server object",
 )
 async def clears_its_path(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     if path is not None and options.get("sock") is None:
@@ -417,6 +456,7 @@ async def clears_its_path(client_connected_cb: Any, path: Any = None, **options:
 @serves(
     "start_unix_server() without a path raises TypeError.",
     "unix.serve.no-path",
+    seen="TypeError: a path is needed",
 )
 async def serves_a_path(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     if path is None and options.get("sock") is None:
@@ -427,6 +467,7 @@ async def serves_a_path(client_connected_cb: Any, path: Any = None, **options: A
 @serves(
     "start_unix_server() copies the socket that it is given, which stays open.",
     "unix.serve.sock.closed-with-the-server",
+    seen="it is open",
 )
 async def serves_a_copy(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     if options.get("sock") is not None and path is None:
@@ -437,6 +478,7 @@ async def serves_a_copy(client_connected_cb: Any, path: Any = None, **options: A
 @serves(
     "A socket given to start_unix_server() excludes no path: the path is ignored.",
     "unix.serve.sock.excludes-a-path",
+    seen="<campaigns.lookalikes.plain.Server object",
 )
 async def serves_the_socket(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     path = path if options.get("sock") is None else None
@@ -446,6 +488,7 @@ async def serves_the_socket(client_connected_cb: Any, path: Any = None, **option
 @serves(
     "start_unix_server() takes sockets of any family.",
     "unix.serve.sock.unix-only",
+    seen="<Server sockets=(<asyncio.TransportSocket",
 )
 async def serves_any_socket(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
     sock = options.get("sock")
@@ -458,7 +501,7 @@ async def serves_any_socket(client_connected_cb: Any, path: Any = None, **option
 # Cleaning up.
 
 
-def cleans_up(fault: str, *fails: str) -> Callable[[Any], Specimen]:
+def cleans_up(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Specimen]:
     """Make a specimen of a function that removes the socket when its server is closed.
 
     The function takes the socket's name, its inode (None where there is no file) and how often the
@@ -494,7 +537,7 @@ def cleans_up(fault: str, *fails: str) -> Callable[[Any], Specimen]:
 
         broken.__name__ = remove.__name__
         broken.__module__ = remove.__module__
-        return serves(fault, *fails)(broken)
+        return serves(fault, *fails, seen=seen)(broken)
 
     return make
 
@@ -513,7 +556,7 @@ def removes_its_own(name: str, inode: int | None, closed: int) -> None:
 @cleans_up(
     "A Unix server does not remove its socket.",
     "unix.cleanup-socket.default",
-    "unix.cleanup-socket.sock",
+    seen="socket in the file system: True",
 )
 def removes_nothing(name: str, inode: int | None, closed: int) -> None:
     pass
@@ -522,6 +565,7 @@ def removes_nothing(name: str, inode: int | None, closed: int) -> None:
 @cleans_up(
     "A Unix server removes whatever is at its path when it is closed.",
     "unix.cleanup-socket.replaced",
+    seen="FileNotFoundError: [Errno 2] No such file",
 )
 def removes_its_successor(name: str, inode: int | None, closed: int) -> None:
     if not closed and inode is not None and os.path.exists(name):
@@ -531,6 +575,7 @@ def removes_its_successor(name: str, inode: int | None, closed: int) -> None:
 @cleans_up(
     "A Unix server removes its socket each time that it is closed.",
     "unix.cleanup-socket.once",
+    seen="socket in the file system: False",
 )
 def removes_it_again(name: str, inode: int | None, closed: int) -> None:
     if is_there(name, inode):
@@ -540,6 +585,7 @@ def removes_it_again(name: str, inode: int | None, closed: int) -> None:
 @cleans_up(
     "A Unix server that is closed expects its socket to be there.",
     "unix.cleanup-socket.gone",
+    seen="FileNotFoundError: [Errno 2] No such file",
 )
 def misses_it(name: str, inode: int | None, closed: int) -> None:
     if not closed and inode is not None and os.stat(name).st_ino == inode:
@@ -551,17 +597,8 @@ def misses_it(name: str, inode: int | None, closed: int) -> None:
     "unix.cleanup-socket.abstract",
     "unix.serve.path.abstract",
     "unix.cleanup-socket.gone",
+    seen="ValueError: unlink: embedded null",
 )
 def takes_it_for_a_path(name: str, inode: int | None, closed: int) -> None:
     if not closed and (inode is None or is_there(name, inode)):
         os.unlink(name)
-
-
-@serves(
-    "A Unix server removes its socket only where it was given the path, and not with `sock`.",
-    "unix.cleanup-socket.sock",
-)
-async def cleans_only_paths(client_connected_cb: Any, path: Any = None, **options: Any) -> Any:
-    if options.get("sock") is not None:
-        options["cleanup_socket"] = False
-    return await start_unix_server(client_connected_cb, path, **options)

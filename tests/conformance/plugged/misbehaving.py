@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -129,6 +130,34 @@ class Leaking(reference_impl.StreamReader):
         return await super().readexactly(n)
 
 
+class Interrupting(reference_impl.StreamReader):
+    """Does what Ctrl-C does."""
+
+    async def readexactly(self, n: int) -> bytes:
+        raise KeyboardInterrupt
+
+
+class Waiting(reference_impl.StreamReader):
+    """Says that it has been reached, and never wakes up."""
+
+    async def readexactly(self, n: int) -> bytes:
+        self.tell()
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # never
+
+    def tell(self) -> None:
+        Path(os.environ["REACHED"]).touch()
+
+
+class Flaky(reference_impl.StreamReader):
+    """Goes wrong the first time in a process."""
+
+    reads = 0
+
+    async def readexactly(self, n: int) -> bytes:
+        Flaky.reads += 1
+        return b"wrong" if Flaky.reads == 1 else await super().readexactly(n)
+
+
 class Chatty(reference_impl.StreamReader):
     """Prints."""
 
@@ -148,5 +177,8 @@ loop_stopper = with_reader(LoopStopper)
 loop_closer = with_reader(LoopCloser)
 quitter = with_reader(Quitter)
 leaking = with_reader(Leaking)
+interrupting = with_reader(Interrupting)
+waiting = with_reader(Waiting)
+flaky = with_reader(Flaky)
 chatty = with_reader(Chatty)
 nameless = SimpleNamespace(open_connection=None, StreamReader=None)

@@ -1,0 +1,1 @@
+"""What became of the clauses since an older commit, and why."""

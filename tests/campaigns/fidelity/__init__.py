@@ -1,0 +1,1 @@
+"""The verdicts in memory beside those over the kernel: they must be the same."""

@@ -1,0 +1,1 @@
+"""The programs of docs/findings.md: they print what the page says."""

@@ -1,0 +1,1 @@
+"""Fuzzing of the reader, guided by coverage where atheris is installed."""

@@ -1,0 +1,1 @@
+"""Right implementations that are unlike the reference, and that must conform."""

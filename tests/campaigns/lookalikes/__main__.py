@@ -1,0 +1,190 @@
+"""Certify the lookalikes on every network and both loops, into docs/generated/lookalikes.md.
+
+    tox -e lookalikes [-- NAME ...]
+
+The certificates are kept in build/lookalikes, and the page has all that are there: those of other
+Pythons, too, where this was run before. The exit status is 1 if a lookalike fails a clause that it
+should keep.
+"""
+
+import json
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from .._shared.certifying import certificate_of
+from .._shared.markdown import generated, passed_and_failed
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+CERTIFICATES = ROOT / "build" / "lookalikes"
+PAGE = ROOT / "docs" / "generated" / "lookalikes.md"
+
+
+class Lookalike(NamedTuple):
+    """One of them.
+
+    Attributes:
+        unlike: what is unlike the reference.
+        fails: patterns of the ids of the clauses that it is to fail, besides `BEYOND`.
+    """
+
+    unlike: str
+    fails: tuple[str, ...] = ()
+
+
+LOOKALIKES = {
+    "plain": Lookalike("written from the description alone; others exchange a part of it"),
+    "pieces": Lookalike("a reader keeps the pieces that it received in a list"),
+    "buffered": Lookalike("a connection is a `BufferedProtocol`"),
+    "one_byte": Lookalike("the transport is given a buffer of one byte"),
+    "a_turn_later": Lookalike("whoever waits goes on a turn of the loop later than he could"),
+    "by_the_clock": Lookalike(
+        "what a transport says is handed on two milliseconds later",
+        (
+            *("reader.flow.peer-is-held-back", "drain.abort.loop", "costs.delays"),
+            *("start_tls.early-handshake", "start_tls.peer-is-held-back"),
+        ),
+    ),
+    "on_demand": Lookalike(
+        "it receives only while a read waits",
+        (
+            "reader.by-hand.transport",
+            "transport.pause-reading.reads",
+            "reader.feed-eof.peer-leaves",
+        ),
+    ),
+    "short_reads": Lookalike("`read(n)` returns one byte, however many there are"),
+    "not_by_hand": Lookalike(
+        "readers and writers that a program can neither make nor feed",
+        ("reader.by-hand.*", "reader.reset.exception", "drain.reader-exception"),
+    ),
+    "knows_nothing": Lookalike(
+        "transports without what only some are to know", ("get_extra_info.known",)
+    ),
+    "awaitables": Lookalike(
+        "the `async` methods return awaitables that are no coroutines",
+        ("async.returns-a-coroutine",),
+    ),
+    "left_open": Lookalike(
+        "the other choice, wherever the description leaves one",
+        ("*.class", "serving.flags.no-host", "start_tls.own-end"),
+    ),
+    "raw_sockets": Lookalike(
+        "`loop.sock_recv()` and `sock_sendall()`; no transports, no TLS; a write waits for a turn",
+        ("write.immediately",),
+    ),
+    "on_trio": Lookalike(
+        "connections of trio's, in a thread, and its ports, which are numbers; no transports, "
+        "no TLS; a write waits for the thread",
+        ("write.immediately", "connecting.port.string", "serving.port.string"),
+    ),
+}
+BEYOND = (
+    "serving.cancelled.at-any-moment",
+    "unix.serve.cancelled.at-any-moment",
+    "server.*.under-way",
+    "server.*.client-under-way",
+    "serving.descriptors.*",
+    "handlers.plain.context",
+    "unix.open.backlog-full",
+    "write_eof.after-reset.not-noticed",
+    "costs.memory.*",
+)
+"""Clauses of level robust that an implementation written from the description need not keep."""
+
+LOOPS = ("asyncio", "uvloop")
+NETWORKS = ("memory", "tls-memory", "tcp", "unix", "tls")
+
+HEAD = (
+    generated("tox -e lookalikes")
+    + """\
+# Right, but unlike the reference
+
+Implementations in `tests/campaigns/lookalikes` that keep to the description in other ways than
+`reference_impl` does. They share no code with it. If one of them fails a clause, the clause asks
+for more than it says, and has to change. Two kinds of clauses are different: some of level
+`robust`, beyond the description, which an implementation written from it alone need not keep
+(`BEYOND` in `tests/campaigns/lookalikes/__main__.py`), and those that a lookalike is made to fail,
+such as `async.returns-a-coroutine`. `tox -e lookalikes` certifies them (`one_byte`, which is as
+slow as it sounds, only by name), and wrote this page.
+
+Each cell has the number of clauses passed, and after the slash that of clauses failed, all of
+those two kinds. `streamcert explain` says on which networks a clause is tested. What a lookalike
+lacks, it declares in its `without`.
+
+"""
+)
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*LOOKALIKES]))
+def main(names: tuple[str, ...]) -> None:
+    """Certify the lookalikes named, or all but the slow one, and write the page.
+
+    Exit status: 1 if one of them fails a clause that it should keep.
+    """
+    CERTIFICATES.mkdir(parents=True, exist_ok=True)
+    wrong = False
+    for name in names or [each for each in LOOKALIKES if each != "one_byte"]:
+        for loop in LOOPS:
+            certificate = certify(name, loop)
+            unexpected = failed_though_right(name, certificate)
+            wrong |= bool(unexpected)
+            click.echo("\n  ".join([f"{name} {loop} {certificate['summary']}", *unexpected]))
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.exit(wrong)
+
+
+def certify(name: str, loop: str) -> Any:
+    """Return the certificate of a lookalike on a loop."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return certificate_of(
+        f"campaigns.lookalikes.{name}:streams",
+        "-n2",
+        f"--loop={loop}",
+        f"--bound={60 if name == 'one_byte' else 1}",
+        file=CERTIFICATES / f"{name}-{version}-{loop}.json",
+    )
+
+
+def failed_though_right(name: str, certificate: Any) -> list[str]:
+    """Return what a lookalike should not have failed: id, level and what was seen of each."""
+    return [
+        f"{each['id']} ({each['level']}): {each['detail']}"
+        for each in certificate["clauses"]
+        if each["verdict"] == "failed" and not may_fail(name, each["id"])
+    ]
+
+
+def may_fail(name: str, clause: str) -> bool:
+    """Return whether a lookalike need not keep a clause."""
+    patterns = (*BEYOND, *LOOKALIKES[name].fails)
+    return any(fnmatchcase(clause, pattern) for pattern in patterns)
+
+
+def page() -> str:
+    """Return the page about all certificates that are there."""
+    lines = ["| Lookalike | What is unlike |", "|---|---|"]
+    lines += [f"| `{name}` | {each.unlike} |" for name, each in LOOKALIKES.items()]
+    lines += ["", f"| Lookalike | Python | Loop | {' | '.join(NETWORKS)} | not applicable |"]
+    lines += ["|---|---|---|" + "---:|" * (len(NETWORKS) + 1)]
+    for name in LOOKALIKES:
+        for file in sorted(CERTIFICATES.glob(f"{name}-*.json")):
+            lines.append(row(name, json.loads(file.read_text(encoding="utf-8"))))
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def row(name: str, certificate: Any) -> str:
+    """Return a certificate as a row."""
+    cells = [f"`{name}`", certificate["python"], certificate["loop"]]
+    cells += passed_and_failed(certificate, NETWORKS)
+    cells.append(str(certificate["summary"]["not_applicable"]))
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""A lookalike that receives only while a read waits for something: nothing is read ahead."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from .plain import StreamReader, Streams
+
+
+class OnDemand(StreamReader):
+    """A reader whose transport is paused most of the time."""
+
+    def set_transport(self, transport: Any) -> None:
+        super().set_transport(transport)
+        # Not at once: a transport of asyncio's that is paused as soon as it is made sends the end
+        # of a TLS handshake when it is resumed.
+        asyncio.get_running_loop().call_soon(self._hold_back)
+
+    def feed_data(self, data: Any) -> None:
+        super().feed_data(data)
+        self._pause()
+
+    def let_close(self) -> None:
+        self._resume()
+
+    def take_back(self) -> bytes:
+        self._resume()
+        return super().take_back()
+
+    async def _wait(self) -> None:
+        self._resume()
+        await super()._wait()
+
+    def _hold_back(self) -> None:
+        if not self._readers:
+            self._pause()
+
+    def _let_go_on(self) -> None:
+        """Receive no more for what was read: a read that waits asks for it."""
+
+    def _pause(self) -> None:
+        if self._transport and not self._holding_back:
+            with suppress(NotImplementedError, RuntimeError):
+                self._transport.pause_reading()
+                self._holding_back = True
+
+    def _resume(self) -> None:
+        super()._let_go_on()
+
+
+streams = Streams(OnDemand)

@@ -1,0 +1,1 @@
+"""Random programs on an implementation of the streams, until one goes wrong."""

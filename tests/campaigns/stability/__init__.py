@@ -1,0 +1,1 @@
+"""Certifying again and again, under load: no verdict may change."""

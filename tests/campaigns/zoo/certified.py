@@ -1,0 +1,167 @@
+"""What came of a specimen: certified on some networks, and compared with what it states."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from conformance.networks import NETWORKS
+from conformance.results.certificate import Variant
+
+from .._shared.forked_suite import Answer, Failure, ForkedSuite, Request, Subject, is_search
+from .._shared.result_cache import ResultCache, code_of, digest, suite
+from ..lookalikes import plain
+from .lock import Failed
+from .specimen import Specimen
+from .words import says_little
+
+MODULES = ("plain", "connecting", "upgrading")
+
+PLAIN = Subject(
+    f"{plain.__name__}:streams",
+    {
+        f"campaigns.lookalikes.{name}": str(Path(plain.__file__).with_name(f"{name}.py"))
+        for name in MODULES
+    },
+    is_right=False,  # a clause that it fails is not asked; `tox -e lookalikes` tells which
+)
+"""What specimens are made of."""
+
+
+IN_MEMORY = tuple(name for name, network in NETWORKS.items() if network.in_memory)
+
+
+def request(
+    specimen: Specimen,
+    networks: tuple[str, ...] = (),
+    *,
+    only_stated: bool = False,
+    besides: Iterable[str] = (),
+) -> Request:
+    """Return what to ask of a specimen.
+
+    What is tested in memory, and holds there, is not asked again over a kernel's network: that the
+    verdicts are the same is what `tox -m fidelity` holds. It saves two thirds of the time.
+
+    Args:
+        specimen: the specimen.
+        networks: the networks; all by default.
+        only_stated: whether to run the tests of the clauses that it states only.
+        besides: further clauses to ask: those that failed in memory.
+    """
+    only_stated = (only_stated or specimen.is_basic) and bool(specimen.fails)
+    return Request(
+        streams=specimen.name,
+        networks=networks,
+        clauses=specimen.fails if only_stated else None,
+        searches=False,
+        reach=None if only_stated else specimen.reach(),
+        not_on=() if set(networks) <= set(IN_MEMORY) else IN_MEMORY,
+        asked=tuple(dict.fromkeys([*specimen.fails, *besides])),
+    )
+
+
+def failed(answer: Answer, networks: Iterable[str]) -> Failed:
+    """Return the clauses that failed on each network."""
+    found: Failed = {network: [] for network in networks}
+    for each in answer.failures:
+        clause, network, _ = variant_of(each)
+        if clause not in found[network]:
+            found[network].append(clause)
+    return found
+
+
+def variant_of(failure: Failure) -> Variant:
+    """Return the clause, network and role of the test that failed."""
+    variant = Variant.of(failure.test)
+    if variant is None:
+        raise ValueError(f"it failed before any test: {failure.seen}")
+    return variant
+
+
+def problems(specimen: Specimen, answer: Answer) -> list[str]:
+    """Return in words where an answer is not as the specimen states.
+
+    Each stated clause fails on some network that tests it, and each text is in what was seen.
+    """
+    fails = {variant_of(each).clause for each in answer.failures}
+    checked = {clause for clause, _ in answer.checked}
+    lines = [f"keeps {each}" for each in specimen.fails if each in checked and each not in fails]
+    if not specimen.fails:
+        lines += [f"is right, and fails {each}" for each in sorted(fails) if not is_search(each)]
+    for each in answer.failures:
+        detail = f"expected {each.expected}; saw {each.seen}"
+        lines += [f"{each.test} says little: {line}" for line in says_little(detail)]
+    for clause, text in specimen.seen.items():
+        seen = [each.seen for each in answer.failures if variant_of(each).clause == clause]
+        if seen and not any(text in each for each in seen):
+            lines.append(f"{clause} says {seen[0]!r}, not {text!r}")
+    return lines
+
+
+class Certifier:
+    """Certifies specimens, unless it is known what would come of it.
+
+    Args:
+        suite: the suite.
+        cache: what is known.
+    """
+
+    def __init__(self, suite: ForkedSuite, cache: ResultCache) -> None:
+        self.suite = suite
+        self.cache = cache
+
+    def certify(self, specimen: Specimen, networks: tuple[str, ...]) -> Answer:
+        """Certify a specimen: in memory first, then over the kernel's networks."""
+        memory = tuple(each for each in networks if each in IN_MEMORY)
+        kernel = tuple(each for each in networks if each not in IN_MEMORY)
+        answers = []
+        failing: list[str] = []
+        if memory:
+            answers.append(self.answer(specimen, request(specimen, memory)))
+            failing = sorted({variant_of(each).clause for each in answers[0].failures})
+        if kernel:
+            answers.append(self.answer(specimen, request(specimen, kernel, besides=failing)))
+        return Answer(
+            sum(each.tests for each in answers),
+            tuple(failure for each in answers for failure in each.failures),
+            tuple(pair for each in answers for pair in each.checked),
+            seconds=sum(each.seconds for each in answers),
+        )
+
+    def answer(self, specimen: Specimen, asked: Request) -> Answer:
+        """Return the answer to a request, from the cache if it would be the same today."""
+        name = f"{specimen.name} {','.join(asked.networks)}"
+        state = digest(
+            [
+                *(suite(), code_of(Path("tests/campaigns/lookalikes"))),
+                code_of(Path("reference_impl")) if specimen.is_of_reference else "",
+                *(_code(specimen.broken.__module__), str(asked.clauses), str(asked.asked)),
+            ]
+        )
+        if kept := self.cache.get(name, state):
+            return Answer.of(kept)
+        answer = self.suite.certify(asked)
+        self.cache.keep(name, state, asdict(answer))
+        return answer
+
+
+@cache
+def _code(module: str) -> str:
+    """Return the code of a module of specimens, without what they state."""
+    tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.decorator_list = [each for each in node.decorator_list if not _states(each)]
+    return ast.unparse(tree)
+
+
+def _states(decorator: ast.expr) -> bool:
+    """Return whether a decorator is `specimen()`, or one made of it: they begin with the fault."""
+    return isinstance(decorator, ast.Call) and any(
+        isinstance(each, ast.Constant) for each in decorator.args[:1]
+    )
