@@ -1,12 +1,12 @@
 """The streams API of asyncio as its documentation describes it (asyncio-stream, 3.15).
 
-``import reference_impl as asyncio_streams`` is all that a program changes: names and calls are
-those of the streams page. Where the page is silent it does as CPython's newest release does, unless
-that loses bytes, hangs, leaks or misreports.
+A program changes only one line, ``import reference_impl as asyncio_streams``: names and calls are
+those of the streams page. Where the page is silent, the package does what CPython's newest release
+does, unless that loses bytes, hangs, leaks or misreports.
 
-To read it, in this order: `_buffer`, `_errors`, `_reader`, `_tls`, `_waiters`, `_flow_control`,
-`_writer`, `_protocol`, `_acceptor`, `_server`, `_happy_eyeballs`, `_compat`, `_options`, `_api`,
-`_install`.
+Read the modules in this order: `_buffer`, `_errors`, `_reader`, `_tls`, `_waiters`,
+`_flow_control`, `_writer`, `_protocol`, `_acceptor`, `_server`, `_happy_eyeballs`, `_compat`,
+`_options`, `_api`, `_exchange`, `_install`.
 """
 
 from asyncio import IncompleteReadError, LimitOverrunError
