@@ -7,10 +7,10 @@ import contextvars
 import functools
 import ssl
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
 
+from fakes._asyncio.in_order import WeakInOrder
 from fakes._asyncio.tls import TLSTimeouts, wrap
 from fakes._asyncio.transport import SocketTransport
 from fakes._asyncio.transport_socket import TransportSocket
@@ -46,7 +46,7 @@ class Server(asyncio.AbstractServer):
         self._cleanup_path = cleanup_path
         self._serving = False
         self._serving_forever: asyncio.Future[None] | None = None
-        self._clients: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._clients: WeakInOrder[asyncio.Transport] = WeakInOrder()
         self._waiters: list[asyncio.Future[None]] | None = []
         self._context = contextvars.copy_context()
 
@@ -116,12 +116,12 @@ class Server(asyncio.AbstractServer):
 
     def close_clients(self) -> None:
         """Call `close()` on the transports of all connections."""
-        for transport in self._clients.copy():
+        for transport in list(self._clients):
             transport.close()
 
     def abort_clients(self) -> None:
         """Call `abort()` on the transports of all connections."""
-        for transport in self._clients.copy():
+        for transport in list(self._clients):
             transport.abort()
 
     async def wait_closed(self) -> None:

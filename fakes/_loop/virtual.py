@@ -21,12 +21,12 @@ import heapq
 import itertools
 import logging
 import math
-import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
 from fakes._asyncio.datagram_transport import DatagramTransport
+from fakes._asyncio.in_order import WeakInOrder
 from fakes._asyncio.loop_methods import Networking
 from fakes._asyncio.private_api import described, never_run_again
 from fakes._asyncio.real_sockets import take
@@ -41,6 +41,7 @@ from fakes._loop.invariants import SHOWN, Invariants
 from fakes._loop.libraries_in_c import refuse_those_known
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import replaced
+from fakes._loop.task import Task
 from fakes._loop.threads import Threads
 from fakes._loop.time_and_chance import START_DATE, TimeAndChance, standard_library
 from fakes._network.chance import Seed, parse_seed
@@ -142,7 +143,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         _ready: deque[asyncio.Handle]
         _stopping: bool
         _debug: bool
-        _asyncgens: weakref.WeakSet[Any]
+        _task_factory: Any
         _default_executor: concurrent.futures.Executor | None
         _check_closed: Callable[[], None]
         _check_callback: Callable[[object, str], None]
@@ -196,6 +197,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 raise ValueError(f"{name} must be 0 or more seconds, not {seconds!r}")
         number, _ = parse_seed(seed)
         super().__init__()
+        self._asyncgens: WeakInOrder[Any] = WeakInOrder()  # for asyncio's methods
+        self._task_numbers = itertools.count(1)
         self._closed = True  # what is refused below needs no closing
         self.seed = seed
         self.network = Network() if network is None else network
@@ -375,7 +378,15 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         """As asyncio's; a task is one of the host that it is started on."""
-        task: asyncio.Task[Any] = super().create_task(coro, **kwargs)
+        task: asyncio.Task[Any]
+        if self._task_factory is None:
+            self._check_closed()
+            task = Task(coro, loop=self, **kwargs)
+            traceback = task._source_traceback  # type: ignore[attr-defined]  # in debug mode
+            if traceback:
+                del traceback[-1]  # this method, as asyncio's does
+        else:
+            task = super().create_task(coro, **kwargs)
         boot = boot_of(kwargs.get("context"))
         if boot is not None:
             boot.tasks.add(task)
