@@ -14,12 +14,11 @@ from typing import Any, NoReturn
 from fakes._kernel.addresses import check_address, ip_address, plain, unix_path
 from fakes._kernel.arguments import check_arguments
 from fakes._kernel.errors import NotSimulated, os_error
-from fakes._kernel.options import BROADCAST, Option, as_int
+from fakes._kernel.options import BROADCAST, DEFAULT_BUFFER, Option, as_int
 from fakes._kernel.readiness import Pollable, Watch
 from fakes._kernel.socket import Socket
 
 LARGEST = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527, socket.AF_UNIX: 212_960}
-DEFAULT_BUFFER = 212_992  # net.core.rmem_default, net.core.wmem_default
 MOST_UNIX_DATAGRAMS = 11  # net.unix.max_dgram_qlen, and one more
 # What the kernel counts for a datagram beside its bytes, which come in blocks of powers of two.
 _OVERHEAD, _HEADERS, _SMALLEST_BLOCK = 256, 400, 512

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from fakes._kernel.errors import os_error
 from fakes._kernel.readiness import Watch
 from fakes._kernel.surroundings import Machine, Surroundings, WayOut
+from fakes._kernel.tcp_state import TCPState
 
 Piece = bytes | memoryview
 
@@ -323,6 +324,18 @@ class Endpoint:
     def over(self) -> bool:
         """Whether the kernel has let go of the connection, while the program has not."""
         return self.reset or (self.fin_sent and self.fin_received)
+
+    @property
+    def state(self) -> TCPState:
+        """How far the connection has come."""
+        acknowledged = self.peer.fin_received
+        if self.reset or (self.over and acknowledged):
+            return TCPState.CLOSE
+        if self.fin_received:
+            return TCPState.LAST_ACK if self.fin_queued else TCPState.CLOSE_WAIT
+        if self.fin_queued:
+            return TCPState.FIN_WAIT2 if acknowledged else TCPState.FIN_WAIT1
+        return TCPState.ESTABLISHED
 
     # --- readiness ----------------------------------------------------------------------------
 

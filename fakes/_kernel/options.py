@@ -22,7 +22,8 @@ CREDENTIALS = struct.Struct("iii")  # Linux's `struct ucred`: process, user, gro
 # The beginning of Linux's `struct tcp_info`: what it says of a listening socket is its state, how
 # many connections wait for accept(), and how many may.
 TCP_INFO = struct.Struct("@B7x4x4x4x4xII")
-TCP_LISTEN = 10
+# Bytes that Linux keeps for a socket: net.core.rmem_default, net.core.wmem_default.
+DEFAULT_BUFFER = 212_992
 LEVELS = {
     socket.SOL_SOCKET,
     socket.IPPROTO_IP,

@@ -15,7 +15,9 @@ from fakes._kernel.arguments import C_INTS, check_arguments
 from fakes._kernel.endpoint import Endpoint, KeepAlive, Unconnected
 from fakes._kernel.errors import NotSimulated, os_error
 from fakes._kernel.options import (
+    BUFFER_SIZES,
     CREDENTIALS,
+    DEFAULT_BUFFER,
     KEEP_COUNT,
     KEEP_IDLE,
     KEEP_INTERVAL,
@@ -23,7 +25,6 @@ from fakes._kernel.options import (
     LINGER,
     SYN_COUNT,
     TCP_INFO,
-    TCP_LISTEN,
     TIMEOUTS,
     USER_TIMEOUT,
     Option,
@@ -32,6 +33,7 @@ from fakes._kernel.options import (
 from fakes._kernel.readiness import Pollable, Watch
 from fakes._kernel.socket import Socket
 from fakes._kernel.surroundings import Attempt, Machine, Surroundings, World
+from fakes._kernel.tcp_state import TCPState
 
 
 class Listener:
@@ -393,15 +395,31 @@ class StreamSocket(Socket):
     # --- options ------------------------------------------------------------------------------
 
     def _option(self, option: Option) -> int | bytes:
-        if option == (socket.IPPROTO_TCP, socket.TCP_INFO) and self._listener is not None:
-            return TCP_INFO.pack(TCP_LISTEN, len(self._listener.queue), self._listener.backlog)
-        if option[0] == socket.SOL_SOCKET:
-            end = self._endpoint or self._unconnected
-            if end is not None and option[1] == socket.SO_SNDBUF:
-                return end.send_buffer
-            if end is not None and option[1] == socket.SO_RCVBUF:
-                return end.receive_buffer
+        level, number = option
+        if level == socket.IPPROTO_TCP and number == socket.TCP_INFO:
+            return self._tcp_info()
+        if level == socket.SOL_SOCKET and number in BUFFER_SIZES:
+            return self._buffer_size(option)
         return super()._option(option)
+
+    def _tcp_info(self) -> bytes:
+        listener = self._listener
+        if listener is not None:
+            return TCP_INFO.pack(TCPState.LISTEN, len(listener.queue), listener.backlog)
+        if self._endpoint is not None:
+            return bytes([self._endpoint.state])  # the first field; what follows is not simulated
+        return bytes([TCPState.CLOSE if self.attempt is None else TCPState.SYN_SENT])
+
+    def _buffer_size(self, option: Option) -> int | bytes:
+        sends = option[1] == socket.SO_SNDBUF
+        end = self._endpoint
+        if end is not None:
+            return end.send_buffer if sends else end.receive_buffer
+        if option in self._options:
+            return self._options[option]
+        if self._family == socket.AF_UNIX:
+            return min(DEFAULT_BUFFER, self.network.send_buffer)
+        return self.network.send_buffer if sends else self.network.receive_buffer
 
     def _credentials(self) -> bytes:
         if self._family == socket.AF_UNIX and (self._endpoint or self._listener):

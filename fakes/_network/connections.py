@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fakes._kernel.endpoint import Endpoint, TCP6Endpoint
+from fakes._kernel.options import DEFAULT_BUFFER
 from fakes._kernel.socket import Socket
 from fakes._kernel.surroundings import Machine
 from fakes._kernel.unix_endpoint import UnixEndpoint
 from fakes._network.environment import Environment
 from fakes._network.link import Link
-
-UNIX_BUFFER = 212_992  # net.core.wmem_default
 
 
 class Connections:
@@ -49,7 +48,7 @@ class Connections:
     def unix_pair(self, host: Machine, local: Any, remote: Any) -> tuple[Endpoint, Endpoint]:
         """Return the two ends of a new Unix stream connection."""
         number = self.new_number()
-        size = min(UNIX_BUFFER, self._send_buffer)
+        size = min(DEFAULT_BUFFER, self._send_buffer)
         around, table = self._environment, self.table
         one = UnixEndpoint(around, table, 2 * number, host, local, size, size)
         other = UnixEndpoint(around, table, 2 * number + 1, host, remote, size, size)

@@ -56,6 +56,14 @@ async def pair(family: int = socket.AF_INET) -> tuple[socket.socket, socket.sock
         return client, accepted
 
 
+async def readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    loop.add_reader(sock, told.set)
+    await told.wait()
+    loop.remove_reader(sock)
+
+
 async def a_server_on_a_socket_of_its_own(path: str) -> Seen:
     seen: Seen = []
 
@@ -357,6 +365,33 @@ async def both_versions_of_ip(path: str) -> Seen:
     return seen
 
 
+async def states_of_connections(path: str) -> Seen:
+    def state(sock: socket.socket) -> int:
+        return int(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as fresh:
+        seen: Seen = [state(server), state(fresh)]
+    for ending in ("shutdown", "reset", "close"):
+        client, accepted = await pair()
+        seen.append((ending, state(client), state(accepted)))
+        with client, accepted:
+            if ending == "shutdown":
+                client.shutdown(socket.SHUT_WR)
+                await readable(accepted)
+                # FIN_WAIT1 until the end is acknowledged, for which a kernel may take its time.
+                seen.append((state(client) in (4, 5), state(accepted)))
+                accepted.shutdown(socket.SHUT_WR)
+                await readable(client)
+                seen.append((state(client), state(accepted)))
+            else:
+                reset = struct.pack("ii", int(ending == "reset"), 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                client.close()
+                await readable(accepted)
+                seen.append(state(accepted))
+    return seen
+
+
 async def addresses_in_use(path: str) -> Seen:
     seen: Seen = []
     for option in (None, socket.SO_REUSEADDR, socket.SO_REUSEPORT):
@@ -410,16 +445,18 @@ SETTINGS: list[tuple[int, int, list[Any]]] = [
 ]
 
 
+BUFFERS = [(socket.SOL_SOCKET, socket.SO_SNDBUF), (socket.SOL_SOCKET, socket.SO_RCVBUF)]
+
+
 async def every_option(path: str) -> Seen:
     seen: Seen = []
     for level, option, values in SETTINGS:
         with socket.socket() as sock:
             size = 8 if option == socket.SO_LINGER and level == socket.SOL_SOCKET else 4
-            row = (
-                []
-                if option in (socket.SO_SNDBUF, socket.SO_RCVBUF)
-                else [seen_by(sock.getsockopt, level, option, size)]
-            )
+            if (level, option) in BUFFERS:  # how large they are at first is up to the kernel
+                row = [sock.getsockopt(level, option) > 0]
+            else:
+                row = [seen_by(sock.getsockopt, level, option, size)]
             for value in values:
                 row.append(seen_by(sock.setsockopt, level, option, value))
                 row.append(seen_by(sock.getsockopt, level, option, size))
@@ -463,6 +500,7 @@ PROGRAMS: list[Callable[[str], Any]] = [
     who_is_at_the_other_end,
     both_versions_of_ip,
     addresses_in_use,
+    states_of_connections,
     every_option,
     names_of_hosts,
 ]
