@@ -26,6 +26,7 @@ README = ROOT / "README.md"
 @click.option("--function", metavar="TEXT", help="Only those in functions whose name has TEXT.")
 @click.option("--operator", "operators", multiple=True, type=click.Choice([*OPERATORS]))
 @click.option("--mutant", "ids", multiple=True, metavar="ID", help="Only this one.")
+@click.option("--every", type=click.IntRange(1), default=1, help="A sample: one in so many.")
 @click.option("--network", metavar="NAMES", help="Only on these networks, separated by commas.")
 @click.option("--once", is_flag=True, help="Only on the first network that runs its lines.")
 @click.option("--first", is_flag=True, help="Only on the first Python and loop.")
@@ -46,6 +47,7 @@ def main(
     function: str | None,
     operators: tuple[str, ...],
     ids: tuple[str, ...],
+    every: int,
     network: str | None,
     once: bool,
     first: bool,
@@ -58,17 +60,19 @@ def main(
 ) -> None:
     """Certify every mutant of an implementation; write its page, and its figures in the README.
 
-    With options that choose among them, only these are tried, and nothing is written. Survivors
-    that are not accepted are printed as entries for accepted/SUBJECT.toml.
+    With --every, this is done with a sample, and the page and the README say so. With other options
+    that choose among them, only these are tried, and nothing is written. Survivors that are not
+    accepted are printed as entries for accepted/SUBJECT.toml.
 
     Exit status: 0 if no survivor is unexplained, and the list of accepted ones is true.
     """
     mutated = SUBJECTS[subject]
     everyone = mutated.mutants()
     accepted = mutated.accepted()
+    sample = everyone[::every]
     chosen = [
         mutant
-        for mutant in everyone
+        for mutant in sample
         if (not modules or mutant.module in modules)
         and (function is None or function in mutant.function)
         and (not operators or mutant.operator in operators)
@@ -95,17 +99,18 @@ def main(
         for mutant in chosen
         if mutant.key in accepted.single and found[mutant] == KILLED
     ]
-    if len(chosen) == len(everyone):
+    if len(chosen) == len(sample):
         if mutated.is_ours:
             problems += [f"listed, and no longer there: {key}" for key in accepted.gone(everyone)]
         if not (network or once or first):
-            (PAGES / mutated.page).write_text(page(campaign, found, accepted), encoding="utf-8")
-            readme = with_figures(README.read_text(encoding="utf-8"), mutated, found)
+            text = page(campaign, found, accepted, every)
+            (PAGES / mutated.page).write_text(text, encoding="utf-8")
+            readme = with_figures(README.read_text(encoding="utf-8"), mutated, found, every)
             README.write_text(readme, encoding="utf-8")
     survivors = [mutant for mutant, each in found.items() if each == SURVIVING]
     click.echo(unexplained(survivors), nl=False)
     click.echo("\n".join(problems), nl=bool(problems))
-    click.echo(f"{subject}: {summary(found)}; {campaign.seconds / 60:.1f} minutes of CPU")
+    click.echo(f"{subject}: {summary(found, every)}; {campaign.seconds / 60:.1f} minutes of CPU")
     sys.exit(bool(survivors or problems))
 
 

@@ -15,7 +15,7 @@ OUTCOMES = (KILLED, *KINDS, SURVIVING)
 
 PLACE = "<!-- figures of the mutants: `tox -e mutants` -->"
 HEAD = (
-    f"| Mutants of | all | {' | '.join(OUTCOMES)} | killed of those not equivalent |",
+    f"| Mutants of | tried | {' | '.join(OUTCOMES)} | killed of those not equivalent |",
     f"|---|{'---:|' * (len(OUTCOMES) + 2)}",
 )
 """The table of figures in the README, and where it is."""
@@ -36,12 +36,17 @@ def outcomes(mutants: Iterable[Mutant], campaign: Campaign, accepted: Accepted) 
     return {mutant: outcome(mutant, campaign, accepted) for mutant in mutants}
 
 
-def summary(found: Outcomes) -> str:
-    """Return the counts in words."""
+def _sample(every: int) -> str:
+    return "" if every == 1 else f" (one in {every})"
+
+
+def summary(found: Outcomes, every: int) -> str:
+    """Return the counts in words; one mutant in `every` was tried."""
     counts = Counter(found.values())
     parts = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES)
     return (
-        f"{len(found)} mutants: {parts}; {_score(counts)} of those that are not equivalent killed"
+        f"{len(found)} mutants{_sample(every)}: {parts}; "
+        f"{_score(counts)} of those that are not equivalent killed"
     )
 
 
@@ -50,14 +55,27 @@ def _score(counts: Counter[str]) -> str:
     return f"{score:.1f} %"
 
 
-def with_figures(readme: str, mutated: Mutated, found: Outcomes) -> str:
+def with_figures(readme: str, mutated: Mutated, found: Outcomes, every: int) -> str:
     """Return the README with the figures of one implementation anew, in its row of the table.
+
+    Args:
+        readme: the README as it is.
+        mutated: the implementation.
+        found: what each mutant that was tried counts as.
+        every: one in so many mutants was tried.
+
+    Returns:
+        the README anew.
 
     Raises:
         ValueError: the README has no place for the table.
     """
     counts = Counter(found.values())
-    figures = [len(found), *(counts[each] for each in OUTCOMES), _score(counts)]
+    figures = [
+        f"{len(found)}{_sample(every)}",
+        *(counts[each] for each in OUTCOMES),
+        _score(counts),
+    ]
     link = f"(docs/generated/{mutated.page})"
     row = f"| [{mutated.title}]{link} | {' | '.join(map(str, figures))} |"
     before, place, after = readme.partition(PLACE)
@@ -70,26 +88,28 @@ def with_figures(readme: str, mutated: Mutated, found: Outcomes) -> str:
     return f"{before}{place}\n\n{new}"
 
 
-def page(campaign: Campaign, found: Outcomes, accepted: Accepted) -> str:
-    """Return the page about the mutants of one implementation."""
+def page(campaign: Campaign, found: Outcomes, accepted: Accepted, every: int) -> str:
+    """Return the page about the mutants of one implementation; one in `every` was tried."""
     mutated = campaign.mutated
     clauses = {each.clause for tried in campaign.results.values() for each in tried if each.clause}
     survivors = [mutant for mutant, each in found.items() if each == SURVIVING]
     left_out = "".join(f"\n- `{name}`: {why}" for name, why in mutated.left_out.items())
-    option = "" if mutated.name == "reference" else f" -- --subject {mutated.name}"
+    options = "" if mutated.name == "reference" else f" --subject {mutated.name}"
+    options += "" if every == 1 else f" --every {every}"
     return (
-        generated(f"tox -e mutants{option}")
+        generated(f"tox -e mutants{options and ' --'}{options}")
         + f"""\
 # Mutants of {mutated.title}
 
 A mutant is the implementation with one small mistake in it. Each was certified by the conformance
-suite alone. {summary(found)}. The tests of {len(clauses)} different clauses were the first to fail.
+suite alone. {summary(found, every)}. The tests of {len(clauses)} different clauses were
+the first to fail.
 
 Survivors are of three kinds:
 
 {table(["kind", "what it is", "mutants"], _kinds(found), 1)}
 
-Every mutant is tried on {", ".join(map(str, mutated.configurations))}, in this order, until one of
+Each is tried on {", ".join(map(str, mutated.configurations))}, in this order, until one of
 them kills it; one that is listed below on its own is tried on the first that runs its lines, each
 test on one network, without the searches for programs that show a fault. Only the tests that run
 the changed lines are run. Never mutated are:
