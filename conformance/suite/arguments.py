@@ -129,12 +129,12 @@ TABLE = (
     Tried(f"{SERVE}.{HANDSHAKE}", "host with TLS", SECONDS, ("ways:server_handshake_timeouts",)),
     Tried(
         *(f"{SERVE}.{HANDSHAKE}", "sock with TLS", SECONDS),
-        ("ways:server_handshake_timeouts_with_a_socket",),
+        ("ways:server_handshake_timeouts_in_each_way",),
     ),
     Tried(f"{SERVE}.{SHUTDOWN}", "host with TLS", SECONDS, ("ways:server_shutdown_timeouts",)),
     Tried(
         *(f"{SERVE}.{SHUTDOWN}", "sock with TLS", SECONDS),
-        ("ways:server_shutdown_timeouts_with_a_socket",),
+        ("ways:server_shutdown_timeouts_in_each_way",),
     ),
     Tried(f"{UNIX_SERVE}.limit", "path", LIMITS, ("ways:unix_server_limit_with_a_path",)),
     Tried(f"{UNIX_SERVE}.limit", "sock", LIMITS, ("ways:unix_server_limit_with_a_socket",)),

@@ -31,6 +31,7 @@ from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_
 from conformance.harness.reading import take
 from conformance.harness.resolving import NAME, Lookups, resolving, tried
 from conformance.harness.trial import Trial
+from conformance.networks.base import ClientOptions
 
 
 @clause("connecting.returns-a-pair", networks=HOSTS, roles=CLIENT)
@@ -726,8 +727,9 @@ def expect_nodelay(writer: asyncio.StreamWriter) -> None:
 
 @clause("connecting.nodelay", networks=HOSTS, roles=CLIENT)
 async def test_nodelay(trial: Trial) -> None:
-    _, writer, _ = await trial.open(await trial.listen())
-    expect_nodelay(writer)
+    for more in (ClientOptions(), ClientOptions(happy_eyeballs_delay=0.25)):
+        _, writer, _ = await trial.open(await trial.listen(), **more)
+        expect_nodelay(writer)
 
 
 @clause("connecting.nodelay", networks=INTERNET, roles=CLIENT)

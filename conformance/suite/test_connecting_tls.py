@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from typing import Any
 
@@ -23,6 +24,7 @@ from conformance.networks.tls import (
     stranger,
     trusted_by_the_system,
 )
+from conformance.networks.wire import Wire
 
 
 def unchecking_context() -> ssl.SSLContext:
@@ -208,16 +210,39 @@ async def test_shutdown_timeout(trial: Trial) -> None:
 
 @clause("connecting.ssl.handshake-timeout.default", networks=VIRTUAL, roles=CLIENT)
 async def test_handshake_timeout_default(trial: Trial) -> None:
-    listener = await trial.listen()
-    connecting = trial.start(_open(trial, listener))
-    async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
-        await expect_done_after(trial, 60, connecting)
-        await expect_error(Exception, connecting)
+    for open_, more in WAYS:
+        listener = await trial.listen()
+        connecting = trial.start(open_(trial, listener, **more))
+        async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
+            await expect_done_after(trial, 60, connecting)
+            await expect_error(Exception, connecting)
 
 
 @clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
 async def test_shutdown_timeout_default(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
+    for more in ({}, {"ssl": True}, {"happy_eyeballs_delay": 0.25}):
+        with trusted_by_the_system():
+            _, writer, wire = await trial.open(await trial.listen(), **more)
+        await expect_shut_down_by_default(trial, writer, wire)
+
+
+@clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
+async def test_shutdown_timeout_default_with_a_socket(trial: Trial) -> None:
+    listener = await trial.listen()
+    accepting = trial.start(listener.accept())
+    _, writer = await trial.streams.open_connection(
+        sock=await connected_socket(trial, listener),
+        ssl=client_context(),
+        server_hostname=HOST_NAME,
+    )
+    async with closing_wire(await accepting) as wire:
+        await expect_shut_down_by_default(trial, writer, wire)
+
+
+async def expect_shut_down_by_default(
+    trial: Trial, writer: asyncio.StreamWriter, wire: Wire
+) -> None:
+    """Expect a closed connection whose far end answers nothing to last for 30 seconds."""
     assert isinstance(wire, TlsWire)
     writer.close()
     await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
@@ -268,8 +293,18 @@ async def expect_refused(trial: Trial, far_end: ssl.SSLContext, **options: Any) 
     Returns:
         The exception.
     """
+    return await _refused(trial, far_end, _open, **options)
+
+
+async def _refused(
+    trial: Trial,
+    far_end: ssl.SSLContext,
+    open_: Callable[..., Coroutine[Any, Any, None]],
+    **options: Any,
+) -> Any:
+    """Return the exception that `open_` raises with a far end that is to be refused."""
     listener = await trial.listen()
-    connecting = trial.start(_open(trial, listener, **options))
+    connecting = trial.start(open_(trial, listener, **options))
     async with closing_wire(await carrier_of(listener).accept()) as below:
         await _handshake_refused(TlsWire(below, far_end, server_side=True))
         return await expect_error(Exception, connecting)
@@ -293,16 +328,38 @@ async def _open(trial: Trial, listener: Listener, **options: Any) -> None:
         pass
 
 
+async def _open_by_socket(trial: Trial, listener: Listener, **options: Any) -> None:
+    """Connect with a socket, on the way to an error."""
+    tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": HOST_NAME}
+    sock = await connected_socket(trial, listener)
+    _, writer = await trial.streams.open_connection(sock=sock, **(tls | options))
+    writer.close()
+
+
+WAYS: tuple[tuple[Callable[..., Coroutine[Any, Any, None]], dict[str, Any]], ...] = (
+    (_open, {}),
+    (_open, {"ssl": True}),
+    (_open, {"happy_eyeballs_delay": 0.25}),
+    (_open_by_socket, {}),
+    (_open_by_socket, {"ssl": True}),
+)
+"""The ways to open a TLS connection."""
+
+
 @clause("connecting.ssl.certificate-refused.class", networks=TLS, roles=CLIENT)
 async def test_class_of_a_refused_certificate(trial: Trial) -> None:
-    error = await expect_refused(trial, server_context(), server_hostname=OTHER_HOST_NAME)
-    is_one = isinstance(error, ssl.SSLCertVerificationError)
-    expect_that(is_one, "SSLCertVerificationError to be raised", error)
+    for open_, more in WAYS:
+        error = await _refused(
+            trial, server_context(), open_, server_hostname=OTHER_HOST_NAME, **more
+        )
+        is_one = isinstance(error, ssl.SSLCertVerificationError)
+        expect_that(is_one, "SSLCertVerificationError to be raised", error)
 
 
 @clause("connecting.ssl.handshake-timeout.class", networks=TLS, roles=CLIENT)
 async def test_class_of_a_handshake_timeout(trial: Trial) -> None:
-    listener = await trial.listen()
-    connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
-    async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
-        await expect_error(OSError, connecting)
+    for open_, more in WAYS:
+        listener = await trial.listen()
+        connecting = trial.start(open_(trial, listener, ssl_handshake_timeout=0.05, **more))
+        async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
+            await expect_error(OSError, connecting)

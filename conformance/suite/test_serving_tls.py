@@ -1,8 +1,11 @@
 """`start_server()`: its arguments on TLS."""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import closing
+from typing import Any
 
-from conformance.harness.addresses import carrier
+from conformance.harness.addresses import bound_socket, carrier
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import INTERNET, SERVER, TLS, VIRTUAL, clause
 from conformance.harness.expect import expect, expect_error, expect_raises
@@ -86,17 +89,32 @@ async def test_shutdown_timeout(trial: Trial) -> None:
 
 @clause("serving.ssl.handshake-timeout.default", networks=VIRTUAL, roles=SERVER)
 async def test_handshake_timeout_default(trial: Trial) -> None:
-    served = await trial.serve()
-    async with closing_wire(await carrier(trial).dial(served.server)) as silent:
-        await expect_done_after(trial, 60, trial.start(silent.receive_to_end()))
+    async for served in served_in_each_way(trial):
+        async with closing_wire(await carrier(trial).dial(served.server)) as silent:
+            await expect_done_after(trial, 60, trial.start(silent.receive_to_end()))
 
 
 @clause("serving.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=SERVER)
 async def test_shutdown_timeout_default(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
-    assert isinstance(wire, TlsWire)
-    writer.close()
-    await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
+    async for served in served_in_each_way(trial):
+        _, writer, wire = await trial.accept(served)
+        assert isinstance(wire, TlsWire)
+        writer.close()
+        await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
+
+
+async def served_in_each_way(trial: Trial) -> AsyncIterator[Served]:
+    """Yield servers that speak TLS at a host, at several and on a socket."""
+    ways: tuple[dict[str, Any], ...] = (
+        {"host": "127.0.0.1", "port": 0},
+        {"host": ["127.0.0.1", "127.0.0.2"], "port": 0},
+        {"sock": bound_socket(trial)},
+    )
+    for address in ways:
+        served = Served()
+        starting = trial.streams.start_server(served.accepted, ssl=server_context(), **address)
+        with closing(await starting) as served.server:
+            yield served
 
 
 @clause("serving.ssl.timeouts.without-ssl", networks=INTERNET, roles=SERVER)

@@ -5,6 +5,7 @@ of which one thing is wrong. It is done on networks without TLS, over which the 
 """
 
 import asyncio
+import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, NamedTuple
 
 from conformance.errors import Deviation
-from conformance.harness.addresses import bound_socket, connected_socket
+from conformance.harness.addresses import address_of, bound_socket, connected_socket
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import (
     CLIENT,
@@ -26,6 +27,7 @@ from conformance.harness.clause import (
 )
 from conformance.harness.expect import expect, expect_that
 from conformance.harness.expectations import expect_talk
+from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.base import Listener
 from conformance.networks.tls import (
@@ -82,6 +84,28 @@ async def by_socket(trial: Trial, listener: Listener, **options: Any) -> Any:
     if trial.network.name in UNIX:
         return await trial.streams.open_unix_connection(sock=sock, **options)
     return await trial.streams.open_connection(sock=sock, **options)
+
+
+async def by_all_arguments(trial: Trial, listener: Listener, **options: Any) -> Any:
+    """Connect to a host and a port, with every argument that can be beside them."""
+    more: dict[str, Any] = {
+        "limit": 100,
+        "family": socket.AF_INET,
+        "proto": socket.IPPROTO_TCP,
+        "flags": socket.AI_NUMERICHOST,
+        "local_addr": ("127.0.0.1", 0),
+        "interleave": 1,
+        "ssl_handshake_timeout": 100.0,
+        "ssl_shutdown_timeout": 100.0,
+    }
+    return await by_address(trial, listener, **more, **options)
+
+
+async def by_the_second_address(trial: Trial, listener: Listener, **options: Any) -> Any:
+    """Connect to a name, of whose addresses the first refuses."""
+    host, port = address_of(listener)
+    with resolving(trial, "127.0.0.9", host):
+        return await trial.streams.open_connection(NAME, port, **options)
 
 
 async def by_upgrade(
@@ -250,9 +274,32 @@ async def test_open(trial: Trial) -> None:
     await expect_checked(trial, by_address)
 
 
+@clause("connecting.ssl.checks", networks=INTERNET, roles=CLIENT)
+async def test_open_with_all_arguments(trial: Trial) -> None:
+    await expect_checked(trial, by_all_arguments)
+
+
+@clause("connecting.ssl.checks", networks=INTERNET, roles=CLIENT)
+async def test_open_the_second_address(trial: Trial) -> None:
+    await expect_checked(trial, by_the_second_address)
+
+
 @clause("connecting.ssl.true.checks", networks=INTERNET, roles=CLIENT)
 async def test_open_with_true(trial: Trial) -> None:
-    await expect_checked_by_default(trial, by_address)
+    for way in (by_address, by_all_arguments, by_the_second_address):
+        await expect_checked_by_default(trial, way)
+
+
+@clause("connecting.ssl.context", networks=INTERNET, roles=CLIENT)
+async def test_context_that_checks_no_names(trial: Trial) -> None:
+    for way in (by_address, by_happy_eyeballs, by_socket):
+        ours = client_context()
+        ours.check_hostname = False
+        options: dict[str, Any] = {"ssl": ours, "server_hostname": HOST_NAME}
+        async with opened(trial, way, server_context(name=OTHER_HOST_NAME), **options) as it:
+            await expect_talk(it)
+        what = "a certificate by an unknown authority"
+        await expect_unopened(trial, way, what, server_context(stranger()), **options)
 
 
 @clause("connecting.happy-eyeballs.ssl-checks", networks=INTERNET, roles=CLIENT)
@@ -409,6 +456,17 @@ async def expect_clients_checked(trial: Trial, way: Serving) -> None:
         await expect_not_served_over_tls(trial, way, what, theirs, ours)
 
 
+async def expect_certificates_optional(trial: Trial, way: Serving) -> None:
+    """Expect a server with CERT_OPTIONAL to serve who shows nothing, and none who is a stranger."""
+    ours = ask_for_certificate(server_context())
+    ours.verify_mode = ssl.CERT_OPTIONAL
+    for theirs in (client_context(), show_certificate(client_context())):
+        await expect_served_over_tls(trial, way, theirs, ours)
+    what = "a client with a certificate by an unknown authority"
+    theirs = show_certificate(client_context(), stranger())
+    await expect_not_served_over_tls(trial, way, what, theirs, ours)
+
+
 async def expect_versions_checked(trial: Trial, way: Serving) -> None:
     """Expect a server to serve no client whose protocol versions its context excludes."""
     await expect_served_over_tls(trial, way, client_context(), server_context())
@@ -468,6 +526,12 @@ async def test_serve(trial: Trial) -> None:
     await expect_clients_checked(trial, at_address)
 
 
+@clause("serving.ssl.context", networks=INTERNET, roles=SERVER)
+async def test_certificates_optional(trial: Trial) -> None:
+    for way in (at_address, at_several):
+        await expect_certificates_optional(trial, way)
+
+
 @clause("serving.ssl.client-certificate", networks=INTERNET, roles=SERVER)
 async def test_serve_in_other_ways(trial: Trial) -> None:
     for way in (at_address_later, at_several):
@@ -481,24 +545,28 @@ async def test_serve_unix_later(trial: Trial) -> None:
 
 @clause("serving.ssl.versions", networks=INTERNET, roles=SERVER)
 async def test_serve_versions(trial: Trial) -> None:
-    await expect_versions_checked(trial, at_address)
+    for way in (at_address, at_address_later, at_several):
+        await expect_versions_checked(trial, way)
 
 
 @clause("serving.sock.ssl", networks=INTERNET, roles=SERVER)
 async def test_serve_at_socket(trial: Trial) -> None:
     await expect_clients_checked(trial, at_socket)
+    await expect_certificates_optional(trial, at_socket)
     await expect_versions_checked(trial, at_socket)
 
 
 @clause("unix.serve.ssl.checks", networks=UNIX, roles=SERVER)
 async def test_serve_unix(trial: Trial) -> None:
     await expect_clients_checked(trial, at_address)
+    await expect_certificates_optional(trial, at_address)
     await expect_versions_checked(trial, at_address)
 
 
 @clause("unix.serve.sock.ssl", networks=UNIX, roles=SERVER)
 async def test_serve_unix_at_socket(trial: Trial) -> None:
     await expect_clients_checked(trial, at_socket)
+    await expect_certificates_optional(trial, at_socket)
     await expect_versions_checked(trial, at_socket)
 
 

@@ -47,6 +47,7 @@ from conformance.networks.tls import (
     TlsWire,
     client_context,
     server_context,
+    trusted_by_the_system,
 )
 from conformance.suite.arguments import LIMITS, SECONDS
 
@@ -375,25 +376,26 @@ async def test_unix_socket_that_starts_later(trial: Trial) -> None:
 async def test_handshake_timeouts(trial: Trial) -> None:
     for seconds in SECONDS:
         plainly = ClientOptions(ssl_handshake_timeout=seconds)
-        for way in (plainly, plainly | ClientOptions(happy_eyeballs_delay=0.25)):
+        for more in ({}, {"happy_eyeballs_delay": 0.25}, {"ssl": True}):
             listener = await trial.listen()
-            opening = trial.start(trial.network.open(trial.streams, listener, **way))
+            opening = trial.start(trial.network.open(trial.streams, listener, **plainly, **more))
             await expect_silence_ended(trial, listener, opening, seconds)
 
 
 @clause("connecting.ssl.handshake-timeout", networks=VIRTUAL, roles=CLIENT)
 async def test_handshake_timeouts_with_a_socket(trial: Trial) -> None:
     for seconds in SECONDS:
-        listener = await trial.listen()
-        opening = trial.start(
-            trial.streams.open_connection(
-                sock=await connected_socket(trial, listener),
-                ssl=client_context(),
-                server_hostname=HOST_NAME,
-                ssl_handshake_timeout=seconds,
+        for tls in (client_context(), True):
+            listener = await trial.listen()
+            opening = trial.start(
+                trial.streams.open_connection(
+                    sock=await connected_socket(trial, listener),
+                    ssl=tls,
+                    server_hostname=HOST_NAME,
+                    ssl_handshake_timeout=seconds,
+                )
             )
-        )
-        await expect_silence_ended(trial, listener, opening, seconds)
+            await expect_silence_ended(trial, listener, opening, seconds)
 
 
 async def expect_silence_ended(
@@ -414,16 +416,26 @@ async def test_server_handshake_timeouts(trial: Trial) -> None:
 
 
 @clause("serving.ssl.handshake-timeout", networks=VIRTUAL, roles=SERVER)
-async def test_server_handshake_timeouts_with_a_socket(trial: Trial) -> None:
+async def test_server_handshake_timeouts_in_each_way(trial: Trial) -> None:
     for seconds in SECONDS:
-        sock = bound_socket(trial)
-        address = sock.getsockname()
-        starting = trial.streams.start_server(
-            Served().accepted, sock=sock, ssl=server_context(), ssl_handshake_timeout=seconds
+        start = partial(
+            trial.streams.start_server,
+            Served().accepted,
+            ssl=server_context(),
+            ssl_handshake_timeout=seconds,
         )
-        with closing(await starting):
-            async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as it:
-                await expect_done_after(trial, seconds, trial.start(it.receive_to_end()))
+        for starting in (
+            start(sock=bound_socket(trial)),
+            start(host=["127.0.0.2", "127.0.0.3"], port=0),
+            started_later(start, host="127.0.0.2", port=0),
+        ):
+            with closing(await starting) as server:
+                for sock in server.sockets:
+                    at = sock.getsockname()
+                    async with closing_wire(
+                        await carrier(trial).connected(socket.AF_INET, at)
+                    ) as it:
+                        await expect_done_after(trial, seconds, trial.start(it.receive_to_end()))
 
 
 async def expect_shutdown_timeouts(trial: Trial) -> None:
@@ -446,6 +458,11 @@ async def test_shutdown_timeouts_in_each_way(trial: Trial) -> None:
         tls = ClientOptions(ssl_shutdown_timeout=seconds, happy_eyeballs_delay=0.25)
         return await trial.network.open(trial.streams, listener, **tls)
 
+    async def by_default(listener: Listener, seconds: float) -> Any:
+        tls = ClientOptions(ssl_shutdown_timeout=seconds, ssl=True)
+        with trusted_by_the_system():
+            return await trial.network.open(trial.streams, listener, **tls)
+
     async def by_socket(listener: Listener, seconds: float) -> Any:
         return await trial.streams.open_connection(
             sock=await connected_socket(trial, listener),
@@ -454,7 +471,7 @@ async def test_shutdown_timeouts_in_each_way(trial: Trial) -> None:
             ssl_shutdown_timeout=seconds,
         )
 
-    for open_ in (hurrying, by_socket):
+    for open_ in (hurrying, by_default, by_socket):
         for seconds in SECONDS:
             listener = await trial.listen()
             accepting = trial.start(listener.accept())
@@ -467,20 +484,35 @@ async def test_shutdown_timeouts_in_each_way(trial: Trial) -> None:
 
 
 @clause("serving.ssl.shutdown-timeout", networks=VIRTUAL, roles=SERVER)
-async def test_server_shutdown_timeouts_with_a_socket(trial: Trial) -> None:
+async def test_server_shutdown_timeouts_in_each_way(trial: Trial) -> None:
     for seconds in SECONDS:
-        served, sock = Served(), bound_socket(trial)
-        address = sock.getsockname()
-        starting = trial.streams.start_server(
-            served.accepted, sock=sock, ssl=server_context(), ssl_shutdown_timeout=seconds
+        served = Served()
+        start = partial(
+            trial.streams.start_server,
+            served.accepted,
+            ssl=server_context(),
+            ssl_shutdown_timeout=seconds,
         )
-        with closing(await starting):
-            async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as it:
-                wire = TlsWire(it, client_context(), server_side=False, server_hostname=HOST_NAME)
-                await wire.handshake()
-                _, writer = await served.pairs.get()
-                writer.close()
-                await expect_done_after(trial, seconds, trial.start(it.receive_to_end()))
+        for starting in (
+            start(sock=bound_socket(trial)),
+            start(host=["127.0.0.2", "127.0.0.3"], port=0),
+            started_later(start, host="127.0.0.2", port=0),
+        ):
+            with closing(await starting) as server:
+                for sock in server.sockets:
+                    await expect_shut_down_after(trial, seconds, served, sock.getsockname())
+
+
+async def expect_shut_down_after(
+    trial: Trial, seconds: float, served: Served, address: tuple[str, int]
+) -> None:
+    """Expect a client of a server's, which answers nothing, to be left after so many seconds."""
+    async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as below:
+        wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
+        await wire.handshake()
+        _, writer = await served.pairs.get()
+        writer.close()
+        await expect_done_after(trial, seconds, trial.start(below.receive_to_end()))
 
 
 @clause("serving.ssl.shutdown-timeout", networks=VIRTUAL, roles=SERVER)

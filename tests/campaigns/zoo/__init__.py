@@ -22,6 +22,7 @@ from . import (  # noqa: F401  # each defines specimens
     security,
     serving,
     tls,
+    together,
     unix,
     values,
     ways,
