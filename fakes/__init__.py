@@ -13,24 +13,25 @@ Layers, each usable without the ones above it:
 
 * `RecordingTransport`: a transport without a peer, recorded and fed by hand;
 * `open_transport_pair()`, `open_stream_pair()`, `open_socket_pair()`: two connected ends;
-* `Network` with `Host` and `Link`: names, addresses, listeners, and links with their hardships;
+* `Network` with `Host` and `Link`: names, addresses, listeners, and links with their faults;
 * `Loop` and `run()`: virtual time over a network; `network_loop()`: real time over one;
 * `Script`: a peer that expects, sends, closes and resets as written down;
 * `Trace`: what crossed the wire, as text and as a pcapng file.
 
-A connection is what a kernel's TCP (or Unix socket) is through asyncio's public API on Linux. With
-seed 0 every write that the receiver has room for arrives whole, at once plus what the link takes.
+Through asyncio's public API, a connection behaves as one over TCP or a Unix socket does on Linux.
+With seed 0 every write for which the receiver has room arrives whole, as soon as the link allows.
 Any other seed varies, and nothing else:
 
-* in what pieces bytes arrive: cut, or joined with those before them;
+* the pieces in which bytes arrive: cut, or joined with those before them;
 * when they arrive, and so which connection is ready first: up to a millisecond later;
 * how long the lookup of a name takes: up to five milliseconds more;
-* what a link leaves to chance: its jitter, and its rates of refusals, resets and stalls.
+* the random qualities of a link: its jitter, and its rates of refusals, resets and stalls.
 
 The order in which the loop calls its callbacks is asyncio's, with every seed. While a `Loop` runs,
-`socket.socket()` makes simulated sockets in its thread. Not simulated: subprocesses, pipes and
-signals (`NotSimulated` names them, and calls that would reach the real network); of TCP, congestion
-control and urgent data; real files for Unix sockets; and the time that a blocking call takes.
+`socket.socket()` makes simulated sockets in its thread. The package does not simulate subprocesses,
+pipes and signals (`NotSimulated` names them, and calls that would reach the real network); TCP's
+congestion control and urgent data; real files for Unix sockets; and the time that a blocking call
+takes.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ class Acceptor:
         backlog: int,
         accepted: Callable[[socket.socket], None],
     ) -> None:
-        """See the class."""
         self._loop = loop
         self._sock: socket.socket = sock.dup()
         self._backlog = backlog

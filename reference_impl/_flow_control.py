@@ -22,7 +22,6 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """See the class."""
         self._loop = asyncio.get_event_loop() if loop is None else loop
         self._paused = False
         self._connection_lost = False

@@ -47,7 +47,6 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         client_connected_cb: ClientConnected | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """See the class."""
         super().__init__(loop)
         self._stream_reader = stream_reader
         self._client_connected_cb = client_connected_cb

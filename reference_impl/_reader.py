@@ -49,7 +49,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     def __init__(
         self, limit: int = DEFAULT_LIMIT, loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
-        """See the class."""
         if limit <= 0:
             raise ValueError("Limit cannot be <= 0")
         self._limit = limit

@@ -60,7 +60,6 @@ class Holding:
     """
 
     def __init__(self, transport: Any) -> None:
-        """See the class."""
         self.below = transport
         self._held: list[bytes] = []
 

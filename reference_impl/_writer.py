@@ -49,7 +49,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         reader: asyncio.StreamReader | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """See the class."""
         self._transport = transport
         self._protocol: Any = protocol
         self._reader = reader

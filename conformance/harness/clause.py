@@ -28,7 +28,7 @@ class Some(tuple[str, ...]):
     why: str
 
     def __new__(cls, names: Iterable[str], why: str) -> "Some":
-        """See the class."""
+        """Return the names, with the reason."""
         some = super().__new__(cls, names)
         some.why = why
         return some

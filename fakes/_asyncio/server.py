@@ -21,10 +21,10 @@ from fakes._public import public
 
 @public
 class Server(asyncio.AbstractServer):
-    """What `create_server()` and `create_unix_server()` return.
+    """The server that `create_server()` and `create_unix_server()` return.
 
-    It has the methods of `asyncio.Server` of Python 3.15 on every Python. What a method does is
-    what it does on the running Python, so that a test does not fail where the program works.
+    It has the methods of `asyncio.Server` of Python 3.15 on every Python. Each method does what it
+    does on the running Python, so that a test does not fail if the program works.
     """
 
     def __init__(

@@ -142,7 +142,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     # --- reading ------------------------------------------------------------------------------
 
     def is_reading(self) -> bool:
-        """Return whether the protocol receives data: neither paused nor closing."""
+        """Return whether the transport reads: it is neither paused nor closing."""
         return not self._closing and not self._paused
 
     def pause_reading(self) -> None:
@@ -247,14 +247,14 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         return self._buffer_size
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Send `data`, or buffer what the kernel does not take.
+        """Send `data`, or buffer the bytes that the kernel does not take.
 
         Raises `TypeError` if `data` is not bytes-like and `RuntimeError` after `write_eof()`.
         Without effect on a lost connection. (asyncio-protocol, 3.15)
 
-        What is buffered is handled as by asyncio's transport of the running Python: from 3.12 on
-        it is the caller's object, not a copy, counted in items. A program that changes a bytearray
-        after writing it, or writes a memoryview of wider items, fails here as it fails there.
+        The buffer is that of asyncio's transport on the running Python: from 3.12 on it keeps the
+        caller's object, not a copy, and counts its items. A program that changes a bytearray after
+        writing it, or writes a memoryview of wider items, fails here as it fails there.
         """
         if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
@@ -336,7 +336,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        """Close the sending direction after what is buffered.
+        """Close the sending direction after the buffered data is sent.
 
         Raises:
             OSError: ENOTCONN: the peer has reset the connection, as asyncio does.
@@ -419,7 +419,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        """Stop reading, flush what is buffered, then call `connection_lost(None)`."""
+        """Stop reading, send the buffered data, then call `connection_lost(None)`."""
         if self._closing:
             return
         self._closing = True
@@ -430,7 +430,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             self._loop.call_soon(self._connection_lost, None, context=self._context)
 
     def abort(self) -> None:
-        """Drop what is buffered and call `connection_lost(None)`."""
+        """Drop the buffered data and call `connection_lost(None)`."""
         self._force_close(None)
 
     def _fatal_error(self, exc: BaseException, message: str) -> None:

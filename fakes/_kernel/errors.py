@@ -14,4 +14,4 @@ def os_error(number: int) -> OSError:
 
 @public
 class NotSimulated(NotImplementedError):
-    """The program asks for something that the simulation does not have; the message names it."""
+    """The program needs something that is not simulated; the message names it."""

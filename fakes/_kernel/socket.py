@@ -54,8 +54,8 @@ class Socket(socket.socket):
     `fakes.Loop` runs in the thread, by `socket.socket()`; given to `sock=` arguments and to
     `loop.sock_*()` like a real one.
 
-    A blocking one does what can be done at once. What would wait raises `NotSimulated`: a wait in
-    the thread of the loop would stop everything that could end it.
+    A call of a blocking socket that can finish at once does so. A call that would wait raises
+    `NotSimulated`: it would stop the loop's thread, and with it everything that could end the wait.
     """
 
     # As many as there are connections: a dictionary each would be the largest part of them.
@@ -180,7 +180,7 @@ class Socket(socket.socket):
         return -1 if self._gone else self._fileno
 
     def get_inheritable(self) -> bool:
-        """Return what `set_inheritable()` has set; no process inherits it either way."""
+        """Return the flag of `set_inheritable()`; it has no effect on other processes."""
         self.check_open()
         return self._inheritable
 
@@ -197,20 +197,20 @@ class Socket(socket.socket):
     # --- blocking -----------------------------------------------------------------------------
 
     def setblocking(self, flag: bool) -> None:
-        """Keep whether calls may block: what would wait raises `NotSimulated` then."""
+        """Set whether calls may block; a blocking call that would wait raises `NotSimulated`."""
         if type(flag) is not bool:
             check_arguments("setblocking", flag)
         self.check_open()
         self._timeout = None if flag else 0.0
 
     def settimeout(self, value: float | None) -> None:
-        """Keep the timeout: what would wait raises `NotSimulated`, unless it is 0."""
+        """Set the timeout; unless it is 0, a call that would wait raises `NotSimulated`."""
         check_arguments("settimeout", value)
         self.check_open()
         self._timeout = None if value is None else float(value)
 
     def gettimeout(self) -> float | None:
-        """Return the timeout in seconds: 0.0 if non-blocking, None without an end."""
+        """Return the timeout in seconds: 0.0 if non-blocking, None for no timeout."""
         return self._timeout
 
     @property
@@ -223,7 +223,7 @@ class Socket(socket.socket):
         return self._timeout != 0
 
     def would_block(self, call: str, error: BlockingIOError) -> NoReturn:
-        """Raise `error` on a non-blocking socket, and on a blocking one `NotSimulated`."""
+        """Raise `error` on a non-blocking socket, `NotSimulated` on a blocking one."""
         if self._timeout == 0:
             raise error
         raise NotSimulated(
@@ -311,7 +311,7 @@ class Socket(socket.socket):
         return (host, *address[1:], *(0, 0)[len(address) - 2 :])
 
     def unlink(self) -> None:
-        """Remove the Unix path that the socket is bound to, if it still is this socket's."""
+        """Remove the Unix path to which the socket is bound, if it is still this socket's."""
         if self._bound is not None and self.host.socket_at(self._bound) is self:
             self.host.unlink(self._bound)
 
@@ -483,7 +483,7 @@ class Socket(socket.socket):
             transport.vanish()
 
     def detach(self) -> int:
-        """Close the object and not the socket; return its number, for `socket.socket(fileno=)`."""
+        """Close the object but not the socket; return its number, for `socket.socket(fileno=)`."""
         number = self.fileno()
         if number != -1:
             self._gone = True

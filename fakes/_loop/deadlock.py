@@ -17,11 +17,11 @@ from fakes._trace.frames import is_asyncio, waiting_frames
 
 @public
 class Deadlock(RuntimeError):
-    """Every task waits and nothing is left that could wake one.
+    """Every task waits, and nothing can wake one any more.
 
-    The message names each waiting task, where it waits and on what; and each callback of
-    `add_reader()` or `add_writer()` that is called again and again, since it leaves its socket as
-    it is; and each thread that waits for another one, with where it stands.
+    The message names each waiting task, where it waits and for what; each callback of
+    `add_reader()` or `add_writer()` that the loop calls again and again, because it does not change
+    its socket; and each thread that waits for another one, and where.
 
     Attributes:
         tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
@@ -46,7 +46,7 @@ class Deadlock(RuntimeError):
 
 @public
 class TimeLimitExceeded(RuntimeError):
-    """A run has not ended within its limit of virtual time.
+    """A run has taken more virtual time than its limit.
 
     The message names each waiting task, where it waits and on what; each thread that waits for
     another one; and, where no task waits, the callback of the next timer.

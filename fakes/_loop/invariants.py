@@ -13,9 +13,9 @@ SHOWN = 20
 
 @public
 class Violated(AssertionError):
-    """Something that is always to be so is not, or was not in time.
+    """An invariant does not hold, or did not hold in time.
 
-    The message says when, and what ran and crossed the wire just before.
+    The message says when, and shows what ran and crossed the wire just before.
 
     Attributes:
         name: the name that `Loop.always()` or `Loop.eventually()` was given.

@@ -19,12 +19,12 @@ def network_loop(
     Args:
         loop_class: e.g. `asyncio.SelectorEventLoop` or `uvloop.Loop`.
         network: the network underneath each loop of the class (default: a new one for each).
-        seed: what the network's chances are drawn from (default 0).
+        seed: the seed from which the network draws (default 0).
 
     The class is made for `asyncio.Runner(loop_factory=...)`. Time is real, and so are threads,
-    signals, subprocesses and pipes: what is replaced is `create_connection()`, `create_server()`,
-    the Unix ones, `start_tls()`, `connect_accepted_socket()`, `getaddrinfo()`, `getnameinfo()` and
-    the `sock_*()` methods. A loop's network is its attribute `network`.
+    signals, subprocesses and pipes. Only these methods are replaced: `create_connection()`,
+    `create_server()`, the Unix ones, `start_tls()`, `connect_accepted_socket()`, `getaddrinfo()`,
+    `getnameinfo()` and the `sock_*()` methods. A loop's network is its attribute `network`.
     """
     given = network
 

@@ -38,8 +38,8 @@ _real: contextvars.ContextVar[bool] = contextvars.ContextVar("fakes_real_sockets
 def real_sockets() -> Iterator[None]:
     """Let the code of a `with` block use real sockets and the real network.
 
-    It is for what a test needs of the world outside: a database, a browser. The event loop does
-    not wait for real sockets; use them in a thread (`asyncio.to_thread()` takes the block along).
+    Use it for real services that a test needs: a database, a browser. The event loop does not wait
+    for real sockets; use them in a thread (the block also applies in `asyncio.to_thread()`).
     """
     token = _real.set(True)
     try:

@@ -115,26 +115,25 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     """A virtual-time event loop for `asyncio.Runner(loop_factory=fakes.Loop)` and the like.
 
     Args:
-        seed: what the run's chances are drawn from (default 0).
+        seed: the seed from which the run draws (default 0).
         network: the network underneath (default: a new one).
-        turn_time: a turn of the loop, which runs what is ready, takes up to this many virtual
-            seconds, by the seed (default 0). With seed 0 it takes none.
+        turn_time: a turn of the loop, which runs the callbacks that are ready, takes up to this
+            many virtual seconds, by the seed (default 0). With seed 0 it takes no time.
         thread_time: a function in an executor takes up to this many virtual seconds, by the seed
-            (default 0), so that threads may end in another order. With seed 0 it takes none.
-        faults: what may happen besides, by the seed: `fakes.Partition`, `Stall`, `Refuse`, `Reset`,
-            `Crash`, or what has their methods (default: nothing). With seed 0 none does.
-        within: in how many virtual seconds faults begin (default 10).
-        time_limit: a run that has not ended when the loop's time is past this, in virtual seconds,
-            ends with `TimeLimitExceeded` (default: none). What is then cancelled has as much time
-            again to clean up.
+            (default 0), so that threads may end in another order. With seed 0 it takes no time.
+        faults: the faults that may happen, by the seed: `fakes.Partition`, `Stall`, `Refuse`,
+            `Reset`, `Crash`, or objects with their methods (default: none). With seed 0 none
+            happens.
+        within: faults begin within this many virtual seconds (default 10).
+        time_limit: a run that takes more virtual seconds ends with `TimeLimitExceeded` (default: no
+            limit). The tasks that it then cancels have as much time again to clean up.
         deterministic: whether `time`, `datetime`, `random`, `os.urandom()`, `uuid` and `secrets`
-            are under the loop's clock and the seed, for the code that runs in the simulation
-            (default: no).
+            depend on the loop's time and the seed alone, for code in the simulation (default: no).
         start_date: with `deterministic`, the date when the loop's time is 0 (default: the beginning
             of 2026, UTC).
 
     Raises:
-        ValueError: a time is negative, or the seed is none.
+        ValueError: a time is negative, or the seed is not one.
     """
 
     if TYPE_CHECKING:
@@ -299,10 +298,10 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 self._cancelled_timers = 0
 
     def call_kernel_at(self, when: float, callback: Callable[[], None]) -> None:
-        """Call back at a time for the network, whatever becomes of the code that runs now.
+        """Call back at a time for the network, even if the host of the running code crashes.
 
-        It happens while the loop waits, as what comes in does while `select()` waits: what it makes
-        readable or writable is called before the timers of the same time.
+        This happens while the loop waits, as packets arrive while `select()` waits: the callbacks
+        of sockets that become readable or writable run before the timers of the same time.
         """
         heapq.heappush(self._kernel, (when, next(self._timer_order), callback))
 
@@ -399,7 +398,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             boot.generators.add(agen)
 
     def abandon(self, boot: Boot) -> None:
-        """Never run again what a host has started that has crashed."""
+        """Never run again the tasks and callbacks of a host that has crashed."""
         self._host_crashed = True
         for handle in (*self._ready, *self._arrivals, *(timer for _, _, timer in self._timers)):
             if is_dead(handle) and not handle.cancelled():
@@ -414,28 +413,28 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # --- invariants -----------------------------------------------------------------------------
 
     def always(self, name: str, check: Callable[[], object]) -> None:
-        """Look after every turn, from this one on, whether something is so.
+        """Check a condition after every turn, from this one on.
 
-        It is so if `check()` returns something true, or nothing, and raises no `AssertionError`.
-        Otherwise the run ends with `Violated`, which says when, and what ran and crossed the wire
-        just before.
+        The condition holds if `check()` returns a true value or None, and raises no
+        `AssertionError`. Otherwise the run ends with `Violated`, which says when, and shows what
+        ran and crossed the wire just before.
 
         Args:
-            name: what is to be so, for the message.
-            check: called after every turn; it must not wait.
+            name: the condition in words, for the message.
+            check: a function, called after every turn; it must not wait.
         """
         self._invariants_now().always(name, check)
 
     def eventually(self, name: str, check: Callable[[], object], *, within: float) -> None:
-        """Look after every turn whether something has come to be so, until it has once.
+        """Check a condition after every turn, until it has held once.
 
-        If it has not after `within` virtual seconds, or when the run is over, the run ends with
-        `Violated`, as for `always()`.
+        If it has not held after `within` virtual seconds, or at the end of the run, the run ends
+        with `Violated`, as for `always()`.
 
         Args:
-            name: what is to come to be so, for the message.
+            name: the condition in words, for the message.
             check: as for `always()`.
-            within: in how many virtual seconds from now.
+            within: the time from now, in virtual seconds.
         """
         self._invariants_now().eventually(name, check, self._now + within)
 
@@ -470,7 +469,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._now += seconds
 
     def close(self) -> None:
-        """As asyncio's; threads that sleep in virtual time sleep no longer."""
+        """As asyncio's; it wakes threads that sleep in virtual time."""
         super().close()
         self._threads.wake()
 
@@ -481,17 +480,17 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self.stop()
 
     def run_until_complete(self, future: Any) -> Any:
-        """As asyncio's; what `eventually()` waits for has to have come to be so at the end."""
+        """As asyncio's; at the end, the conditions of `eventually()` have to have held."""
         result = super().run_until_complete(future)
         if self._invariants is not None:
             self._invariants.end()
         return result
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """As asyncio's; but what a callback asks for and is not simulated ends the run.
+        """As asyncio's; but `NotSimulated`, raised in a callback, ends the run.
 
-        Nobody waits for a callback, and without what it asked for the program may wait forever.
-        What a signal handler has raised is not reported again: the run has ended with it.
+        No task waits for a callback, so the program might wait forever without it. An exception
+        that a signal handler has raised is not reported: it has ended the run.
         """
         exc = context.get("exception")
         if any(exc is each for each in self._interruptions):
@@ -505,7 +504,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def is_settled(self) -> bool:
         """Return whether nothing is left to run at this instant of virtual time but the caller.
 
-        Time goes on, or the loop waits for a thread, as soon as the caller waits for something.
+        If so, time goes on, or the loop waits for a thread, as soon as the caller waits.
         """
         return not (
             self._ready
@@ -589,9 +588,9 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     ) -> asyncio.Future[T]:
         """Run a function in a thread. It takes no virtual time, however long it runs.
 
-        Results come in the order of the calls, when the loop has nothing else to do, so that a run
-        does not depend on the speed of threads. With `thread_time` each takes the virtual time that
-        chance gives it.
+        Results arrive in the order of the calls, when the loop has nothing else to do, so that a
+        run does not depend on the speed of threads. With `thread_time` each function takes a
+        virtual time that depends on the seed.
         """
         self._check_closed()
         if self.get_debug():
@@ -611,9 +610,9 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         return answer
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
-        """Wait for the default executor's threads, without regard to `timeout`: no time passes.
+        """Wait for the default executor's threads; ignore `timeout`, since no time passes.
 
-        Those that wait for another thread are left: nobody would let them go on.
+        It does not wait for threads that wait for another thread, which would never end.
         """
         self._executor_shutdown_called = True
         pool = self._default_executor
@@ -640,7 +639,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def add_signal_handler(
         self, sig: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts
     ) -> NoReturn:
-        """Raise `NotSimulated`: a signal comes from outside, and nothing is outside."""
+        """Raise `NotSimulated`: a signal would come from outside the simulation."""
         raise NotSimulated("signals are not simulated: call the handler from the test instead")
 
     def remove_signal_handler(self, sig: int) -> NoReturn:
@@ -690,7 +689,7 @@ def run(
 
     Args:
         main: the coroutine.
-        seed: what the run's chances are drawn from (default 0).
+        seed: the seed from which the run draws (default 0).
         network: the network underneath (default: a new one).
         turn_time, thread_time: as for `Loop` (default 0).
         faults, within: as for `Loop` (default: none, 10).
@@ -699,9 +698,9 @@ def run(
         debug: asyncio's debug mode (default: as `asyncio.run()`).
 
     Raises:
-        Deadlock: nothing is left that could happen.
+        Deadlock: nothing can happen any more.
         TimeLimitExceeded: the run has not ended within `time_limit`.
-        Exception: what `main` raises.
+        Exception: the exception that `main` raises.
     """
     with asyncio.Runner(
         debug=debug,

@@ -160,7 +160,7 @@ def quietest(concern: str) -> float:
 class Chance:
     """A source of chance for a test, made by `fakes.chance()`: the same for the same seed.
 
-    The search can bring each draw to its quietest value, which is named below.
+    The search can set each draw to its quietest value, which each method names.
     """
 
     def __init__(self, source: random.Random) -> None:

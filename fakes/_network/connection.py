@@ -14,9 +14,8 @@ from fakes._public import public
 class Connection:
     """A TCP connection of a network, from `Network.established()`, to break it.
 
-    Its methods do what those of `Link` of the same names do, to this connection alone and from now
-    on, and where they take `from_client` in the same way. It ends when both ends are closed; from
-    then on they have no effect.
+    Its methods do what those of `Link` of the same names do, but to this connection alone and from
+    now on; `from_client` means the same. They have no effect once both ends are closed.
 
     Attributes:
         number: its number, from 1 on, as in a `Trace`.
@@ -39,19 +38,19 @@ class Connection:
         return f"<fakes.Connection #{self.number} {self.client} -> {self.server}>"
 
     def partition(self, *, from_client: bool | None = None) -> None:
-        """Lose whatever is sent, in both directions or in one, until `heal()`."""
+        """Lose all data, in both directions or in one, until `heal()`."""
         for path in self._paths(from_client):
             path.partitioned = True
             path.refresh()
 
     def stall(self, *, from_client: bool | None = None) -> None:
-        """Hold up whatever is sent, in both directions or in one, until `heal()`."""
+        """Delay all data, in both directions or in one, until `heal()`."""
         for path in self._paths(from_client):
             path.stalled = True
             path.refresh()
 
     def slow_reader(self, rate: float, *, client: bool | None = None) -> None:
-        """Let the program at one end or at both read at most `rate` bytes in a second.
+        """Let the program at one end, or at both, read at most `rate` bytes per second.
 
         Raises:
             ValueError: the rate is not positive.
@@ -74,7 +73,7 @@ class Connection:
         self._limit(size, False, from_client)
 
     def end_after(self, size: int, *, from_client: bool | None = None) -> None:
-        """End it in order once it has carried `size` more bytes.
+        """Send EOF to both ends once it has carried `size` more bytes.
 
         Raises:
             ValueError: likewise.
@@ -82,7 +81,7 @@ class Connection:
         self._limit(size, True, from_client)
 
     def heal(self) -> None:
-        """End what this object's methods have begun; what the link does goes on."""
+        """End the faults that this object's methods have caused; those of the link go on."""
         for path in self._paths(None):
             path.partitioned = path.stalled = False
             path.pace = None

@@ -23,7 +23,7 @@ class Environment:
 
     Attributes:
         poll: hands the handle of what has become ready to the loop.
-        seed: what the run's chances are drawn from.
+        seed: the seed from which the run draws.
         varies: whether the seed varies when and in what pieces bytes arrive.
         chances: the sources of chance: `chances("jitter").random()`.
         draws: what chance has decided, if it is recorded.

@@ -17,7 +17,7 @@ WITHIN = 10.0
 
 @public
 class Fault(Protocol):
-    """What can be in `faults=`; a class of your own can be one.
+    """An element of `faults=`; a class of your own can be one.
 
     Attributes:
         lasts: it lasts up to this many virtual seconds.
@@ -25,7 +25,7 @@ class Fault(Protocol):
 
     @property
     def lasts(self) -> float:
-        """It lasts up to this many virtual seconds; with 0 it only begins."""
+        """The longest time that it lasts, in virtual seconds; with 0 it only begins."""
 
     def begin(self, network: Network) -> None:
         """Let it happen."""
@@ -50,7 +50,7 @@ class _OfALink:
 @public
 @dataclass(frozen=True)
 class Partition(_OfALink):
-    """The link between two hosts loses what is sent, as `Link.partition()`.
+    """The link between two hosts loses all data, as by `Link.partition()`.
 
     Args:
         one: the name of a host.
@@ -63,7 +63,7 @@ class Partition(_OfALink):
     sender: str | None = None
 
     def begin(self, network: Network) -> None:
-        """Lose what is sent."""
+        """Lose all data."""
         link = network.link(self.one, self.other)
         link.partition(from_client=self.from_client, sender=self.sender)
 
@@ -71,7 +71,7 @@ class Partition(_OfALink):
 @public
 @dataclass(frozen=True)
 class Stall(_OfALink):
-    """The link between two hosts holds up what is sent, as `Link.stall()`.
+    """The link between two hosts delays all data, as by `Link.stall()`.
 
     Args:
         one, other, lasts, from_client, sender: as for `Partition`.
@@ -81,7 +81,7 @@ class Stall(_OfALink):
     sender: str | None = None
 
     def begin(self, network: Network) -> None:
-        """Hold up what is sent."""
+        """Delay all data."""
         link = network.link(self.one, self.other)
         link.stall(from_client=self.from_client, sender=self.sender)
 
@@ -103,7 +103,7 @@ class Refuse(_OfALink):
 @public
 @dataclass(frozen=True)
 class Reset:
-    """The connections between two hosts are reset, once, as by `Link.reset()`.
+    """All connections between two hosts are reset, once, as by `Link.reset()`.
 
     Args:
         one, other: as for `Partition`.
@@ -114,21 +114,21 @@ class Reset:
     lasts: float = 0.0
 
     def begin(self, network: Network) -> None:
-        """Reset what is connected."""
+        """Reset all connections."""
         network.link(self.one, self.other).reset()
 
     def end(self, network: Network) -> None:
-        """Nothing is left to end."""
+        """Do nothing: a reset has no end."""
 
 
 @public
 @dataclass(frozen=True)
 class Crash:
-    """A host crashes, as by `Host.crash()`, and is started again.
+    """A host crashes, as by `Host.crash()`, and starts again.
 
     Args:
         host: its name.
-        lasts: it is down for up to this many virtual seconds (default 1).
+        lasts: the host is down for up to this many virtual seconds (default 1).
     """
 
     host: str

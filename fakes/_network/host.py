@@ -81,8 +81,8 @@ class Host:
     Made by `Network.host()`. Code runs "on" a host inside `with host:`; tasks and callbacks started
     there stay there.
 
-    A host can crash, as by a power cut, and be started again. Programs that are to run on it
-    whenever it is up are given to `start()`::
+    A host can crash, as in a power cut, and start again. Give programs that run whenever it is up
+    to `start()`::
 
         database = network.host("database")
         database.start(serve)      # a coroutine function without arguments
@@ -161,15 +161,15 @@ class Host:
             return found[0]
         return found[int(self._environment.chances("port").random() * len(found))]
 
-    # --- hardships ----------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------
 
     def drop(self) -> None:
-        """Take the host off the network: a partition on each of its links (see `Link`)."""
+        """Take the host off the network: cause a partition on each of its links (see `Link`)."""
         for link in self.network.links_of(self):
             link.partition()
 
     def heal(self) -> None:
-        """Put the host back: end the hardships of all of its links."""
+        """Put the host back: end the faults of all of its links."""
         for link in self.network.links_of(self):
             link.heal()
 
@@ -177,14 +177,14 @@ class Host:
 
     @property
     def up(self) -> bool:
-        """Whether the host runs: it has not crashed, or was started again."""
+        """Whether the host runs: it has not crashed, or it has started again."""
         return self not in self._environment.down
 
     def start(self, program: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run a program on the host, now and after every `restart()`.
 
-        What it raises goes to the event loop's exception handler, which logs it. Before there is
-        an event loop, it begins with the loop.
+        The event loop's exception handler, which logs, receives an exception that it raises. If no
+        event loop runs yet, the program begins with the loop.
 
         Args:
             program: a coroutine function without arguments, which runs as a task of the host.
@@ -196,14 +196,14 @@ class Host:
     def crash(self) -> None:
         """Stop the host, as a power cut does. No effect if it is down.
 
-        What runs on it (tasks, callbacks, timers: all that was started in a `with host:` block or
-        by `start()`) never runs again, not even its `finally` clauses. A thread that it has started
-        ends, and nobody learns of its result. Its sockets are gone, and say nothing. What it had
-        sent arrives; what it had yet to send does not.
+        Tasks, callbacks and timers of the host (all that started in a `with host:` block or by
+        `start()`) never run again, not even their `finally` clauses. A thread that they have
+        started ends, and its result is dropped. The host's sockets are gone, and send nothing more.
+        Data that it had sent arrives; data that it had buffered does not.
 
-        Its peers find out as on Linux: what they send is sent again, less and less often, until
-        ETIMEDOUT after 924.6 seconds; an attempt to connect fails so after 127 seconds. Who sends
-        nothing notices nothing.
+        Its peers notice this as on Linux. Their kernels retransmit their data, less and less often,
+        until ETIMEDOUT after 924.6 seconds; an attempt to connect fails with it after 127 seconds.
+        A peer that sends nothing notices nothing.
 
         Raises:
             NotSimulated: the network is under a loop that is not a `fakes.Loop`.
@@ -231,10 +231,10 @@ class Host:
         self._running.clear()
 
     def restart(self) -> None:
-        """Start the host again, and what `start()` was given; crash it first if it is up.
+        """Start the host again, with the programs of `start()`; crash it first if it is up.
 
-        What peers still send to connections from before is answered by a reset, when they send it
-        again: ECONNRESET. Unix paths are still there, and nobody listens at them.
+        A peer that still retransmits data of an old connection gets a reset (ECONNRESET). Unix
+        paths are still there, but no socket listens at them.
 
         Raises:
             NotSimulated: as `crash()`.

@@ -50,26 +50,27 @@ class Qualities(TypedDict, total=False):
 
 @public
 class Link:
-    """What joins two hosts: its qualities, and hardships that come and go.
+    """The link between two hosts: its qualities, and faults that begin and end.
 
-    Each argument is also one of `change()`.
+    `change()` takes the same arguments.
 
     Args:
         latency: seconds from one end to the other (default 0).
         jitter: a segment may take up to this many seconds longer (default 0).
         bandwidth: bytes per second in each direction (default: unlimited).
-        segment_size: the most bytes that travel and arrive together (default: unlimited).
+        segment_size: the greatest number of bytes in one segment (default: unlimited).
         send_buffer, receive_buffer: bytes that a kernel keeps for each new connection over the
             link (default: the network's).
-        refuse_rate: the chance that a new connection is refused (0 to 1, default 0).
-        reset_rate: the chance that a new connection is reset, at a byte drawn from the first
-            64 KiB it carries (0 to 1, default 0).
-        stall_rate: the chance that a segment is held up, for up to one second (0 to 1, default 0).
-        loss_rate: the chance that a UDP datagram is lost (0 to 1, default 0). What TCP loses it
-            sends again, so that its loss is a delay: see `stall_rate`.
-        duplicate_rate: the chance that a UDP datagram arrives twice (0 to 1, default 0).
-        reorder_rate: the chance that a UDP datagram is held back, for up to a tenth of a second, so
-            that those after it overtake it (0 to 1, default 0).
+        refuse_rate: the probability that a new connection is refused (0 to 1, default 0).
+        reset_rate: the probability that a new connection is reset, at a random byte of the first 64
+            KiB that it carries (0 to 1, default 0).
+        stall_rate: the probability that a segment is delayed by up to one second (0 to 1, default
+            0).
+        loss_rate: the probability that a UDP datagram is lost (0 to 1, default 0). TCP retransmits
+            lost segments, so a loss is a delay there: see `stall_rate`.
+        duplicate_rate: the probability that a UDP datagram arrives twice (0 to 1, default 0).
+        reorder_rate: the probability that a UDP datagram is delayed by up to a tenth of a second,
+            so that later ones overtake it (0 to 1, default 0).
     """
 
     def __init__(
@@ -151,11 +152,11 @@ class Link:
                 raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)!r}")
 
     def copy(self) -> Link:
-        """Return a link with the same qualities and no hardship."""
+        """Return a link with the same qualities and no faults."""
         return Link(**self._qualities())
 
     def change(self, **qualities: Unpack[Qualities]) -> None:
-        """Change some qualities, for what is sent from now on.
+        """Change some qualities, for all data sent from now on.
 
         Raises:
             TypeError: a quality that a link does not have.
@@ -190,40 +191,40 @@ class Link:
             or self.partitioned
         )
 
-    # --- hardships ----------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------
 
     @property
     def stalled(self) -> bool:
-        """Whether what is sent is held up, in one direction at least."""
+        """Whether the link delays all data, in at least one direction."""
         return bool(self._stalls)
 
     @property
     def partitioned(self) -> bool:
-        """Whether what is sent is lost, in one direction at least."""
+        """Whether the link loses all data, in at least one direction."""
         return bool(self._partitions)
 
     def stall(self, *, from_client: bool | None = None, sender: str | None = None) -> None:
-        """Hold up whatever is sent, until `heal()`: nothing is lost, and nothing times out.
+        """Delay all data until `heal()`: nothing is lost, and nothing times out.
 
-        Handshakes are held up too, and acknowledgements.
+        The link delays handshakes and acknowledgements, too.
 
         Args:
-            from_client: only what the ends send that called connect(), or only what the others do
-                (default: both).
-            sender: only what the host of this name sends (default: both hosts).
+            from_client: True affects only data of the ends that called connect(), False only
+                that of the other ends (default: both).
+            sender: affect only data of the host with this name (default: both hosts).
         """
         self._stalls.append((from_client, self._checked(sender)))
         self._changed()
 
     def partition(self, *, from_client: bool | None = None, sender: str | None = None) -> None:
-        """Lose whatever is sent, until `heal()`.
+        """Lose all data until `heal()`.
 
-        Kernels send it again, less and less often, and give up as Linux does: a connection attempt
+        Kernels retransmit it, less and less often, and give up as Linux does: a connection attempt
         after 127 seconds and unacknowledged data after 924.6 seconds, both with ETIMEDOUT. An end
-        that sends nothing notices nothing. What is already under way arrives.
+        that sends nothing notices nothing. Data that is already in flight arrives.
 
-        With one direction only, the other carries what it did, acknowledgements of what the lost
-        direction never brought included: the request arrives, and the answer is lost.
+        If only one direction is lost, the other carries everything, even acknowledgements of data
+        that the lost direction did not deliver: the request arrives, and the answer is lost.
 
         Args:
             from_client: as for `stall()`.
@@ -233,14 +234,15 @@ class Link:
         self._changed()
 
     def refuse(self) -> None:
-        """Refuse new connections (ECONNREFUSED), until `heal()`. Those that exist go on."""
+        """Refuse new connections (ECONNREFUSED) until `heal()`. Existing ones go on."""
         self.refusing = True
 
     def reset_after(self, size: int, *, from_client: bool | None = None) -> None:
         """Reset each connection once it has carried `size` more bytes, until `heal()`.
 
-        Each once, those to come included. Both ends are reset; the bytes up to there arrive,
-        counted in both directions together, or in one. Raises `ValueError` for a negative size.
+        This holds for future connections, too, and resets each connection once, at both ends. The
+        bytes before the reset arrive; they are counted in both directions together, or in one.
+        Raises `ValueError` for a negative size.
 
         Args:
             size: how many bytes.
@@ -249,24 +251,23 @@ class Link:
         self._end_after(size, False, from_client)
 
     def end_after(self, size: int, *, from_client: bool | None = None) -> None:
-        """End each connection once it has carried `size` more bytes, until `heal()`.
+        """Send EOF on each connection once it has carried `size` more bytes, until `heal()`.
 
-        As a proxy in between does that stops: in order, so that both ends receive the end of data
-        after what has arrived. What they send from then on is answered by a reset. Otherwise as
-        `reset_after()`.
+        It does what a proxy between the ends does that stops: both ends receive EOF after the data
+        that has arrived, and a reset if they send more. Otherwise as `reset_after()`.
         """
         self._end_after(size, True, from_client)
 
     def slow_reader(self, rate: float, *, client: bool | None = None) -> None:
-        """Let programs read at most `rate` bytes in a second, until `heal()`.
+        """Let programs read at most `rate` bytes per second, until `heal()`.
 
-        Those of the connections over the link, that exist or are to come. Their senders' buffers
-        fill, and then `drain()` waits, as with any program that is too slow.
+        This holds for all present and future connections over the link. The senders' buffers fill,
+        and then `drain()` waits, as with any program that reads too slowly.
 
         Args:
             rate: bytes in a second.
-            client: only the programs that have called connect(), or only the others (default:
-                both).
+            client: True slows only the programs that have called connect(), False only the others
+                (default: both).
 
         Raises:
             ValueError: the rate is not positive.
@@ -283,7 +284,7 @@ class Link:
             reset_both(end)
 
     def heal(self) -> None:
-        """End all hardships. What was held up goes on; what was lost waits to be sent again."""
+        """End all faults. Delayed data goes on; kernels retransmit lost data."""
         self._stalls.clear()
         self._partitions.clear()
         self.refusing = False

@@ -59,7 +59,7 @@ class Network:
             `Network.link()` says otherwise (default: no delay, no limit).
         send_buffer: bytes that a sending kernel keeps for a connection (default 4 MiB).
         receive_buffer: bytes that a receiving kernel keeps (default 256 KiB).
-        vary: whether the seed varies when and in what pieces bytes arrive, which connection is
+        vary: whether the seed varies when and in which pieces bytes arrive, which connection is
             ready first and how long a lookup takes (default: with every seed but 0).
     """
 
@@ -95,10 +95,10 @@ class Network:
         poll: Callable[[asyncio.Handle], None] | None = None,
         seed: Seed = 0,
     ) -> None:
-        """Put the network under an event loop; without effect if it is under it already.
+        """Put the network under an event loop; no effect if it is under this loop already.
 
-        `poll` takes the handles of what has become ready, to run them where the loop runs the
-        callbacks of sockets (default: what any loop can do).
+        `poll` takes the handles of sockets that have become ready, to run them where the loop runs
+        the callbacks of sockets (default: as any loop can).
 
         Raises:
             RuntimeError: the network is under another loop that is not closed.
@@ -118,7 +118,7 @@ class Network:
 
     @property
     def seed(self) -> Seed:
-        """What the run's chances are drawn from."""
+        """The seed from which the run draws."""
         return self.environment.seed
 
     def chance(self, concern: str) -> random.Random:
@@ -127,12 +127,12 @@ class Network:
 
     @property
     def varies(self) -> bool:
-        """Whether the seed varies when and in what pieces bytes arrive."""
+        """Whether the seed varies when and in which pieces bytes arrive."""
         return self.environment.varies
 
     @property
     def draws(self) -> list[Draw] | None:
-        """What chance has decided, if it is recorded: set it to a list before the run."""
+        """The random decisions, if they are recorded: set it to a list before the run."""
         return self.environment.draws
 
     @draws.setter
@@ -141,7 +141,7 @@ class Network:
 
     @property
     def connections(self) -> dict[int, Endpoint]:
-        """The ends of the connections that are not over: two for each, by number."""
+        """The ends of the open connections: two for each, by number."""
         return self._connections.table
 
     # --- hosts and links ----------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Network:
         return host
 
     def links_with(self, host: Host) -> list[Link]:
-        """Return the links of a host that something was ever sent on, or that were changed."""
+        """Return the links of a host that have carried data, or were changed."""
         return [link for names, link in self._links.items() if host.name in names]
 
     def link(self, one: Host | str, other: Host | str) -> Link:
@@ -210,7 +210,7 @@ class Network:
         return self.hosts[host]
 
     def current_host(self) -> Host:
-        """Return the host that the running code is on: that of the innermost `with host:`."""
+        """Return the host of the running code: that of the innermost `with host:`."""
         return current_host(self) or self.local
 
     def host_of(self, address: str, seen_from: Machine) -> Host | None:
@@ -220,10 +220,10 @@ class Network:
         return self._by_address.get(address)
 
     def established(self, address: Any = None) -> list[Connection]:
-        """Return the TCP connections that are not over, in the order in which they were made.
+        """Return the open TCP connections, in the order in which they were made.
 
-        One of a pool is found by its place in the list, by its attributes, or by the address of
-        either end::
+        Find one of a pool by its place in the list, by its attributes, or by the address of either
+        end::
 
             [connection] = network.established(writer.get_extra_info("sockname"))
             connection.reset()
@@ -251,7 +251,7 @@ class Network:
         return self.observe_notes(lambda note: observer(segment_of(note)))
 
     def observe_notes(self, observer: Callable[[Note], None]) -> Callable[[], None]:
-        """As `observe()`, with what segments are made from: for who looks later, at some."""
+        """As `observe()`, with the data of segments: for an observer that makes only some."""
         end = self.environment.observe(observer)
         for link in self._links.values():
             link.use_paths()
@@ -270,13 +270,13 @@ class Network:
     def open_sockets(self) -> list[Socket]:
         """Return the sockets that are open, in the order in which they were made.
 
-        A test that has closed all that it opened finds none; those of connections that nobody has
-        accepted yet do not count.
+        A test that has closed everything that it opened gets an empty list; sockets of connections
+        that no program has accepted yet do not count.
         """
         return self.descriptors.open()
 
     def vanish(self) -> None:
-        """Let all that is open be gone, and tell nobody: the run that has opened it was cut off."""
+        """Drop everything that is open, without callbacks: its run ended early."""
         for sock in self.open_sockets():
             sock.vanish()
 
@@ -304,11 +304,11 @@ class Network:
         Args:
             family: AF_INET (the default), AF_INET6 or AF_UNIX.
             type: SOCK_STREAM (the default) or SOCK_DGRAM.
-            proto: what `proto` shows (default: that of the type).
+            proto: the value of `proto` (default: that of the type).
             timeout: as for `settimeout()` (default 0.0: non-blocking).
 
         Raises:
-            NotSimulated: there are no such sockets here.
+            NotSimulated: sockets of this family or type are not simulated.
         """
         host = self.current_host()
         if family in (AF_INET, AF_INET6, AF_UNIX) and type == SOCK_STREAM:
@@ -366,7 +366,7 @@ class Network:
         `done` is called where the loop reports a socket as writable.
 
         Raises:
-            OSError: what the kernel knows without asking the network: ENETUNREACH, EHOSTUNREACH.
+            OSError: errors that a kernel finds without the network: ENETUNREACH, EHOSTUNREACH.
         """
         self._connector.connect(sock, address, done)
 

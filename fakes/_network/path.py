@@ -259,7 +259,7 @@ class Path:
         elif end.writer is not None:
             end.check_writable()
 
-    # --- hardships ----------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Look at what the way is like: something of it has changed."""

@@ -9,7 +9,7 @@ from fakes._public import public
 
 @public
 class Segment(NamedTuple):
-    """What a network's observers are shown: one packet, or its counterpart on a Unix socket.
+    """One packet, or its counterpart on a Unix socket, for a network's observers.
 
     Attributes:
         time: when it was sent, in seconds of the loop's time.
@@ -18,8 +18,8 @@ class Segment(NamedTuple):
         source, destination: socket addresses, as `getsockname()` gives them; for Unix sockets the
             server's path on either side.
         from_client: whether the end that called connect() sent it; with UDP, that sent first.
-        kind: "SYN", "SYN-ACK", "ACK" (the third of the handshake), "DATA", "FIN" or "RST"; of UDP
-            "DATAGRAM", and "UNREACHABLE" (ICMP: nobody is at the port).
+        kind: "SYN", "SYN-ACK", "ACK" (the third of the handshake), "DATA", "FIN" or "RST"; with UDP
+            "DATAGRAM", and "UNREACHABLE" (ICMP: no socket is bound to the port).
         data: the bytes of a "DATA" segment or a "DATAGRAM".
     """
 

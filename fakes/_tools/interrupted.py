@@ -24,7 +24,7 @@ def chance(name: str = "test") -> Chance:
     """Return a source of chance for the test that runs: the same draws for the same seed.
 
     Args:
-        name: each name has a sequence of its own (default "test"), of letters, digits, "_" and "-".
+        name: letters, digits, "_" and "-"; each name has a sequence of its own (default "test").
 
     Raises:
         RuntimeError: the running event loop, if any, has no simulated network.
@@ -39,14 +39,14 @@ def chance(name: str = "test") -> Chance:
 async def interrupted(coroutine: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine that chance cancels at one of its awaits, as a timeout would, or at none.
 
-    It runs as a task of its own. Which of its awaits it is, and when it is cancelled while it waits
-    there, is drawn from the seed; with seed 0 it is none.
+    It runs as a task of its own. The seed decides at which await it is cancelled, and when during
+    the wait; with seed 0 it is never cancelled.
 
     Returns:
         What the coroutine returns.
 
     Raises:
-        TimeoutError: it was cancelled, and let the cancellation through.
+        TimeoutError: it was cancelled, and did not catch the cancellation.
         RuntimeError: the running event loop, if any, has no simulated network.
     """
     try:

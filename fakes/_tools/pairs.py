@@ -46,7 +46,7 @@ async def open_transport_pair(
         network: the network between them (default: the running loop's, or a new one).
 
     Returns when both `connection_made()` have been called. It is a TCP connection with the
-    network's buffers, and with the hardships of its link from localhost to localhost.
+    network's buffers, and with the faults of its link from localhost to localhost.
     """
     loop = asyncio.get_running_loop()
     pairs: list[Any] = []
@@ -84,8 +84,8 @@ async def open_stream_pair(
     """Return two connected `(reader, writer)` pairs, on any event loop.
 
     Args:
-        streams: where `StreamReader`, `StreamReaderProtocol` and `StreamWriter` are from: a module
-            or any object with these names (default: `asyncio`).
+        streams: a module or any object that has `StreamReader`, `StreamReaderProtocol` and
+            `StreamWriter` (default: `asyncio`).
         limit: the readers' buffer limit, in bytes (default 64 KiB).
         network: the network between them (default: the running loop's, or a new one).
 

@@ -13,16 +13,16 @@ from fakes._public import public
 
 @public
 class RecordingTransport(WriteFlowControl, asyncio.Transport):
-    """A transport that writes down every call and delivers what the test tells it to.
+    """A transport that records every call and delivers the data that the test feeds.
 
-    It needs no network and, as long as the protocol needs none, no event loop. With a running
-    loop `close()` and `abort()` lead to `connection_lost(None)` in the loop's next turn, as on any
-    transport; without one the test calls `lose()`.
+    It needs no network and, unless the protocol needs one, no event loop. With a running loop,
+    `close()` and `abort()` lead to `connection_lost(None)` in the loop's next turn, as on any
+    transport; without a loop the test calls `lose()`.
 
     Args:
         protocol: the protocol to drive; its `connection_made()` is called at once (default: none
             yet, see `connect()`).
-        extra: what `get_extra_info()` knows (default: nothing).
+        extra: the information for `get_extra_info()` (default: none).
 
     Attributes:
         calls: every call of a transport method, in order: its name and its arguments, e.g.
@@ -66,7 +66,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         """Deliver received data now, or at `resume_reading()` if reading is paused.
 
         Raises:
-            RuntimeError: after `feed_eof()`; without effect when closing, as nobody reads.
+            RuntimeError: after `feed_eof()`. If the transport is closing, the call has no effect.
         """
         if None in self._fed:
             raise RuntimeError("feed() after feed_eof(): nothing can follow the end of data")
@@ -75,23 +75,23 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
             self._deliver()
 
     def feed_eof(self) -> None:
-        """Deliver the end of data now, or at `resume_reading()` if reading is paused."""
+        """Deliver EOF now, or at `resume_reading()` if reading is paused."""
         self._fed.append(None)
         self._deliver()
 
     def lose(self, exc: BaseException | None = None) -> None:
-        """Call `connection_lost(exc)` now, once; without effect if it was called."""
+        """Call `connection_lost(exc)` now; no effect if it was called before."""
         if not self._lost:
             self._lost = self._closing = True
             self._buffered = 0
             self._protocol.connection_lost(exc)
 
     def block(self) -> None:
-        """Let what is written stay in the write buffer, as with a peer that does not read."""
+        """Keep written data in the write buffer, as with a peer that does not read."""
         self._blocked = True
 
     def flush(self, size: int | None = None) -> None:
-        """Let `size` bytes of the write buffer go; all of them, and all to come, by default."""
+        """Send `size` bytes of the write buffer; by default all of them, and all later ones."""
         if size is None:
             self._blocked = False
             self._buffered = 0
@@ -102,7 +102,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
             self._lose_soon()
 
     def take(self) -> bytes:
-        """Return what was written since the last call of this method."""
+        """Return the bytes written since the last call of this method."""
         taken, self.written = self.written, b""
         return taken
 
@@ -147,16 +147,16 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         return protocol
 
     def is_reading(self) -> bool:
-        """Return whether the protocol is given data: neither paused nor closing."""
+        """Return whether the transport reads: it is neither paused nor closing."""
         return not self._paused and not self._closing
 
     def pause_reading(self) -> None:
-        """Record; keep what is fed."""
+        """Record the call; keep fed data."""
         self.calls.append(("pause_reading",))
         self._paused = True
 
     def resume_reading(self) -> None:
-        """Record; deliver what was fed meanwhile."""
+        """Record the call; deliver the data fed meanwhile."""
         self.calls.append(("resume_reading",))
         self._paused = False
         self._deliver()
@@ -166,7 +166,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         return self._buffered
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Record and set the water marks, in bytes.
+        """Record the call and set the high-water and low-water marks, in bytes.
 
         Raises:
             ValueError: as transports do.
@@ -205,7 +205,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        """Record the end of data."""
+        """Record the EOF."""
         self.calls.append(("write_eof",))
         self._eof_written = True
 
@@ -214,12 +214,12 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        """Record; lose the connection when the write buffer is empty."""
+        """Record the call; lose the connection when the write buffer is empty."""
         self.calls.append(("close",))
         self._start_closing()
 
     def abort(self) -> None:
-        """Record; drop the write buffer and lose the connection."""
+        """Record the call; drop the write buffer and lose the connection."""
         self.calls.append(("abort",))
         self._buffered = 0
         self._start_closing()

@@ -40,7 +40,7 @@ class SeedCommand:
 
 @public
 class Report:
-    """What `fakes.search()` has found.
+    """The result of `fakes.search()`.
 
     Attributes:
         seeds: those that were run.
@@ -171,7 +171,7 @@ class Found(AssertionError):
     """A search has found a seed with which the program fails; the message is the report.
 
     Attributes:
-        report: what was found, a `fakes.Report`.
+        report: the report, a `fakes.Report`.
     """
 
     def __init__(self, report: Report) -> None:

@@ -45,22 +45,22 @@ PATIENCE = 10.0  # seconds of the loop's time
 
 @public
 class ScriptFailure(AssertionError):
-    """The program under test did not do its part of a script."""
+    """The program under test did not follow a script."""
 
 
 @public
 class ScriptMismatch(ScriptFailure):
-    """Something else came than the script expects; the message shows both, and where they part."""
+    """The script expected other data; the message shows both, and where they differ."""
 
 
 @public
 class ScriptUnfinished(ScriptFailure):
-    """The test is over and the script still waits; the message says for what."""
+    """The script still waits at the end of the test; the message says for what."""
 
 
 @public
 class Script:
-    """What a peer does, step by step.
+    """The steps of a peer.
 
     Every method that adds a step returns a new script, so that scripts can share a beginning::
 
@@ -92,7 +92,7 @@ class Script:
     # --- steps --------------------------------------------------------------------------------
 
     def expect(self, data: bytes) -> Script:
-        """Wait for exactly these bytes; others may follow, for the next step to expect."""
+        """Wait for exactly these bytes; the next step may expect further ones."""
         return self._and(Expect(bytes(data)))
 
     def expect_until(self, separator: bytes) -> Script:
@@ -116,15 +116,15 @@ class Script:
         return self._and(ExpectSize(size))
 
     def expect_eof(self) -> Script:
-        """Wait for the end of the other side's data; data or a reset instead is a mismatch."""
+        """Wait for EOF from the other side; data or a reset instead is a mismatch."""
         return self._and(ExpectEOF())
 
     def expect_reset(self) -> Script:
-        """Wait for a reset by the other side; data or an orderly end instead is a mismatch."""
+        """Wait for a reset by the other side; data or EOF instead is a mismatch."""
         return self._and(ExpectReset())
 
     def ignore_rest(self) -> Script:
-        """Read and drop all that comes, until the other side ends or resets the connection."""
+        """Read and drop all data, until the other side ends or resets the connection."""
         return self._and(IgnoreRest())
 
     def send(self, data: bytes) -> Script:
@@ -140,7 +140,7 @@ class Script:
         return self._and(SendEOF())
 
     def close(self) -> Script:
-        """Close the connection in order. What came unexpected before is a mismatch."""
+        """Close the connection. Unexpected data that arrived before is a mismatch."""
         return self._and(Close())
 
     def reset(self) -> Script:
@@ -183,8 +183,8 @@ class Script:
             ssl, server_hostname: as for `loop.create_connection()`.
 
         Returns all the bytes that the server sent. Raises `ScriptMismatch`, and what connecting
-        raises. It waits as long as the script does: put it under `asyncio.timeout()` if the server
-        may stay silent; the `CancelledError` then carries a note that says what was expected.
+        raises. It waits as long as the script does: use `asyncio.timeout()` if the server may stay
+        silent; the `CancelledError` then has a note that says what the script expected.
         """
         loop = asyncio.get_running_loop()
         conversation = Conversation()
@@ -221,30 +221,31 @@ def serve_scripts(
     """Play the first script to the first client that connects, the second to the second, …
 
     Args:
-        scripts: one for each connection; a connection more is a mismatch.
-        host: where to listen: an address, or a name. On a simulated network a name is a host, made
-            if there is none yet, and the server runs on it. Default: the host of the running code.
-        port: the port; 0 (the default) takes a free one, which `ScriptedServer.port` tells.
+        scripts: one for each connection; one connection more is a mismatch.
+        host: where to listen: an address, or a name. On a simulated network a name is a host, which
+            is made if it does not exist, and the server runs on it. Default: the host of the
+            running code.
+        port: the port; 0 (the default) takes a free one, which `ScriptedServer.port` has.
         path: a Unix path to listen at instead.
         ssl: a server's context, for TLS from the start.
-        patience: how long the scripts have to finish when the `async with` block is over, in
+        patience: the time in which the scripts have to finish after the `async with` block, in
             seconds of the loop's time (default 10).
 
-    The `async with` block of the server raises `ScriptMismatch` as soon as a script meets
-    something else than it expects (the block is cancelled, as by `asyncio.timeout()`), and
-    `ScriptUnfinished` if a script still waits at the end. If the block raises for another reason
-    while a script still waits, that exception gets a note that says for what.
+    The `async with` block of the server raises `ScriptMismatch` as soon as the data differs from a
+    script (the block is cancelled, as by `asyncio.timeout()`), and `ScriptUnfinished` if a script
+    still waits at the end. If the block raises for another reason while a script still waits, that
+    exception gets a note that says for what.
     """
     return ScriptedServer(scripts, host, port, path=path, ssl=ssl, patience=patience)
 
 
 @public
 class ScriptedServer:
-    """A server that plays scripts, for the time of an `async with` block; see `serve_scripts()`.
+    """A server that plays scripts during an `async with` block; see `serve_scripts()`.
 
     Attributes:
         host, port: where it listens; `port` is the one in use.
-        received: for each connection so far, the bytes that the client has sent it.
+        received: for each connection so far, the bytes that the client has sent.
     """
 
     def __init__(
@@ -270,7 +271,7 @@ class ScriptedServer:
 
     @property
     def received(self) -> list[bytes]:
-        """The bytes that came over each connection so far."""
+        """The bytes received on each connection so far."""
         return [bytes(player.conversation.received) for player in self._players]
 
     async def __aenter__(self) -> ScriptedServer:

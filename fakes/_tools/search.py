@@ -64,38 +64,39 @@ def search(
     A run fails if `main()` raises: its own assertions, `Deadlock`, `Violated`, anything. Two runs
     fail in the same way if they raise the same type at the same line.
 
-    The failing run is run again with ever fewer of the draws that chance has made; the others get
-    their quietest value. Of the first seeds that fail in the same way, the one that needs the
-    fewest draws is shown. What is left, with what then ran and crossed the wire, is in the report,
-    and so is a command that replays it: with the environment variable `FAKES_SEED` set, a search
-    runs that seed alone.
+    The search repeats the failing run with ever fewer of its random draws; the others get their
+    quietest value. Of the first seeds that fail in the same way, the report shows the one that
+    needs the fewest draws: these draws, what ran and crossed the wire, and a command that replays
+    the run. If the environment variable `FAKES_SEED` is set, a search runs only that seed.
 
     Args:
         main: a coroutine function without arguments; each run calls it anew.
-        seeds: how many, from 0 on (default 200), or which.
-        network: makes the network of each run (default: `fakes.Network`).
+        seeds: the number of seeds, from 0 on (default 200), or the seeds themselves.
+        network: a function that makes the network of each run (default: `fakes.Network`).
         turn_time: as for `fakes.Loop`, in virtual seconds (default 0.005).
         thread_time: as for `fakes.Loop`, in virtual seconds (default 0.005).
-        faults: what may happen besides, as for `fakes.Loop` (default: nothing); the shrinking
-            leaves out those that need not happen.
+        faults: as for `fakes.Loop` (default: none); the shrinking leaves out those that need not
+            happen.
         within: in how many virtual seconds faults begin (default 10).
         time_limit: as for `fakes.Loop`: a run that takes more virtual seconds fails (default: no
             limit).
-        deterministic, start_date: as for `fakes.Loop` (default: no, the beginning of 2026). What
-            the program draws from `random` and the like is by the seed's number, and not shrunk.
-        executor: where the seeds are run, any `concurrent.futures.Executor`; to one of other
-            processes, `main` and `network` are sent by name or as it sends functions (default: this
-            process, and from one second on all of this machine's cores). What a lost worker did is
-            done again.
-        shrinking_runs: how many runs the shrinking may take (default 500), 0 for none.
-        progress: is called with a line of text now and then (default: shown on a terminal).
+        deterministic, start_date: as for `fakes.Loop` (default: no, the beginning of 2026). The
+            numbers that the program draws from `random` and the like depend on the seed, and are
+            not shrunk.
+        executor: any `concurrent.futures.Executor`, which runs the seeds (default: this process,
+            and after one second all of this machine's cores). One with other processes gets `main`
+            and `network` by name, or as it sends functions. If a worker is lost, another does its
+            part.
+        shrinking_runs: the greatest number of runs for shrinking (default 500); 0 for none.
+        progress: a function, called with a line of text now and then (default: print it on a
+            terminal).
         only: a seed to run alone, to replay a failure (default: `FAKES_SEED`, if it is set).
 
     Returns:
-        What was found, which is nothing.
+        The report, if no seed fails.
 
     Raises:
-        Found: a seed fails. Its cause is what the shrunk run has raised.
+        Found: a seed fails. Its cause is the exception of the shrunk run.
         ValueError: there are no seeds.
     """
     program = Program(

@@ -29,12 +29,12 @@ class Trace:
         print(trace)
         trace.write_pcapng("run.pcapng")  # for Wireshark
 
-    Recording changes nothing of a run.
+    Recording does not change a run.
 
     Args:
         network: what to observe (default: the network of the running event loop).
-        steps: whether to record what ran as well: each step of a task on a `fakes.Loop`, from one
-            wait to the next (default: no).
+        steps: whether to record each step of a task on a `fakes.Loop`, too, from one wait to the
+            next (default: no).
         keep: how many segments and steps to keep, the last ones (default: all).
 
     Raises:
@@ -67,7 +67,7 @@ class Trace:
 
     @property
     def segments(self) -> list[Segment]:
-        """What was sent so far."""
+        """The segments sent so far."""
         return [segment_of(entry) for entry in self._entries if not isinstance(entry, Step)]
 
     def stop(self) -> None:
@@ -88,13 +88,13 @@ class Trace:
         beginning of the run), the number of the connection, who sends to whom, what, and how many
         bytes, with the first of them; and when it arrives, if that is later, or that it is lost.
 
-        Steps, if they are recorded, stand between the segments: the time, the task's name, the line
-        of the source at which it went on, and the one at which it waits again.
+        Steps, if they are recorded, are between the segments: the time, the task's name, the line
+        of the source at which it resumed, and the one at which it waits again.
 
         Args:
             last: only that many lines, the last ones (default: all).
-            folded: whether the segments of one write are one line from three on, and what a task
-                does again and again at one line is one (default: no).
+            folded: whether three or more segments of one write, and repeated steps of a task at one
+                line, take one line (default: no).
         """
         entries = [
             segment_of(e) if not isinstance(e, Step) else e
