@@ -29,6 +29,7 @@ from conformance.harness.logs import Log
 from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
+from conformance.harness.upgrading import arguments, far_end, upgrade, upgraded
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -37,7 +38,6 @@ from conformance.networks.tls import (
     server_context,
     stranger,
 )
-from conformance.networks.wire import Wire
 
 UPGRADED_VIRTUALLY = Some(("memory",), VIRTUAL.why)
 UPGRADED_AND_RESET = Some(
@@ -48,46 +48,6 @@ SECRET = b"nobody may read this"
 SHORT = 0.05  # seconds: a timeout whose passing a test waits for
 
 FAILED = (ssl.SSLError, ConnectionError)  # what a failed handshake raises in CPython
-
-
-def far_end(trial: Trial, carrier: Wire, context: ssl.SSLContext | None = None) -> TlsWire:
-    """Return the far end of the handshake to come, over the plain wire `carrier`."""
-    if trial.role == "client":
-        return TlsWire(carrier, context or server_context(), server_side=True)
-    return TlsWire(
-        carrier, context or client_context(), server_side=False, server_hostname=HOST_NAME
-    )
-
-
-def arguments(trial: Trial) -> dict[str, Any]:
-    """Return what start_tls() takes on the implementation's side of that handshake."""
-    if trial.role == "client":
-        return {"sslcontext": client_context(), "server_hostname": HOST_NAME}
-    return {"sslcontext": server_context()}
-
-
-async def upgrade(
-    trial: Trial, connection: Connection, first: bytes = b"", **options: Any
-) -> TlsWire:
-    """Upgrade the connection, on both sides at once; return the far end.
-
-    Args:
-        first: what the far end sends in one piece with the end of its handshake.
-        options: passed to `start_tls()`.
-    """
-    wire = far_end(trial, connection.wire)
-    starting = trial.start(connection.writer.start_tls(**arguments(trial) | options))
-    await trial.turns()  # no handshake before it is expected: early ones have their own clauses
-    shaking = trial.start(wire.handshake(first))
-    await starting
-    await shaking
-    return wire
-
-
-async def upgraded(trial: Trial, **options: Any) -> Connection:
-    """Connect without TLS, and upgrade; `options` are those of `start_tls()`."""
-    reader, writer, _ = connection = await trial.connect()
-    return Connection(reader, writer, await upgrade(trial, connection, **options))
 
 
 async def expect_plain(connection: Connection) -> None:

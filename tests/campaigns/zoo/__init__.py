@@ -24,6 +24,7 @@ from . import (  # noqa: F401  # each defines specimens
     tls,
     together,
     unix,
+    upgraded,
     values,
     ways,
     writing,

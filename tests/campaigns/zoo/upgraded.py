@@ -1,0 +1,168 @@
+"""What is right on every connection but one that start_tls() has upgraded."""
+
+import asyncio
+from typing import Any
+
+from ..lookalikes.upgrading import Secured
+from .sound import StreamReader, StreamWriter
+from .specimen import specimen
+
+
+class Writer(StreamWriter):
+    """A writer that knows whether it was upgraded."""
+
+    @property
+    def is_upgraded(self) -> bool:
+        return isinstance(self.transport, Secured)
+
+
+class Reader(StreamReader):
+    """A reader that knows whether its connection was upgraded."""
+
+    is_upgraded = False
+
+    def replace_transport(self, transport: Any) -> None:
+        super().replace_transport(transport)
+        self.is_upgraded = True
+
+
+@specimen(
+    "writelines() goes around the TLS of an upgraded connection.",
+    "start_tls.encrypts",
+    "writelines.list",
+    basic=True,
+)
+class WritesLinesInClear(Writer):
+    def writelines(self, data: Any) -> None:
+        if self.is_upgraded and not self.is_closing():
+            self.transport._layer.below.write(b"".join(bytes(each) for each in data))
+        else:
+            super().writelines(data)
+
+
+@specimen(
+    "writelines() on an upgraded connection sends the first element.",
+    "writelines.list",
+    basic=True,
+)
+class WritesTheFirstLine(Writer):
+    def writelines(self, data: Any) -> None:
+        lines = list(data)
+        super().writelines(lines[:1] if self.is_upgraded else lines)
+
+
+@specimen(
+    "abort() of an upgraded connection's transport closes it in order.",
+    "transport.abort.at-once",
+    "transport.abort.ends-reads",
+    basic=True,
+)
+class AbortsInOrderWhenUpgraded(Writer):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        self.transport.abort = self.transport.close
+
+
+@specimen(
+    "pause_reading() of an upgraded connection's transport does nothing.",
+    "transport.pause-reading",
+    basic=True,
+)
+class PausesNothingWhenUpgraded(Writer):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        self.transport.pause_reading = lambda: None
+
+
+@specimen(
+    "An upgraded connection keeps the water marks that it has.",
+    "transport.limits.set",
+    basic=True,
+)
+class KeepsMarksWhenUpgraded(Writer):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        self.transport.set_write_buffer_limits = lambda high=None, low=None: None
+
+
+@specimen(
+    "A forgotten writer of an upgraded connection leaves it open.",
+    "close.forgotten.ends",
+    basic=True,
+)
+class ForgetsTheUpgraded(Writer):
+    def __del__(self) -> None:
+        if not self.is_upgraded:
+            super().__del__()
+
+
+@specimen(
+    "wait_closed() of an upgraded connection returns once it is closing.",
+    "wait_closed.waits-until-sent",
+    basic=True,
+)
+class WaitsForNothingWhenUpgraded(Writer):
+    async def wait_closed(self) -> None:
+        if not self.is_upgraded or not self.is_closing():
+            await super().wait_closed()
+
+
+@specimen(
+    "The extra information of an upgraded connection has no socket.",
+    "get_extra_info.known",
+    basic=True,
+)
+class HidesTheSocketWhenUpgraded(Writer):
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "socket" and self.is_upgraded:
+            return default
+        return super().get_extra_info(name, default)
+
+
+@specimen(
+    "drain() of an upgraded connection lets one task wait; others go on.",
+    "drain.waits",
+    basic=True,
+)
+class LetsOneWaitWhenUpgraded(Writer):
+    async def drain(self) -> None:
+        if not self.is_upgraded or not self._protocol.room:
+            await super().drain()
+
+
+@specimen(
+    "A reset of an upgraded connection is told to the reader as the end of the stream.",
+    "reader.reset.is-not-eof",
+    basic=True,
+)
+class TakesAResetForTheEndWhenUpgraded(Reader):
+    def set_exception(self, error: BaseException) -> None:
+        if self.is_upgraded and isinstance(error, ConnectionError):
+            self.feed_eof()
+        else:
+            super().set_exception(error)
+
+
+@specimen(
+    "Two reads may wait at once on an upgraded connection.",
+    "reader.concurrent.refused",
+    basic=True,
+)
+class ReadsTwiceWhenUpgraded(Reader):
+    def _refuse(self) -> None:
+        if not self.is_upgraded:
+            super()._refuse()
+
+
+@specimen(
+    "A read of an upgraded connection does not end when the connection is cut off.",
+    "tls.cut-off",
+    basic=True,
+)
+class WaitsOnWhenCutOff(StreamWriter):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        layer, end = self.transport._layer, asyncio.get_running_loop().time() + 3600
+        lost = layer.connection_lost
+        layer.eof_received = lambda: True
+        layer.connection_lost = lambda error: layer.loop.call_at(end, lost, error)
