@@ -6,7 +6,9 @@ network raise `NotSimulated` where they would leave a simulation. Others are as 
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import gc
 import importlib.machinery
 import sys
 import types
@@ -30,25 +32,51 @@ _C_ARES = _Known(
     "ask the event loop; aiohttp does with TCPConnector(resolver=aiohttp.ThreadedResolver()), or "
     "where a test sets aiohttp.connector.DefaultResolver to that class",
 )
-_GRPC = "use grpclib, or call the servicer itself"
+_GRPC = _Known(("Channel.__init__",), "gRPC's core", "use grpclib, or call the servicer itself")
 _PYTHON = "use a driver in Python"
 _STAND_IN = "put a stand-in in its place"
+_HTTP = "use aiohttp or httpx"
 
+_FASTNET = _Known(("create_connection",), "aiofastnet", "use the loop's methods")
+_KAFKA = ("Producer.produce", "Consumer.assign", "Consumer.subscribe")
 _PICOWS = _Known(("ws_connect", "ws_create_server"), "picows", "use websockets")
+_POSTGRES = ("connect", "ConnectionPool.acquire", "ConnectionPool.connection")
 
 # By the module that has the functions.
 _KNOWN = {
     "MySQLdb.connections": _Known(("Connection.__init__",), "MySQL's client library", _PYTHON),
-    "grpc._channel": _Known(("Channel.__init__",), "gRPC's core", _GRPC),
-    "grpc._server": _Known(("_Server.__init__",), "gRPC's core", _GRPC),
-    "grpc.aio._channel": _Known(("Channel.__init__",), "gRPC's core", _GRPC),
-    "grpc.aio._server": _Known(("Server.__init__",), "gRPC's core", _GRPC),
+    "aerospike": _Known(("client",), "Aerospike's client library", _STAND_IN),
+    "aiofastnet.api_create_connection": _FASTNET,
+    "aiofastnet.api_create_server": _FASTNET._replace(functions=("create_server",)),
+    "confluent_kafka.cimpl": _Known(_KAFKA, "librdkafka", "use aiokafka"),
+    "curl_cffi.aio": _Known(("AsyncCurl.add_handle",), "libcurl", _HTTP),
+    "curl_cffi.curl": _Known(("Curl.perform",), "libcurl", _HTTP),
+    "glide.glide_client": _Known(("BaseClient.create",), "Valkey GLIDE's core", "use valkey"),
+    "granian.server.embed": _Known(("Server.serve",), "granian", "use hypercorn or uvicorn"),
+    "grpc._channel": _GRPC,
+    "grpc._server": _GRPC._replace(functions=("_Server.__init__",)),
+    "grpc.aio._channel": _GRPC,
+    "grpc.aio._server": _GRPC._replace(functions=("Server.__init__",)),
+    "mysql.connector.connection_cext": _Known(
+        ("CMySQLConnection._open_connection",),
+        "MySQL's client library",
+        "use mysql.connector.aio",
+    ),
     "picows": _PICOWS,
     "picows.api": _PICOWS,
+    "psqlpy": _Known(_POSTGRES, "psqlpy's core", "use asyncpg"),
     "psycopg.connection": _Known(("Connection.connect",), "libpq", _PYTHON),
     "psycopg.connection_async": _Known(("AsyncConnection.connect",), "libpq", _PYTHON),
     "psycopg2": _Known(("connect",), "libpq", _PYTHON),
+    "pulsar": _Known(("Client.__init__",), "Pulsar's client library", _STAND_IN),
     "pycares": _C_ARES,
+    "pycurl": _Known(("Curl.perform", "CurlMulti.add_handle"), "libcurl", _HTTP),
+    "pymssql": _Known(("connect",), "FreeTDS", _STAND_IN),
+    "pynng.nng": _Known(("Socket.dial", "Socket.listen"), "nng", _STAND_IN),
+    "pyodbc": _Known(("connect",), "ODBC", _PYTHON),
+    "scyllapy": _Known(("Scylla.startup",), "scyllapy's core", _STAND_IN),
+    "temporalio.client": _Known(("Client.connect",), "Temporal's core", _STAND_IN),
+    "zenoh": _Known(("open",), "zenoh's core", _STAND_IN),
     "zmq.sugar.context": _Known(("Context.socket",), "libzmq", _STAND_IN),
 }
 
@@ -68,7 +96,7 @@ class _Finder:
 
             def execute_and_refuse(module: types.ModuleType) -> None:
                 execute(module)
-                _refuse(module)
+                _refuse(module, _KNOWN[name])
 
             spec.loader.exec_module = execute_and_refuse  # type: ignore[method-assign]
         return spec
@@ -79,19 +107,27 @@ def refuse_those_known() -> None:
     """Refuse what is imported of them, and what will be; once in a process."""
     sys.meta_path.insert(0, _Finder())
     for name in _KNOWN.keys() & sys.modules.keys():
-        _refuse(sys.modules[name])
+        _refuse(sys.modules[name], _KNOWN[name])
 
 
-def _refuse(module: types.ModuleType) -> None:
-    known = _KNOWN[module.__name__]
+def _refuse(module: types.ModuleType, known: _Known) -> None:
     for path in known.functions:
         *classes, name = path.split(".")
         owner: Any = functools.reduce(getattr, classes, module)
         function = vars(owner).get(name)
         if isinstance(function, classmethod):
-            setattr(owner, name, classmethod(_refusing(function.__func__, path, known)))
+            _put(owner, name, classmethod(_refusing(function.__func__, path, known)))
         elif function is not None:
-            setattr(owner, name, _refusing(function, path, known))
+            _put(owner, name, _refusing(function, path, known))
+
+
+def _put(owner: Any, name: str, function: object) -> None:
+    try:
+        setattr(owner, name, function)
+    except TypeError:  # a type made in C, whose names only C code may exchange
+        (names,) = gc.get_referents(vars(owner))
+        names[name] = function
+        ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
 
 
 def _refusing(function: Callable[..., Any], path: str, known: _Known) -> Callable[..., Any]:

@@ -298,3 +298,24 @@ def test_a_known_library_in_c_is_refused_by_name(c_ares: None) -> None:
 
     assert fakes.run(main()) == ["from outside"] * 2
     assert ask() == "from outside"
+
+
+def test_a_type_made_in_c_is_refused_too() -> None:
+    pycurl = pytest.importorskip("pycurl")
+
+    def get(port: int) -> None:
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.URL, f"http://127.0.0.1:{port}")
+        curl.perform()
+
+    async def main() -> None:
+        with pytest.raises(
+            fakes.NotSimulated, match=r"Curl\.perform\(\) .* by way of libcurl, .* httpx"
+        ):
+            get(80)
+
+    fakes.run(main())
+    with socket.socket() as nobody:  # outside a run it does what it does
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(pycurl.error, match="Failed to connect"):
+            get(nobody.getsockname()[1])
