@@ -7,7 +7,7 @@ from asyncio.streams import FlowControlMixin as AsyncioFlowControlMixin
 from typing import Any
 
 from ._exchange import Exchangeable
-from ._waiters import Waiters
+from ._waiters import Future, Waiters, wake
 
 
 class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
@@ -26,8 +26,9 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         self._paused = False
         self._connection_lost = False
         self._reference_error: BaseException | None  # what the connection was lost with
-        self._reference_draining: Waiters | None = None  # until writing is paused
-        self._reference_closing = Waiters(self._loop)
+        # Those who wait, when there are some: for draining, for the end of the connection.
+        self._reference_draining: Waiters | None = None
+        self._reference_closing: dict[Future, None] | None = None
 
     def pause_writing(self) -> None:
         """Hold `drain()` back: the transport has enough to send."""
@@ -37,7 +38,7 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         """Let every `drain()` go on."""
         self._paused = False
         if self._reference_draining is not None:
-            self._reference_draining.wake()
+            wake(self._reference_draining)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End every wait: for draining with an error, for closing with *exc* if there is one."""
@@ -45,14 +46,15 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         self._reference_error = exc
         # Whoever still waits for draining waits for bytes that were never sent.
         if self._reference_draining is not None:
-            self._reference_draining.wake(exc or ConnectionResetError("Connection lost"))
-        self._reference_closing.wake(exc)
+            wake(self._reference_draining, exc or ConnectionResetError("Connection lost"))
+        if self._reference_closing is not None:
+            wake(self._reference_closing, exc)
 
     @property
     def _drain_waiters(self) -> Waiters:
         """Those that wait for draining."""
         if self._reference_draining is None:
-            self._reference_draining = Waiters(self._loop)
+            self._reference_draining = Waiters()
         return self._reference_draining
 
     @_drain_waiters.setter
@@ -63,14 +65,23 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         if self._connection_lost:
             raise ConnectionResetError("Connection lost")
         if self._paused and not self._reference_drained():
-            await self._drain_waiters.wait()
+            await self._drain_waiters.wait(self._loop)
 
     def _reference_drained(self) -> bool:
         """Return whether there is nothing to wait for, although writing is paused."""
         return False
 
     def _get_close_waiter(self, stream: Any, /) -> asyncio.Future[None]:
-        waiter = self._reference_closing.add()
+        waiter = self._reference_close_waiter()
+        waiter.add_done_callback(self._reference_closing.pop)  # type: ignore[union-attr]  # not now
         if self._connection_lost:
-            self._reference_closing.wake(self._reference_error)
+            wake((waiter,), self._reference_error)
+        return waiter
+
+    def _reference_close_waiter(self) -> Future:
+        """Return a new future for the end of the connection, which its owner removes."""
+        waiter = self._loop.create_future()
+        if self._reference_closing is None:
+            self._reference_closing = {}
+        self._reference_closing[waiter] = None
         return waiter

@@ -35,11 +35,8 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
 
     """
 
-    # Either may also be one of asyncio's own, which was imported before it was installed.
-    _stream_reader: Any = None  # a StreamReader
-    _transport: Any = None  # from connection_made() to connection_lost()
-    _reference_lost_transport: Any = None
-    _task: asyncio.Task[Any] | None = None  # of the handler
+    # A StreamReader, or one of asyncio's own, which was imported before it was installed.
+    _stream_reader: Any = None  # here, because it is a property of asyncio's class
 
     def __init__(
         self,
@@ -49,12 +46,16 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
     ) -> None:
         super().__init__(loop)
         self._stream_reader = stream_reader
+        # Attributes that are set for each connection have no default in the class: Python looks
+        # them up anew each time then, for five times as many instructions.
+        self._transport: Any = None  # from connection_made() to connection_lost()
+        self._reference_lost_transport: Any = None
+        self._task: asyncio.Task[Any] | None = None  # of the handler
         self._client_connected_cb = client_connected_cb
         self._over_ssl = False
-        try:
-            self._source_traceback = stream_reader._source_traceback  # type: ignore[attr-defined]
-        except AttributeError:
-            self._source_traceback = None
+        made_at = getattr(stream_reader, "_source_traceback", None)
+        if made_at is not None:
+            self._source_traceback = made_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start reading, and serving."""
@@ -67,13 +68,12 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
             self._reference_serve(self._client_connected_cb)
 
     def _reference_serve(self, handler: ClientConnected) -> None:
-        writer = StreamWriter(self._transport, self, self._stream_reader, self._loop)
         # In a context of its own: uvloop has one for all connections of a server.
-        contextvars.copy_context().run(self._reference_call, handler, self._stream_reader, writer)
+        contextvars.copy_context().run(self._reference_call, handler)
 
-    def _reference_call(
-        self, handler: ClientConnected, reader: StreamReader, writer: StreamWriter
-    ) -> None:
+    def _reference_call(self, handler: ClientConnected) -> None:
+        reader = self._stream_reader
+        writer = StreamWriter(self._transport, self, reader, self._loop)
         try:
             served = handler(reader, writer)
             if asyncio.iscoroutine(served):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from . import _tls
 from ._acceptor import Acceptor
 from ._protocol import ClientConnected, ReceivingProtocol
 from ._reader import StreamReader
-from ._waiters import Waiters
+from ._waiters import Waiters, wake
 
 # Servers that listen. uvloop's listeners on Unix sockets are closed when nobody refers to them.
 _listening: set[Server] = set()
@@ -43,12 +44,14 @@ class Server(asyncio.Server):
         *tls* are the arguments of the handshake, if there is to be one.
         """
         self._client_connected_cb = client_connected_cb
+        # What a coroutine function does it does in its task, which has a context of its own.
+        self._needs_context = not inspect.iscoroutinefunction(client_connected_cb)
         self._limit = limit
         self._loop = loop
         self._tls = tls
         self._connections: set[_ClientProtocol] = set()  # also those that are not there yet
         self._closed = False
-        self._waiting = Waiters(loop)  # for the clients of a closed server to be gone
+        self._waiting = Waiters()  # for the clients of a closed server to be gone
         self._serving_forever_fut: asyncio.Future[None] | None = None
         self._protocol = _Factory(self)
         self._listener: Any
@@ -199,7 +202,7 @@ class Server(asyncio.Server):
         """Wait until `close()` was called and every connection is closed."""
         await self._listener.wait_closed()
         if self._connections:  # once closed, Python 3.11's and uvloop's wait for none
-            await self._waiting.add()
+            await self._waiting.wait(self._loop)
 
 
 class _Factory:
@@ -245,13 +248,16 @@ class _ClientProtocol(ReceivingProtocol):
             self._gone()
 
     def _reference_serve(self, handler: ClientConnected) -> None:
+        server = self._server
         if self._unwanted:
             self._transport.abort()
-        elif self._server._tls is None:
+        elif server._tls is not None:
+            self._transport.pause_reading()  # what comes is for TLS to read
+            _keep(self._loop.create_task(self._secure(handler, server._tls)))
+        elif server._needs_context:
             super()._reference_serve(handler)
         else:
-            self._transport.pause_reading()  # what comes is for TLS to read
-            _keep(self._loop.create_task(self._secure(handler, self._server._tls)))
+            self._reference_call(handler)
 
     async def _secure(self, handler: ClientConnected, tls: dict[str, Any]) -> None:
         """Serve when the handshake is done.
@@ -280,9 +286,10 @@ class _ClientProtocol(ReceivingProtocol):
         self._gone()
 
     def _gone(self) -> None:
-        self._server._connections.discard(self)
-        if not self._server._connections:
-            self._server._waiting.wake()
+        server = self._server
+        server._connections.discard(self)
+        if not server._connections:
+            wake(server._waiting)
 
 
 def _keep(task: asyncio.Task[Any]) -> None:

@@ -37,11 +37,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
 
     """
 
-    # The protocol, if it waits as a `FlowControlMixin` does: it need not be called then to see that
-    # there is nothing to wait for. To find that out anew each time takes a fifteenth of a small
-    # write with `drain()`.
-    _reference_own: Any = None
-
     def __init__(
         self,
         transport: asyncio.WriteTransport,
@@ -53,6 +48,10 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         self._protocol: Any = protocol
         self._reader = reader
         self._loop = loop
+        # The protocol, if it waits as a `FlowControlMixin` does: it need not be called then to see
+        # that there is nothing to wait for. To find that out anew each time takes a fifteenth of a
+        # small write with `drain()`.
+        self._reference_own: Any = None
         kind: Any = type(protocol)
         try:
             if kind._drain_helper is _DRAIN_HELPER and kind._get_close_waiter is _CLOSE_WAITER:
@@ -188,7 +187,12 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         protocol = self._protocol
         if protocol is self._reference_own:
             if not protocol._connection_lost:
-                await protocol._reference_closing.wait()
+                waiter = protocol._reference_close_waiter()
+                try:
+                    await waiter
+                except BaseException:
+                    del protocol._reference_closing[waiter]
+                    raise
             elif protocol._reference_error is not None:
                 raise fresh(protocol._reference_error)
             return

@@ -135,7 +135,7 @@ class LeavesWaiters(StreamReaderProtocol):
     """Who waits for draining when the connection is lost waits on."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._drain_waiters = type(self._drain_waiters)(self._loop)
+        self._drain_waiters = type(self._drain_waiters)()
         super().connection_lost(exc)
 
 
