@@ -21,6 +21,7 @@ from . import (  # noqa: F401  # each defines specimens
     reported,
     security,
     serving,
+    states,
     tls,
     together,
     unix,

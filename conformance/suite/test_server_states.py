@@ -1,0 +1,353 @@
+"""A server's connections in each state that they can be in, and the servers themselves."""
+
+import asyncio
+import contextvars
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from conformance.harness.addresses import DUAL_STACK, carrier
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, UNIX, clause
+from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
+from conformance.harness.expectations import expect_limit, expect_not_served, expect_talk
+from conformance.harness.patterns import fill, overfill, pattern
+from conformance.harness.reading import take, take_rest
+from conformance.harness.trial import Connection, Served, Trial
+
+
+def close_clients(server: Any) -> None:
+    """Close a server, and its clients' connections."""
+    server.close()
+    server.close_clients()
+
+
+def abort_clients(server: Any) -> None:
+    """Close a server, and abort its clients' connections."""
+    server.close()
+    server.abort_clients()
+
+
+# Connections of which one direction has ended, or that hold their clients back.
+
+
+async def half_closed(trial: Trial, served: Served) -> Connection:
+    """Return a connection whose client has ended its direction."""
+    reader, _, wire = connection = await trial.accept(served)
+    await wire.send_eof()
+    expect(await take_rest(reader), b"")
+    return connection
+
+
+async def half_closed_here(trial: Trial, served: Served) -> Connection:
+    """Return a connection whose handler has ended its direction."""
+    _, writer, wire = connection = await trial.accept(served)
+    writer.write_eof()
+    expect(await wire.receive_rest(), b"")
+    return connection
+
+
+async def held_back(trial: Trial, served: Served) -> Connection:
+    """Return a connection with much more unread than the limit, of ten bytes."""
+    reader, _, wire = connection = await trial.accept(served)
+    for _ in range(2):
+        await wire.send(pattern(1000))
+        await wire.settle()
+    await reader.readexactly(1)
+    await wire.settle()
+    return connection
+
+
+State = Callable[[Trial, Served], Any]
+
+HALVES: tuple[State, ...] = (half_closed, half_closed_here)
+
+
+@clause("server.wait-closed.waits-for-connections", networks=HALF_CLOSED, roles=SERVER)
+async def test_wait_closed_waits_for_halves(trial: Trial) -> None:
+    for state in HALVES:
+        served = await trial.serve()
+        _, writer, wire = await state(trial, served)
+        served.server.close()
+        waiting = trial.start(served.server.wait_closed())
+        await wire.settle()
+        expect_pending(waiting, "wait_closed(), while half of a connection is open,")
+        writer.close()
+        await wire.close()
+        await waiting
+
+
+async def expect_ended(trial: Trial, end: Callable[[Any], None], *states: State) -> None:
+    """Expect the connections to be ended in each of these states."""
+    for state in states:
+        served = await trial.serve(limit=10)
+        connections = [await state(trial, served) for _ in range(2)]
+        end(served.server)
+        for _, _, wire in connections:
+            await wire.receive_to_end()  # a hang where it is left open
+            await wire.close()
+        await served.server.wait_closed()
+
+
+@clause("server.close-clients.closes", networks=HALF_CLOSED, roles=SERVER)
+async def test_close_clients_in_each_state(trial: Trial) -> None:
+    await expect_ended(trial, close_clients, half_closed, held_back)
+
+
+@clause("server.close-clients.closes", networks=HALF_CLOSED, roles=SERVER)
+async def test_close_clients_after_write_eof(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await half_closed_here(trial, served)
+    close_clients(served.server)
+    expect(writer.is_closing(), True, "is_closing() after close_clients():")
+    await wire.close()
+    await served.server.wait_closed()
+
+
+@clause("server.abort-clients.ends-at-once", networks=HALF_CLOSED, roles=SERVER)
+async def test_abort_clients_in_each_state(trial: Trial) -> None:
+    await expect_ended(trial, abort_clients, half_closed, held_back)
+
+
+@clause("server.abort-clients.ends-at-once", networks=PLAIN, roles=SERVER)
+async def test_abort_clients_that_were_closed_with_much_unsent(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    data = await fill(trial, writer)
+    writer.close()
+    await wire.settle()
+    abort_clients(served.server)
+    await served.server.wait_closed()  # a hang where it waits for the client
+    received, _ = await wire.receive_to_end()
+    expect_that(len(received) < len(data), "a part to be dropped", "all that was written")
+
+
+# Connections of all sockets.
+
+
+async def expect_all_ended(trial: Trial, end: Callable[[Any], None], hosts: list[str]) -> None:
+    """Expect the connections of each of a server's sockets to be ended."""
+    served = Served()
+    served.server = await trial.streams.start_server(served.accepted, hosts, 0)
+    with closing(served.server):
+        connections = []
+        for sock in served.server.sockets:
+            wire = await carrier(trial).connected(sock.family, sock.getsockname()[:2])
+            connections.append((*await served.pairs.get(), wire))
+        end(served.server)
+        for _, _, wire in connections:
+            async with closing_wire(wire):
+                await wire.receive_to_end()  # a hang where it is left open
+
+
+@clause("server.close-clients.closes", networks=INTERNET, roles=SERVER)
+async def test_close_clients_of_several_sockets(trial: Trial) -> None:
+    for end in (close_clients, lambda server: server.close_clients()):
+        await expect_all_ended(trial, end, ["127.0.0.2", "127.0.0.3"])
+
+
+@clause("server.close-clients.closes", networks=DUAL_STACK, roles=SERVER)
+async def test_close_clients_of_several_families(trial: Trial) -> None:
+    await expect_all_ended(trial, close_clients, ["127.0.0.2", "::1"])
+
+
+@clause("server.abort-clients.ends-at-once", networks=DUAL_STACK, roles=SERVER)
+async def test_abort_clients_of_several_sockets(trial: Trial) -> None:
+    for end in (abort_clients, lambda server: server.abort_clients()):
+        await expect_all_ended(trial, end, ["127.0.0.2", "127.0.0.3", "::1"])
+
+
+@clause("server.sockets.listening", networks=INTERNET, roles=SERVER)
+async def test_several_sockets(trial: Trial) -> None:
+    hosts = ["127.0.0.2", "127.0.0.3"]
+    for starts in (True, False):
+        starting = trial.streams.start_server(print, hosts, 0, start_serving=starts)
+        with closing(await starting) as server:
+            seen = sorted(sock.getsockname()[0] for sock in server.sockets)
+            expect(seen, hosts, f"listening on, started: {starts}:")
+
+
+# The connections of a server that is closed are streams as any others.
+
+
+async def stayed(trial: Trial) -> Connection:
+    """Return a connection whose server is closed."""
+    served = await trial.serve()
+    connection = await trial.accept(served)
+    served.server.close()
+    await connection.wire.settle()
+    return connection
+
+
+@clause("server.close.connections-stay", roles=SERVER)
+async def test_drain_goes_on(trial: Trial) -> None:
+    _, writer, wire = await stayed(trial)
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await wire.settle()
+    expect_pending(draining, "drain()")
+    expect(await wire.receive(len(data)), data, "bytes:")
+    await draining
+
+
+@clause("server.close.connections-stay", networks=HALF_CLOSED, roles=SERVER)
+async def test_half_close_goes_on(trial: Trial) -> None:
+    reader, writer, wire = await stayed(trial)
+    await wire.send(b"the question")
+    await wire.send_eof()
+    expect(await take_rest(reader), b"the question")
+    await wire.settle()
+    writer.write(b"the answer")
+    writer.write_eof()
+    expect(await wire.receive_rest(), b"the answer")
+
+
+@clause("server.close.connections-stay", roles=SERVER)
+async def test_many_connections_stay(trial: Trial) -> None:
+    served = await trial.serve()
+    connections = [await trial.accept(served) for _ in range(5)]
+    await connections[2].wire.close()
+    connections[2].writer.close()
+    served.server.close()
+    for connection in (*connections[:2], *connections[3:]):
+        await expect_talk(connection)
+
+
+# Handlers.
+
+
+@clause("handlers.coroutine.failure.closes", networks=PLAIN, roles=SERVER)
+async def test_what_was_written_before_a_failure_is_sent(trial: Trial) -> None:
+    data = overfill(trial)
+
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        raise LookupError
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    expect(await wire.receive_rest(), data, "bytes:")
+
+
+@clause("handlers.coroutine.cancelled.closes", networks=PLAIN, roles=SERVER)
+async def test_what_was_written_before_cancelling_is_sent(trial: Trial) -> None:
+    data = overfill(trial)
+
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        raise asyncio.CancelledError
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    expect(await wire.receive_rest(), data, "bytes:")
+
+
+@clause("handlers.coroutine.failure.reported-once", roles=SERVER)
+async def test_failure_after_the_server_is_closed(trial: Trial) -> None:
+    async def handler(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await take(reader, 1)
+        raise LookupError
+
+    served = await trial.serve(handler)
+    wire = await trial.dial(served.server)
+    await wire.settle()
+    served.server.close()
+    await wire.send(b"!")
+    await wire.receive_to_end()
+    await trial.turns()
+    seen = [type(each.get("exception")).__name__ for each in trial.reported]
+    expect(seen, ["LookupError"], "reported:")
+
+
+@clause("handlers.coroutine.concurrently", roles=SERVER)
+async def test_several_at_once(trial: Trial) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await take(reader, 1))
+        writer.close()
+
+    served = await trial.serve(echo)
+    wires = [await trial.dial(served.server) for _ in range(8)]
+    for number, wire in reversed([*enumerate(wires)]):
+        await wire.send(b"%d" % number)
+        expect(await wire.receive_rest(), b"%d" % number, f"the answer to client {number}")
+
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="the default")
+
+
+@clause("handlers.context", roles=SERVER)
+async def test_context_of_several_clients(trial: Trial) -> None:
+    seen: asyncio.Queue[str] = asyncio.Queue()
+
+    def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.put_nowait(VARIABLE.get())
+        writer.close()
+
+    async def coroutine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        plain(reader, writer)
+
+    for handler in (plain, coroutine):
+        VARIABLE.set("as the server was started")
+        served = await trial.serve(handler)
+        VARIABLE.set("later")
+        for _ in range(2):
+            await trial.dial(served.server)
+            expect(await seen.get(), "as the server was started", "the handler's variable:")
+
+
+@clause("unix.serve.limit.given", networks=UNIX, roles=SERVER)
+async def test_limit_of_several_clients(trial: Trial) -> None:
+    served = await trial.serve(limit=10)
+    for _ in range(4):
+        await expect_limit(trial, await trial.accept(served), 10)
+
+
+# Servers.
+
+
+def family_at(address: Any) -> socket.AddressFamily:
+    """Return the family of an address: a path's, or IPv4."""
+    return socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+
+
+@clause("server.async-with.exception", networks=PLAIN, roles=SERVER)
+async def test_async_with_any_exception(trial: Trial) -> None:
+    for error in (
+        asyncio.CancelledError,
+        GeneratorExit,
+        SystemExit,
+        ExceptionGroup("", [OSError()]),
+    ):
+        served = await trial.serve()
+        address = served.server.sockets[0].getsockname()
+        kind = type(error) if isinstance(error, Exception) else error
+        with expect_raises(kind):
+            async with served.server:
+                raise error
+        expect(served.server.is_serving(), False, f"is_serving() after {kind.__name__}:")
+        await expect_not_served(trial, family_at(address), address)
+
+
+@clause("server.wait-closed.waits-for-close", networks=PLAIN, roles=SERVER)
+async def test_wait_closed_before_the_start(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    waiting = trial.start(served.server.wait_closed())
+    await trial.turns()
+    expect_pending(waiting, "wait_closed(), before the start,")
+    await served.server.start_serving()
+    await trial.turns()
+    expect_pending(waiting, "wait_closed(), before close(),")
+    served.server.close()
+    await waiting
+
+
+@clause("server.serve-forever.ends-on-close", roles=SERVER)
+async def test_the_first_serve_forever_ends(trial: Trial) -> None:
+    served = await trial.serve()
+    first = trial.start(served.server.serve_forever())
+    await trial.turns()
+    second = trial.start(served.server.serve_forever())
+    await asyncio.wait([second])
+    expect_that(second.exception() is not None, "the second to be refused", "no exception")
+    expect_pending(first, "the first serve_forever()")
+    served.server.close()
+    await asyncio.wait([first])  # a hang where the second has taken its place

@@ -1,0 +1,262 @@
+"""Servers that go wrong with connections in one state, of one socket, or when they are closed."""
+
+import asyncio
+import contextvars
+import socket
+from typing import Any
+
+from .sound import Protocol, Server, StreamWriter
+from .specimen import specimen
+
+
+def is_half(connection: Any) -> bool:
+    """Return whether the client has ended its direction."""
+    return bool(connection.reader.ended()) and not connection.is_tls
+
+
+@specimen(
+    "A client that has ended its direction does not count as a connection any more.",
+    "server.close-clients.closes",
+    basic=True,
+)
+class ForgetsHalves(Protocol):
+    def eof_received(self) -> bool:
+        keeps = super().eof_received()
+        if self.server is not None and keeps:
+            self.server.forget(self)
+        return keeps
+
+
+@specimen(
+    "close_clients() passes over clients that have ended their direction.",
+    "server.close-clients.closes",
+    basic=True,
+)
+class PassesOverHalves(Server):
+    def close_clients(self) -> None:
+        for each in list(self._connections):
+            if not is_half(each):
+                each.close()
+
+
+@specimen(
+    "close_clients() passes over clients that are held back.",
+    "server.close-clients.closes",
+    basic=True,
+)
+class PassesOverHeldBack(Server):
+    def close_clients(self) -> None:
+        for each in list(self._connections):
+            if not each.reader._holding_back:
+                each.close()
+
+
+@specimen(
+    "abort_clients() passes over clients that are held back.",
+    "server.abort-clients.ends-at-once",
+    basic=True,
+)
+class AbortsNoHeldBack(Server):
+    def abort_clients(self) -> None:
+        for each in list(self._connections):
+            if not each.reader._holding_back:
+                each.abort()
+
+
+@specimen(
+    "close_clients() passes over clients of IPv6.",
+    "server.close-clients.closes",
+    basic=True,
+)
+class PassesOverIPv6(Server):
+    def close_clients(self) -> None:
+        for each in list(self._connections):
+            if each.socket().family != socket.AF_INET6:
+                each.close()
+
+
+class OfItsFirstSocket(Server):
+    """A server that knows which clients came by its first socket."""
+
+    first: Any = None
+
+    def begin(self, accepting: Any, *arguments: Any) -> Server:
+        self.first = accepting.sockets[0].getsockname()
+        return super().begin(accepting, *arguments)
+
+    def of_the_first(self) -> list[Any]:
+        return [
+            each
+            for each in self._connections
+            if each.transport.get_extra_info("sockname") == self.first
+        ]
+
+
+@specimen(
+    "close_clients() closes the connections of the first socket.",
+    "server.close-clients.closes",
+    basic=True,
+)
+class ClosesClientsOfTheFirst(OfItsFirstSocket):
+    def close_clients(self) -> None:
+        for each in self.of_the_first():
+            each.close()
+
+
+@specimen(
+    "abort_clients() aborts the connections of the first socket.",
+    "server.abort-clients.ends-at-once",
+    basic=True,
+)
+class AbortsClientsOfTheFirst(OfItsFirstSocket):
+    def abort_clients(self) -> None:
+        for each in self.of_the_first():
+            each.abort()
+
+
+@specimen(
+    "sockets lists the first.",
+    "server.sockets.listening",
+    basic=True,
+)
+class ListsTheFirst(Server):
+    @property
+    def sockets(self) -> Any:
+        return tuple(super().sockets)[:1]
+
+
+@specimen(
+    "`async with` does not close the server when it is cancelled.",
+    "server.async-with.exception",
+    basic=True,
+)
+class StaysOpenWhenCancelledInside(Server):
+    async def __aexit__(self, *exc: Any) -> None:
+        if exc[0] is None or issubclass(exc[0], Exception):
+            self.close()
+            await self.wait_closed()
+
+
+@specimen(
+    "What a handler wrote before it failed is dropped.",
+    "handlers.coroutine.failure.closes",
+    basic=True,
+)
+class DropsAfterAFailure(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        super()._failed(connection, error)
+        connection.abort()
+
+
+@specimen(
+    "What a handler wrote before it was cancelled is dropped.",
+    "handlers.coroutine.cancelled.closes",
+    basic=True,
+)
+class DropsAfterCancelling(Server):
+    def _handled(self, connection: Any, task: "asyncio.Task[Any]") -> None:
+        if task.cancelled():
+            connection.abort()
+        super()._handled(connection, task)
+
+
+@specimen(
+    "Handlers that fail after their server was closed are not reported.",
+    "handlers.coroutine.failure.reported-once",
+    basic=True,
+)
+class FailsInSilenceWhenClosed(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        if self._is_closed:
+            connection.close()
+        else:
+            super()._failed(connection, error)
+
+
+@specimen(
+    "wait_closed() of a server that was not started returns.",
+    "server.wait-closed.waits-for-close",
+    basic=True,
+)
+class WaitsForStartedOnly(Server):
+    async def wait_closed(self) -> None:
+        if self._is_closed or self.is_serving():
+            await super().wait_closed()
+
+
+@specimen(
+    "A serve_forever() that is refused makes the server forget the first.",
+    "server.serve-forever.ends-on-close",
+    basic=True,
+)
+class ForgetsTheFirstToServe(Server):
+    async def serve_forever(self) -> None:
+        try:
+            await super().serve_forever()
+        except RuntimeError:
+            self._forever = None
+            raise
+
+
+@specimen(
+    "Once the server is closed, the end of a client's direction is the end of its connection.",
+    "server.close.connections-stay",
+    basic=True,
+)
+class ClosesHalvesWhenClosed(Protocol):
+    def eof_received(self) -> bool:
+        return super().eof_received() and not (self.server is not None and self.server._is_closed)
+
+
+@specimen(
+    "Once the server is closed, drain() waits for nothing.",
+    "server.close.connections-stay",
+    basic=True,
+)
+class DrainsNothingWhenClosed(StreamWriter):
+    async def drain(self) -> None:
+        server = self._protocol.server
+        if server is None or not server._is_closed:
+            await super().drain()
+
+
+@specimen(
+    "Plain callbacks of a TLS server run in a context in which nothing is set.",
+    "handlers.context",
+    basic=True,
+)
+class RunsTlsInAnEmptyContext(Server):
+    def call(self, callback: Any, reader: Any, writer: Any) -> Any:
+        if asyncio.iscoroutinefunction(callback) or not writer._protocol.is_tls:
+            return callback(reader, writer)
+        return contextvars.Context().run(callback, reader, writer)
+
+
+@specimen(
+    "A TLS server serves three clients at once, and closes others.",
+    "handlers.coroutine.concurrently",
+    basic=True,
+)
+class HasThreeSeatsForTls(Server):
+    def run(self, connection: Any, handling: Any) -> None:
+        if connection.is_tls and len(self._handlers) > 2:
+            handling.close()
+            connection.close()
+        else:
+            super().run(connection, handling)
+
+
+@specimen(
+    "The limit of a server is that of its first two clients.",
+    "serving.limit.given",
+    "unix.serve.limit.given",
+    basic=True,
+)
+class LimitsTwo(Server):
+    count = 0
+
+    def protocol(self) -> Any:
+        self.count += 1
+        if self.count > 2:
+            self.limit = 64 * 1024
+        return super().protocol()
