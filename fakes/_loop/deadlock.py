@@ -32,6 +32,7 @@ class Deadlock(RuntimeError):
         tasks: Iterable[asyncio.Task[Any]],
         in_vain: Iterable[tuple[object, object]] = (),
         threads: Iterable[str] = (),
+        refused: Iterable[str] = (),
     ) -> None:
         self.tasks = sorted(tasks, key=_order)
         lines = [f"nothing is left that could happen, and {_waiting(self.tasks)}"]
@@ -41,6 +42,7 @@ class Deadlock(RuntimeError):
                 f"    is called in every turn, and does nothing to {sock}",
             ]
         lines += [f"  the thread {place}" for place in threads]
+        lines += [f"  before, this was refused: {call}" for call in refused]
         super().__init__("\n".join(lines))
 
 
@@ -49,7 +51,8 @@ class TimeLimitExceeded(RuntimeError):
     """A run has taken more virtual time than its limit.
 
     The message names each waiting task, where it waits and on what; each thread that waits for
-    another one; and, where no task waits, the callback of the next timer.
+    another one; where no task waits, the callback of the next timer; and what was refused, as
+    `Deadlock` does.
 
     Attributes:
         limit: the limit in virtual seconds.
@@ -61,6 +64,7 @@ class TimeLimitExceeded(RuntimeError):
         limit: float,
         tasks: Iterable[asyncio.Task[Any]],
         threads: Iterable[str] = (),
+        refused: Iterable[str] = (),
         timer: asyncio.TimerHandle | None = None,
     ) -> None:
         self.limit = limit
@@ -69,6 +73,7 @@ class TimeLimitExceeded(RuntimeError):
         lines += [f"  the thread {place}" for place in threads]
         if timer is not None and not self.tasks:
             lines.append(f"  the next timer calls {_same_in_every_run(callback_of(timer))}")
+        lines += [f"  before, this was refused: {call}" for call in refused]
         super().__init__("\n".join(lines))
 
 

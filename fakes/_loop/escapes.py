@@ -80,8 +80,8 @@ def _tell_of_threads() -> None:
 
 def _look(event: str, args: tuple[Any, ...]) -> None:
     if event in _CALLS:
-        if _reaches_out(event, args) and loop_of_this_thread() is not None:
-            _refuse(event, args)
+        if _reaches_out(event, args) and (loop := loop_of_this_thread()) is not None:
+            _refuse(event, args, loop)
     elif event in _STARTS:
         thread = getattr(args[0], "__self__", None)
         if isinstance(thread, threading.Thread) and (loop := loop_of_this_thread()) is not None:
@@ -110,7 +110,17 @@ def _reaches_out(event: str, args: tuple[Any, ...]) -> bool:
     return bool(host) and not is_address(str(host))
 
 
-def _refuse(event: str, args: tuple[Any, ...]) -> None:
+def refusal(loop: asyncio.AbstractEventLoop, message: str) -> NotSimulated:
+    """Return the error for a call that would leave the simulation of a loop.
+
+    The loop remembers it: a thread may end by it, or a library try again and again, and whoever
+    waits for what the call was to bring would never know.
+    """
+    loop.refusals[message] = None  # type: ignore[attr-defined]  # as every loop of ours
+    return NotSimulated(message)
+
+
+def _refuse(event: str, args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
     frame: types.FrameType | None = sys._getframe(2)
     by_way_of = ""
     while frame is not None and frame.f_code.co_filename in _SOCKET_MODULES:
@@ -132,10 +142,11 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
     what = args[1] if event in _ON_SOCKETS else args[0]
     if event == "socket.connect":
         args[0].close()  # whoever has made it expects an OSError, if any, and leaves it open
-    raise NotSimulated(
+    raise refusal(
+        loop,
         f"{_CALLS[event]} for {what!r} would leave the simulated network for the real one: called "
         f"by {who}, in the thread {threading.current_thread().name!r}. Use the event loop's "
-        "methods or, if the real network is meant, `with fakes.real_sockets():`"
+        "methods or, if the real network is meant, `with fakes.real_sockets():`",
     )
 
 

@@ -15,8 +15,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fakes._kernel.errors import NotSimulated
-from fakes._loop.escapes import loop_of_this_thread
+from fakes._loop.escapes import loop_of_this_thread, refusal
 
 
 class _Known(NamedTuple):
@@ -133,10 +132,13 @@ def _put(owner: Any, name: str, function: object) -> None:
 def _refusing(function: Callable[..., Any], path: str, known: _Known) -> Callable[..., Any]:
     @functools.wraps(function)
     def refusing(*args: Any, **kwargs: Any) -> Any:
-        if loop_of_this_thread() is not None:
-            raise NotSimulated(
-                f"{path.removesuffix('.__init__')}() would leave the simulated network for the "
-                f"real one by way of {known.library}, which calls the kernel itself: {known.advice}"
+        loop = loop_of_this_thread()
+        if loop is not None:
+            name = path.removesuffix(".__init__")
+            raise refusal(
+                loop,
+                f"{name}() would leave the simulated network for the real one by way of "
+                f"{known.library}, which calls the kernel itself: {known.advice}",
             )
         return function(*args, **kwargs)
 

@@ -223,6 +223,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._turns_in_vain = 0  # those of nothing else, up to now
         self._invariants: Invariants | None = None
         self._host_crashed = False
+        self.refusals: dict[str, None] = {}  # what calls that would leave were told, each once
         self._refused = False  # whether the run has ended for what is not simulated
         self._interruptions: list[BaseException] = []  # what signal handlers have raised
         self._step_observers = self.network.step_observers
@@ -543,7 +544,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             self._turns_in_vain = 0
             called = [watch._callback for watch in self._arrivals if isinstance(watch, Watch)]
             in_vain = [(one, one.sock) for one in called if isinstance(one, WatchCallback)]
-            raise Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck())
+            raise Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck(), self.refusals)
 
     def _end_of_time(self) -> NoReturn:
         self._now = self._limit
@@ -552,6 +553,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             self._time_limit,
             asyncio.all_tasks(self),
             self._threads.stuck(),
+            self.refusals,
             self._timers[0][2] if self._timers else None,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import http.client
 import importlib
 import os
@@ -319,3 +320,27 @@ def test_a_type_made_in_c_is_refused_too() -> None:
         nobody.bind(("127.0.0.1", 0))
         with pytest.raises(pycurl.error, match="Failed to connect"):
             get(nobody.getsockname()[1])
+
+
+def fail_and_keep_it_to_oneself() -> None:
+    with contextlib.suppress(NotImplementedError), socket.socket() as sock:
+        sock.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize("error", [fakes.Deadlock, fakes.TimeLimitExceeded])
+def test_whoever_waits_in_vain_is_told_what_was_refused(error: type[Exception]) -> None:
+    """As kazoo's thread, which ends by it while its client waits to be connected."""
+
+    async def main() -> None:
+        thread = threading.Thread(target=fail_and_keep_it_to_oneself)
+        thread.start()
+        thread.join()
+        if error is fakes.TimeLimitExceeded:
+            await asyncio.sleep(100)
+        await asyncio.Event().wait()
+
+    sentence = (
+        r"before, this was refused: connect\(\) for \('192.0.2.1', 80\) would leave .* fail_and"
+    )
+    with pytest.raises(error, match=sentence):
+        fakes.run(main(), time_limit=60)
