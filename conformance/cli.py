@@ -12,6 +12,7 @@ from rich.console import Console
 from conformance.clauses import named
 from conformance.clauses.description import description
 from conformance.errors import CannotRun
+from conformance.harness.interrupt import Interrupted, listening
 from conformance.networks import NETWORKS
 from conformance.results import terminal
 from conformance.results.badge import badge
@@ -37,14 +38,18 @@ MOST_WORKERS = 64
 
 
 def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn `CannotRun` into one line on standard error and exit status 2."""
+    """Turn `CannotRun` into one line on standard error and exit status 2; so, too, an interrupt."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with listening():
+                command(*args, **kwargs)
         except CannotRun as reason:
             click.echo(f"streamcert: {reason}", err=True)
+            sys.exit(CANNOT_RUN)
+        except Interrupted:
+            click.echo("streamcert: interrupted", err=True)
             sys.exit(CANNOT_RUN)
 
     return run

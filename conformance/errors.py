@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 _SUITE = str(Path(__file__).parent) + os.sep
 _FAKES = str(Path(__file__).parents[1] / "fakes") + os.sep
 _IMPORTLIB = str(Path(importlib.__file__).parent) + os.sep
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 class CannotRun(Exception):
@@ -18,6 +21,13 @@ class CannotRun(Exception):
 
     Its message is one line for the user: what is wrong and what to do. The command line prints it
     and exits with status 2.
+    """
+
+
+class Stopped(KeyboardInterrupt):
+    """The suite stops what runs: at the user's wish, or because it takes too long.
+
+    A `KeyboardInterrupt`, since that passes through an event loop's callbacks and tasks.
     """
 
 
@@ -33,7 +43,7 @@ def users_code(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except CannotRun:
+    except (CannotRun, Stopped):
         raise
     except BaseException as error:
         place = raised_in(error)
@@ -43,9 +53,10 @@ def users_code(doing: str) -> Iterator[None]:
 
 
 def raised_in(error: BaseException) -> str:
-    """Return the file and the line that `error` came from: the innermost that is not the suite's.
+    """Return the file and the line that `error` came from: the innermost that is the user's.
 
-    Nor is it the network's in memory, which does what the kernel does.
+    It is not the suite's, nor the network's in memory, which does what the kernel does; and the
+    standard library's only if no other is there.
 
     It is empty if all of them are, or if the error's message says it.
     """
@@ -56,10 +67,21 @@ def raised_in(error: BaseException) -> str:
     ]
     while lines and not lines[0][0].startswith(_SUITE):
         del lines[0]  # of whoever called the suite
-    for file, line in reversed(lines):
-        if not file.startswith((_SUITE, _FAKES, _IMPORTLIB, "<frozen importlib")):
-            return f"{place_of(file)}:{line}"
+    found = [
+        (file, line)
+        for file, line in reversed(lines)
+        if not file.startswith((_SUITE, _FAKES, _IMPORTLIB, "<frozen importlib"))
+    ]
+    users = [each for each in found if not is_standard(each[0])]
+    for file, line in users or found:
+        return f"{place_of(file)}:{line}"
     return ""
+
+
+def is_standard(file: str) -> bool:
+    """Return whether a source file is one of the standard library's."""
+    within = file.removeprefix(_STANDARD)
+    return within != file and not within.startswith(_INSTALLED)
 
 
 def is_suites(file: str) -> bool:
@@ -79,6 +101,12 @@ def described(error: BaseException) -> str:
     message = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {message}" if message else name
+
+
+def seen_of(error: BaseException) -> str:
+    """Return what was seen when `error` was raised: the exception, and where it comes from."""
+    place = raised_in(error)
+    return described(error) + (f", raised in {place}" if place else "")
 
 
 class Deviation(AssertionError):

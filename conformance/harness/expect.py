@@ -106,6 +106,20 @@ def _expression(frame: FrameType) -> str:
     return ast.unparse(call.args[0]) if isinstance(call, ast.Call) and call.args else ""
 
 
+def expect_bytes(value: object, what: str) -> None:
+    """Expect `value` to be bytes: an object of that class, or of a subclass.
+
+    Args:
+        value: what the implementation gave.
+        what: what that is, such as `"read(1)"`.
+
+    Raises:
+        Deviation: it is of another type.
+    """
+    if not isinstance(value, bytes):
+        raise Deviation(f"{what} of type {bytes}", f"{what} of type {type(value)}")
+
+
 def expect_that(holds: bool, expected: str, seen: object) -> None:
     """Expect a condition that is not an equality.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from conformance.errors import Hang, place_of
+from conformance.errors import Hang, Stopped, is_standard, place_of
 
 _SUITE = str(Path(__file__).parents[1])
 _ASYNCIO = Path(asyncio.__file__).parent
@@ -38,8 +38,7 @@ def watchdog(seconds: float) -> Iterator[None]:
     The timer repeats, since an implementation may catch what the first one raised.
     """
 
-    # A `KeyboardInterrupt` is what passes through an event loop's callbacks and tasks.
-    class TimeIsUp(KeyboardInterrupt):
+    class TimeIsUp(Stopped):
         pass
 
     stopped: list[Hang] = []
@@ -75,7 +74,7 @@ def hang_of(test: "asyncio.Task[Any]", started: Iterable["asyncio.Task[Any]"], h
         chains = [_chain(each.get_coro()) for each in tasks if not each.done()]
         calls = calls or [call for each in chains if (call := _call(each)) is not None]
     if calls:
-        names = list(dict.fromkeys(f"{call.name}()" for call in calls))
+        names = list(dict.fromkeys(call.name for call in calls))
         waits = list(dict.fromkeys(str(call) for call in calls))
         return Hang(
             f"{' and '.join(names)} to return", f"a hang {how}: {'; '.join(waits)}", _line(chain)
@@ -112,7 +111,7 @@ class _Waiting(NamedTuple):
     """A call of the implementation that does not return.
 
     Attributes:
-        name: of what was called.
+        name: of what was called, and on which end, if not on the one under test.
         at: the innermost coroutine of it that is worth naming.
     """
 
@@ -120,7 +119,7 @@ class _Waiting(NamedTuple):
     at: _Link
 
     def __str__(self) -> str:
-        return f"{self.name}() waits in {_shown(self.at.frame, self.at.name)}"
+        return f"{self.name} waits in {_shown(self.at.frame, self.at.name)}"
 
 
 def _chain(coroutine: Any) -> list[_Link]:
@@ -143,7 +142,8 @@ def _call(chain: list[_Link]) -> _Waiting | None:
         if link.file.startswith(_SUITE) or link.file in _TOOLS:
             continue
         inner = [each for each in chain[place:] if each.file not in _TOOLS]
-        return _Waiting(link.name, inner[-1])
+        is_far = any(each.name.startswith("PeerWire.") for each in chain[:place])
+        return _Waiting(link.name + "()" + (" of the far end" if is_far else ""), inner[-1])
     return None
 
 
@@ -189,9 +189,10 @@ def _hang_of_running(frame: FrameType | None) -> Hang:
         inner.append(each)
     if not inner:
         return Hang("the test to end", "a hang", 0)
+    at = next((each for each in inner if not is_standard(each.f_code.co_filename)), inner[0])
     return Hang(
         f"{inner[-1].f_code.co_qualname}() to give control back to the event loop",
-        f"a hang: it never does, in {_shown(inner[0], inner[0].f_code.co_qualname)}",
+        f"a hang: it never does, in {_shown(at, at.f_code.co_qualname)}",
         0,
     )
 

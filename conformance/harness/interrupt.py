@@ -5,7 +5,11 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+from conformance.errors import Stopped
 
 SAME_WISH = 2.0
 """Seconds within which two signals are one wish."""
@@ -13,15 +17,16 @@ SAME_WISH = 2.0
 _PR_SET_PDEATHSIG = 1  # see prctl(2)
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Stopped):
     """The user wants the run to end: by SIGINT (Ctrl-C) or SIGTERM.
 
     An implementation can raise a `KeyboardInterrupt` too: that is not this, and ends one test.
     """
 
 
-def listen() -> None:
-    """Raise `Interrupted` when the user wants the run to end.
+@contextmanager
+def listening() -> Iterator[None]:
+    """Raise `Interrupted` in the block when the user wants the run to end.
 
     A second signal that comes with the first is the same wish: some who end a process end its group
     too. One that comes later ends what the first has begun.
@@ -34,8 +39,12 @@ def listen() -> None:
             last = time.monotonic()
             raise Interrupted(signal.Signals(number).name)
 
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def leave_to_parent() -> None:

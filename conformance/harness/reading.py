@@ -25,6 +25,11 @@ async def take(reader: asyncio.StreamReader, count: int) -> bytes:
     return bytes(taken)
 
 
+async def next_line(reader: asyncio.StreamReader) -> bytes:
+    """Return what `async for` gives next."""
+    return await anext(aiter(reader))
+
+
 async def take_rest(reader: asyncio.StreamReader) -> bytes:
     """Return all until the end of the stream."""
     taken = bytearray()

@@ -5,13 +5,13 @@ import inspect
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.errors import Deviation, NotApplicable, described
+from conformance.errors import Deviation, NotApplicable, described, seen_of
 from conformance.harness.hang import hang_of, watchdog
 from conformance.harness.interrupt import Interrupted
 from conformance.networks.adapter import AdapterNetwork, FeedingWire, PeerWire
@@ -149,19 +149,22 @@ class Trial:
             raise NotApplicable(f"{', '.join(sorted(others))} is not offered")
         if limit is not None:
             require("limit", without)
+        given = DEFAULT_LIMIT if limit is None else limit
         reader: Any
         writer: Any
         if isinstance(adapter, ReaderAdapter):
             if self.role == "server":
                 raise NotApplicable("a reader alone has no sides")
-            reader = adapter.reader(DEFAULT_LIMIT if limit is None else limit)
+            with _adapters_code(f"reader(limit={given}) of the adapter to return a reader"):
+                reader = adapter.reader(given)
             self._adapted.append(partial(adapter.close, reader))
             wire: Wire = FeedingWire(adapter, reader)
             writer = Missing("StreamWriter")
         else:
             if self.role == "server" and adapter.one_end:
                 raise NotApplicable("only the first end of the pair is under test")
-            ends = await adapter.pair(DEFAULT_LIMIT if limit is None else limit)
+            with _adapters_code(f"pair(limit={given}) of the adapter to return two ends"):
+                ends = await adapter.pair(given)
             self._adapted.append(partial(adapter.close, ends))
             (reader, writer), (far_reader, far_writer) = ends
             if self.role == "server":
@@ -409,8 +412,18 @@ class Trial:
             done, _ = await asyncio.wait([task], timeout=LONGEST * self.bound / 2)
             if not done:
                 raise hang_of(task, [], f"after {LONGEST * self.bound / 2:g} s")
-            await task
+            with _adapters_code("close() of the adapter to return"):
+                await task
         await turns(closing_turns())
+
+
+@contextmanager
+def _adapters_code(expected: str) -> Iterator[None]:
+    """Say of an exception in the block that it is an adapter's, and nothing that a clause asks."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise Deviation(expected, seen_of(error)) from error
 
 
 def _half_closes(writer: Any) -> bool:

@@ -4,18 +4,21 @@ What fails here would fail most tests, each with a message about something else.
 """
 
 import asyncio
+import inspect
 import socket
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.errors import CannotRun, Hang, users_code
-from conformance.harness.hang import watchdog
+from conformance.errors import CannotRun, Hang, shown, users_code
+from conformance.harness.hang import hang_of, watchdog
 from conformance.networks import NETWORKS
 from conformance.networks.adapter import network_of
+from conformance.subject.capabilities import ATTRIBUTES, CUSTOMARY
 from conformance.subject.event_loop import Loop, end
 from conformance.subject.implementation import Implementation
+from fakes import NotSimulated
 
 T = TypeVar("T")
 
@@ -41,12 +44,35 @@ def check(streams: Implementation, loop: Loop, networks: tuple[str, ...]) -> Non
 def _check_reader(name: str, adapter: ReaderAdapter, loop: Loop) -> None:
     async def make() -> None:
         reader = adapter.reader(2**16)
-        adapter.feed_data(reader, b"?")
-        adapter.feed_eof(reader)
+        calls = {
+            "reader": reader,
+            "feed_data": adapter.feed_data(reader, b"?"),
+            "feed_eof": adapter.feed_eof(reader),
+        }
+        for method, returned in calls.items():
+            if inspect.iscoroutine(returned):
+                returned.close()
+                raise CannotRun(
+                    f"cannot certify {name}: {method}() of the adapter is async: write it as `def`"
+                )
+        _see_that_it_has(name, "StreamReader", reader, adapter.without)
         await adapter.close(reader)
 
     with users_code(f"certify {name}: cannot make a reader and feed it"):
         _run(network_of(adapter).new_loop(loop), make())
+
+
+def _see_that_it_has(name: str, kind: str, made: object, without: Collection[str]) -> None:
+    """See that what an adapter made has what the page lists, as far as it is not in `without`."""
+    names = (each for each in ATTRIBUTES[kind] if "." not in each and each not in CUSTOMARY)
+    lacking = [each for each in names if f"{kind}.{each}" not in without]
+    lacking = [each for each in lacking if not hasattr(made, each)]
+    if lacking:
+        declared = ", ".join(repr(f"{kind}.{each}") for each in lacking)
+        raise CannotRun(
+            f"cannot certify {name}: a {type(made).__qualname__} has no {', '.join(lacking)}: "
+            f"if that is so, add to `without`: {declared}"
+        )
 
 
 def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> None:
@@ -54,14 +80,25 @@ def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> No
 
     async def make() -> None:
         with users_code(doing):
-            ends = await adapter.pair(2**16)
+            making: object = adapter.pair(2**16)
+            if not inspect.isawaitable(making):
+                raise CannotRun(
+                    f"cannot certify {streams.name}: pair() returned {shown(making)}: write it as "
+                    "`async def`, let it return the two ends, and give them back in close()"
+                )
+            ends = await making
         try:
-            (_, writer), (_, far_writer) = ends
+            (reader, writer), (far_reader, far_writer) = ends
         except (TypeError, ValueError):
             raise CannotRun(
-                f"cannot certify {streams.name}: pair() returned {ends!r} and not two ends, "
+                f"cannot certify {streams.name}: pair() returned {shown(ends)} and not two ends, "
                 "each a (reader, writer)"
             ) from None
+        _see_that_it_has(streams.name, "StreamReader", reader, streams.without)
+        _see_that_it_has(streams.name, "StreamWriter", writer, streams.without)
+        if not adapter.one_end:  # else it is a helper, and has what it needs
+            _see_that_it_has(streams.name, "StreamReader", far_reader, streams.far_without)
+            _see_that_it_has(streams.name, "StreamWriter", far_writer, streams.far_without)
         connected = await _are_connected(streams, *ends)
         for each in (writer, far_writer):
             with suppress(Exception):
@@ -74,8 +111,15 @@ def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> No
                 f"what one writes does not reach the other within {PATIENCE:g} s"
             )
 
-    with users_code(doing):
-        _run(network_of(adapter).new_loop(loop), make())
+    try:
+        with users_code(doing):
+            _run(network_of(adapter).new_loop(loop), make())
+    except CannotRun as reason:
+        if isinstance(reason.__cause__, NotSimulated):
+            raise CannotRun(
+                f"{reason}: if it needs the real thing, set virtual_time = False"
+            ) from None
+        raise
 
 
 async def _are_connected(streams: Implementation, one: Any, other: Any) -> bool:
@@ -92,17 +136,22 @@ async def _are_connected(streams: Implementation, one: Any, other: Any) -> bool:
             return bool(await reader.read(1))
         return False
 
+    async def flush(writer: Any) -> None:
+        with suppress(Exception):
+            await writer.drain()
+
     waiting = {
         asyncio.ensure_future(pass_byte(one[1], other[0])),
         asyncio.ensure_future(pass_byte(other[1], one[0])),
     }
+    flushing = [asyncio.ensure_future(flush(each)) for _, each in (one, other)]
     while waiting:
         done, waiting = await asyncio.wait(
             waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
         )
         if not done or any(each.result() for each in done):
             break
-    for each in waiting:
+    for each in (*waiting, *flushing):
         each.cancel()
     return bool(done) and any(each.result() for each in done)
 
@@ -137,10 +186,10 @@ def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run `main` on `loop`, for as long as it may take, and end the loop."""
     task = loop.create_task(main)
     try:
-        with watchdog(2 * PATIENCE):
+        with watchdog(4 * PATIENCE):
             loop.run_until_complete(asyncio.wait([task], timeout=2 * PATIENCE))
             if not task.done():
-                raise TimeoutError(f"it has not ended after {2 * PATIENCE:g} s")
+                raise hang_of(task, [], f"after {2 * PATIENCE:g} s")
             return task.result()
     except Hang as hang:
         raise TimeoutError(hang.seen) from None

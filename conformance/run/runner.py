@@ -1,7 +1,6 @@
 """Run the suite in a pytest of its own, with a progress bar in the place of pytest's output."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.errors import CannotRun
-from conformance.harness.interrupt import listen
 from conformance.run import ORDER, SESSION
 from conformance.run.request import Order
 from conformance.run.session import Session
@@ -35,7 +33,7 @@ def run_suite(order: Order, workers: str) -> Session:
     """
     suite = resources.files("conformance.suite")
     run = Run(order)
-    with isolated_pytest(), listening(), run.progress:
+    with isolated_pytest(), run.progress:
         status = pytest.main(
             [
                 str(suite),
@@ -74,18 +72,6 @@ def isolated_pytest() -> Iterator[None]:
         os.environ.update(before)
 
 
-@contextmanager
-def listening() -> Iterator[None]:
-    """Let the user interrupt the block."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    listen()
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
 class Run:
     """A pytest plug-in that shows progress in place of pytest's own terminal output.
 
@@ -103,7 +89,7 @@ class Run:
         self.session: Session | None = None
         self.problem: str | None = None
         self.failures = 0
-        self.nodes: list[Any] = []
+        self.workers: list[Any] = []
         self.began = self.told = time.monotonic()
         console = Console(stderr=True)
         self.progress = Progress(
@@ -160,14 +146,14 @@ class Run:
             )
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodeready(self, node: Any) -> None:
-        """Remember a worker."""
-        self.nodes.append(node)
+    def pytest_xdist_newgateway(self, gateway: Any) -> None:
+        """Remember a worker, as soon as there is one."""
+        self.workers.append(gateway)
 
     def pytest_keyboard_interrupt(self) -> None:
         """End the workers, whatever they do: to wait for their tests would take too long."""
-        for node in self.nodes:
-            node.gateway._io.popen.kill()  # what starts them has no other way to
+        for worker in self.workers:
+            worker._io.popen.kill()  # what starts them has no other way to
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what keeps the suite from being collected."""

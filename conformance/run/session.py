@@ -16,10 +16,10 @@ from conformance.errors import (
     CannotRun,
     Deviation,
     Hang,
-    described,
     is_suites,
     place_of,
     raised_in,
+    seen_of,
 )
 from conformance.harness.clause import ClauseMark
 from conformance.harness.hang import line_of, source_line
@@ -40,6 +40,7 @@ from conformance.results.terminal import certificate_text
 from conformance.run import SESSION
 from conformance.run.files import write
 from conformance.run.request import Order
+from conformance.subject.capabilities import lackable
 
 __all__ = ["FINDING", "SESSION", "Session"]
 
@@ -279,12 +280,15 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
     if isinstance(error, Deviation):
         return Finding(error.expected, error.seen, *place)
     source = source_line(code.co_filename, line)
-    raised = raised_in(error)
-    return Finding(
-        f"no exception at `{source}`" if source else "no exception",
-        described(error) + (f", raised in {raised}" if raised else ""),
-        *place,
-    )
+    seen = seen_of(error)
+    # Where the test itself, and nothing beneath it, asks for what is not there.
+    if (
+        isinstance(error, AttributeError)
+        and not raised_in(error)
+        and (names := lackable(error.name))
+    ):
+        seen += f"; what is not offered belongs in `without`: {' or '.join(names)}"
+    return Finding(f"no exception at `{source}`" if source else "no exception", seen, *place)
 
 
 def traceback_of(error: BaseException) -> str:

@@ -12,6 +12,7 @@ A clause about what is lacking is not applicable: in a trial, touching it ends t
 
 import inspect
 from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn
 
@@ -78,6 +79,9 @@ ATTRIBUTES = {
 }
 """The attributes that readers, writers and servers may lack."""
 
+CUSTOMARY = frozenset({"__init__", "feed_data", "exception", "set_exception", "set_transport"})
+"""Those of `ATTRIBUTES` that the page does not list."""
+
 QUALITIES = {
     "limit": "readers that keep to a limit, given or not",
     "joined-directions": "a close() that ends both directions: that of a pipe does not",
@@ -122,10 +126,23 @@ def _check(attribute: str, given: Collection[str], known: Collection[str]) -> No
     if isinstance(given, str) or not isinstance(given, Collection):
         raise CannotRun(f"{attribute} is {given!r}: give a set of names")
     if unknown := sorted(str(each) for each in given if each not in known):
-        # Those of the same function or class are enough, where there is such.
-        owner = unknown[0].partition(".")[0]
-        near = [each for each in known if each.partition(".")[0] == owner] or known
-        raise CannotRun(f"{attribute} has {', '.join(unknown)}: it may have {', '.join(near)}")
+        raise CannotRun(
+            f"{attribute} has {', '.join(unknown)}: it may have {', '.join(_near(unknown, known))}"
+        )
+
+
+def _near(unknown: Collection[str], known: Collection[str]) -> list[str]:
+    """Return what of `known` may be meant by names that are not known."""
+    near: list[str] = []
+    for each in unknown:
+        last = each.rpartition(".")[2]
+        near += [one for one in known if one.rpartition(".")[2] == last]
+        near += get_close_matches(each, known)
+    if near:
+        return list(dict.fromkeys(near))
+    # Those of the same function or class are enough, where there is such.
+    owners = {each.partition(".")[0] for each in unknown}
+    return [each for each in known if each.partition(".")[0] in owners] or list(known)
 
 
 def asked_about(clause: str) -> frozenset[str]:
@@ -138,6 +155,11 @@ def asked_about(clause: str) -> frozenset[str]:
     names = {f"{each}.{first}" for each in CLASSES}
     names |= {f"{each}.{second}" for each in (*names, owners.get(first, ""))}
     return frozenset(names & LACKABLE)
+
+
+def lackable(attribute: str | None) -> list[str]:
+    """Return the names in `LACKABLE` of the attributes of that name."""
+    return sorted(each for each in LACKABLE if each.rpartition(".")[2] == attribute)
 
 
 def require(name: str, without: frozenset[str]) -> None:

@@ -64,6 +64,10 @@ class Implementation:
         """
         self.name = name
         if isinstance(target, type) and issubclass(target, ReaderAdapter | PairAdapter):
+            if needed := _needed(target):
+                raise CannotRun(
+                    f"{name} is a class that needs {', '.join(needed)}: plug in an instance of it"
+                )
             target = target()
         self.adapter = target if isinstance(target, ReaderAdapter | PairAdapter) else None
         self.without = lacking(name, target)
@@ -72,6 +76,10 @@ class Implementation:
             self.far_without = names_lacking(f"{name}.far_without", target.far_without)
         if self.adapter is None:
             self._take(target)
+        elif isinstance(target, PairAdapter):
+            _check_capacity(name, target.unread_capacity)
+        if named := getattr(self.adapter, "distribution", None):
+            _check_distribution(name, named)
         for each in ("IncompleteReadError", "LimitOverrunError"):
             if each not in self.without:
                 setattr(self, each, getattr(target, each, getattr(asyncio, each)))
@@ -82,8 +90,12 @@ class Implementation:
         missing = [each for each in names if not callable(getattr(target, each, None))]
         if missing:
             raise CannotRun(
-                f"{self.name} lacks {', '.join(missing)}: an implementation has the names of the "
-                "streams page, or says in `without` which it lacks"
+                f"{self.name} lacks {', '.join(missing)}: "
+                + (
+                    _meant(self.name, target)
+                    or "an implementation has the names of the streams page, or says in `without` "
+                    "which it lacks"
+                )
             )
         methods = [each for each in names if _is_method(target, each)]
         if methods:
@@ -120,6 +132,47 @@ class Implementation:
         return NEWEST_SPEC
 
 
+def _needed(kind: type) -> list[str]:
+    """Return the names of the arguments without which no instance of a class can be made."""
+    return [
+        each.name
+        for each in inspect.signature(kind).parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+
+
+def _check_capacity(name: str, capacity: object) -> None:
+    if not isinstance(capacity, int) or capacity <= 0:
+        raise CannotRun(f"{name}.unread_capacity is {capacity!r}: give a number of bytes")
+
+
+def _check_distribution(name: str, distribution: object) -> None:
+    try:
+        metadata.version(str(distribution))
+    except (metadata.PackageNotFoundError, ValueError):
+        raise CannotRun(
+            f"{name}.distribution is {distribution!r}: no distribution of that name is installed"
+        ) from None
+
+
+def _meant(name: str, target: object) -> str:
+    """Return what to do about a target that is no implementation, where that can be guessed."""
+    if isinstance(target, ModuleType):
+        adapters = [
+            f"{name}:{key}"
+            for key, value in vars(target).items()
+            if isinstance(value, type) and value.__module__ == target.__name__
+            if issubclass(value, ReaderAdapter | PairAdapter)
+        ]
+        return f"give one of its adapters: {', '.join(adapters)}" if adapters else ""
+    for kind, method in ((PairAdapter, "pair"), (ReaderAdapter, "feed_data")):
+        if hasattr(target, method):
+            return f"an adapter is a subclass of conformance.{kind.__name__}"
+    if inspect.isroutine(target):
+        return "it is a function: give an attribute that holds what it makes"
+    return ""
+
+
 def _is_method(owner: object, name: str) -> bool:
     """Return whether `owner` is a class, and its function of that name takes an instance."""
     if not isinstance(owner, type):
@@ -153,7 +206,7 @@ def load(name: str) -> object:
         # that is installed also where its sources are.
         sys.path.append(os.getcwd())
     with users_code(f"import {module_name!r}"):
-        target: Any = importlib.import_module(module_name)
+        target: Any = _imported(module_name)
     with users_code(f"find {name!r}"):
         for attribute in path.split(".") if path else ():
             if not hasattr(target, attribute):
@@ -161,6 +214,22 @@ def load(name: str) -> object:
                 raise CannotRun(f"cannot find {name!r}: the {kind} has no attribute {attribute!r}")
             target = getattr(target, attribute)
     return cast(object, target)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # it is there, and something else is not
+        raise CannotRun(
+            f"cannot import {name!r}: there is no module {error.name!r} "
+            + (
+                "(a module's name has no .py)"
+                if name.endswith(".py")
+                else f"in {os.getcwd()!r} or where Python looks: {sys.executable}"
+            )
+        ) from None
 
 
 def implementation(name: str) -> Implementation:

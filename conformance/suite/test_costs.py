@@ -21,7 +21,7 @@ from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, CLIENT, SERVER, VIRTUAL, Some, clause
 from conformance.harness.expect import expect, expect_that
 from conformance.harness.patterns import KIB, fill, pattern
-from conformance.harness.reading import take
+from conformance.harness.reading import next_line, take
 from conformance.harness.trial import Trial
 from conformance.networks.wire import Wire, moved
 
@@ -168,7 +168,7 @@ async def test_taken_in_pieces(trial: Trial) -> None:
         "readexactly()": lambda reader: reader.readexactly(len(line)),
         "readline()": lambda reader: reader.readline(),
         "readuntil()": lambda reader: reader.readuntil(b"\n"),
-        "async for": anext,
+        "async for": next_line,
     }.items():
 
         async def work(pieces: int, read: Any = read) -> None:
@@ -233,7 +233,7 @@ async def test_no_delays(trial: Trial) -> None:
         lambda: reader.readexactly(5),
         lambda: reader.readuntil(b"\n"),
         reader.readline,
-        lambda: anext(reader),
+        lambda: next_line(reader),
     )
     for read in reads:
         reading = trial.start(read())

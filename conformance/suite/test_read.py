@@ -7,7 +7,13 @@ from contextlib import suppress
 from itertools import cycle
 
 from conformance.harness.clause import RESETTABLE, clause
-from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
+from conformance.harness.expect import (
+    expect,
+    expect_bytes,
+    expect_error,
+    expect_pending,
+    expect_that,
+)
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Trial
 
@@ -325,4 +331,4 @@ async def test_returns_bytes(trial: Trial) -> None:
     await wire.send_eof()
     for n in (0, 1, 2, -1, 1, -1):
         with suppress(EOFError):  # whether it returns is not in question here
-            expect(type(await reader.read(n)), bytes, f"read({n}) of type")
+            expect_bytes(await reader.read(n), f"read({n})")

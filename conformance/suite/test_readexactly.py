@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, clause
-from conformance.harness.expect import expect, expect_error, expect_pending
+from conformance.harness.expect import expect, expect_bytes, expect_error, expect_pending
 from conformance.harness.reading import take_rest
 from conformance.harness.trial import Trial
 
@@ -174,7 +174,7 @@ async def test_partial_is_bytes(trial: Trial) -> None:
     await wire.send_eof()
     for _ in range(2):  # with something in it, and empty
         error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(4))
-        expect(type(error.partial), bytes, "type of partial")
+        expect_bytes(error.partial, "partial")
 
 
 @clause("readexactly.eof.expected")
@@ -208,7 +208,7 @@ async def test_returns_bytes(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"abc")
     for n in (0, 1, 2):
-        expect(type(await reader.readexactly(n)), bytes)
+        expect_bytes(await reader.readexactly(n), f"readexactly({n})")
 
 
 @clause("readexactly.cancelled-loses-nothing")

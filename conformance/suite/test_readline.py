@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, clause
-from conformance.harness.expect import expect, expect_error, expect_pending
+from conformance.harness.expect import expect, expect_bytes, expect_error, expect_pending
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
 
@@ -211,4 +211,4 @@ async def test_returns_bytes(trial: Trial) -> None:
     await wire.send(b"one\ntw")
     await wire.send_eof()
     for _ in range(3):
-        expect(type(await reader.readline()), bytes)
+        expect_bytes(await reader.readline(), "readline()")

@@ -8,7 +8,13 @@ from typing import Any
 
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, clause
-from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
+from conformance.harness.expect import (
+    expect,
+    expect_bytes,
+    expect_error,
+    expect_pending,
+    expect_that,
+)
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Trial
 from conformance.networks.wire import Wire
@@ -228,7 +234,7 @@ async def test_returns_bytes(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"one;;")
     for _ in range(2):
-        expect(type(await reader.readuntil(b";")), bytes)
+        expect_bytes(await reader.readuntil(b";"), 'readuntil(b";")')
 
 
 # The end of the stream.

@@ -9,6 +9,7 @@ import gc
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -21,8 +22,8 @@ import pytest
 
 import fakes
 import reference_impl
-from conformance import ReaderAdapter
-from conformance.errors import CannotRun, NotApplicable
+from conformance import PairAdapter, ReaderAdapter
+from conformance.errors import CannotRun, Deviation, NotApplicable
 from conformance.harness.resolving import resolving
 from conformance.harness.trial import Trial
 from conformance.networks import NETWORKS
@@ -137,6 +138,11 @@ def test_a_capability_that_there_is_not() -> None:
     [
         ({"StreamWriter.fly"}, r"x\.without has StreamWriter\.fly: it may have StreamWriter, Stre"),
         ({"loopback"}, r"x\.without has loopback: it may have Server\.__aenter__, "),
+        ({"start_tls"}, r"x\.without has start_tls: it may have StreamWriter\.start_tls, "),
+        (
+            {"StreamWriter.starttls"},
+            r"x\.without has StreamWriter\.starttls: it may have StreamWriter\.start_tls, ",
+        ),
         ("memory", r"x\.without is 'memory': give a set of names"),
         (7, r"x\.without is 7: give a set of names"),
     ],
@@ -412,7 +418,8 @@ def test_a_pair_that_never_connects_is_said_in_one_line(
         preflight.check(plugged("odd:Forever"), loop("asyncio"), ("pair",))
     gc.collect()
     assert str(error.value) == (
-        "cannot certify odd:Forever: cannot make a pair: TimeoutError: it has not ended after 0.2 s"
+        "cannot certify odd:Forever: cannot make a pair: TimeoutError: a hang after 0.2 s: "
+        "Forever.pair() waits in odd.py:74 Forever.pair() at `await asyncio.Event().wait()`"
     )
     assert not caplog.records
 
@@ -542,15 +549,96 @@ def test_a_loop_whose_time_is_not_real_makes_no_hang_of_what_takes_real_time(plu
             "MistakenReader",
             "cannot certify odd:MistakenReader: cannot make a reader and feed it: AttributeError: ",
         ),
+        ("Generated", "cannot certify odd:Generated: pair() returned <async_generator object "),
+        ("Sync", "cannot certify odd:Sync: pair() returned ((1, 2), (3, 4)): write it as `async "),
+        (
+            "Blocking",
+            "cannot certify odd:Blocking: cannot make a pair: TimeoutError: a hang: it never "
+            "does, in odd.py:",
+        ),
+        (
+            "AsyncFeeding",
+            "cannot certify odd:AsyncFeeding: feed_data() of the adapter is async: write it as",
+        ),
+        (
+            "LinesOnly",
+            "cannot certify odd:LinesOnly: a LineReader has no read, readexactly, readuntil, "
+            "at_eof, feed_eof, __aiter__: if that is so, add to `without`: 'StreamReader.read', ",
+        ),
+        (
+            "Outside",
+            "cannot certify odd:Outside: cannot make a pair: NotSimulated: subprocess_exec(): "
+            "subprocesses are not simulated (odd.py:",
+        ),
     ],
 )
 def test_what_is_plugged_in_wrongly_is_said_in_one_line(
-    name: str, message: str, plugged: Plug
+    name: str, message: str, plugged: Plug, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if name == "Blocking":
+        monkeypatch.setattr(preflight, "PATIENCE", 0.1)
     with pytest.raises(CannotRun) as error:
         preflight.check(plugged(f"odd:{name}"), loop("asyncio"), ("pair",))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+class Odd(PairAdapter):
+    async def pair(self, limit: int) -> Any: ...
+
+
+class Needy(Anything):
+    def __init__(self, host: str, port: int = 7) -> None: ...
+
+
+class Ducks:
+    async def pair(self, limit: int) -> Any: ...
+
+
+def function() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (Needy, "x is a class that needs host: plug in an instance of it"),
+        (Ducks(), "x lacks .*: an adapter is a subclass of conformance.PairAdapter"),
+        (function, "x lacks .*: it is a function: give an attribute that holds what it makes"),
+        (type("Wrong", (Odd,), {"unread_capacity": "8M"}), "x.unread_capacity is '8M': give a num"),
+        (type("Wrong", (Odd,), {"unread_capacity": 0}), "x.unread_capacity is 0: give a number of"),
+        (type("Wrong", (Odd,), {"distribution": "no-such"}), "x.distribution is 'no-such': no dis"),
+    ],
+)
+def test_what_cannot_be_plugged_in_says_what_to_do(target: object, message: str) -> None:
+    with pytest.raises(CannotRun, match=message):
+        Implementation("x", target)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("odd", "odd lacks .*: give one of its adapters: odd:Serial, odd:Undeclared, "),
+        ("odd.py", r"there is no module 'odd.py' \(a module's name has no .py\)"),
+        ("odd_one", "there is no module 'odd_one' in '.*' or where Python looks: .*python"),
+    ],
+)
+def test_what_cannot_be_imported_says_what_to_do(name: str, message: str, plugged: Plug) -> None:
+    with pytest.raises(CannotRun, match=message):
+        plugged(name)
+
+
+def test_what_the_adapter_itself_raises_is_not_laid_to_a_clause(plugged: Plug) -> None:
+    async def test(trial: Trial) -> None:
+        await trial.connect(limit=7)
+
+    with pytest.raises(Deviation) as error:
+        tried(plugged("odd:LimitMistaken"), test)
+    assert error.value.expected == "pair(limit=7) of the adapter to return two ends"
+    assert re.fullmatch(r"KeyError: 7, raised in odd\.py:\d+", error.value.seen)
+
+
+def test_a_pair_that_sends_when_it_is_drained_is_connected(plugged: Plug) -> None:
+    preflight.check(plugged("odd:Draining"), loop("asyncio"), ("pair",))
 
 
 def test_a_class_of_streams_is_not_taken_for_an_object(plugged: Plug) -> None:

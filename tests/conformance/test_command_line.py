@@ -74,7 +74,7 @@ def test_the_reference_conforms_at_every_level(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no_such_module"], "cannot import 'no_such_module': ModuleNotFoundError"),
+        (["no_such_module"], "cannot import 'no_such_module': there is no module 'no"),
         (["asyncio:nothing"], "cannot find 'asyncio:nothing': the module has no attribute"),
         (["misbehaving:nameless"], "misbehaving:nameless lacks open_connection, start_server, "),
         ([""], "'' is no importable name: give package.module or package.module:attribute"),
@@ -390,6 +390,23 @@ def test_what_was_seen_so_far_is_reported_and_the_workers_are_gone(
         assert not certificate["complete"]
         assert not certificate["conforms"]
         assert "no verdict: interrupted" in output
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_import_can_be_interrupted(name: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance", "certify", "odd:slow"],
+        cwd=PLUGGED,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors == "streamcert: interrupted\n"
 
 
 @ENDS

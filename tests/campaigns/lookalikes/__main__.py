@@ -58,6 +58,12 @@ LOOKALIKES = {
         ),
     ),
     "short_reads": Lookalike("`read(n)` returns one byte, however many there are"),
+    "cut_up": Lookalike(
+        "a write goes out in pieces, `read(n)` returns any number of bytes, of a class of their own"
+    ),
+    "ducks": Lookalike(
+        "readers, writers and servers of no common class, with slots, false, and not to be hashed"
+    ),
     "not_by_hand": Lookalike(
         "readers and writers that a program can neither make nor feed",
         ("reader.by-hand.*", "reader.reset.exception", "drain.reader-exception"),

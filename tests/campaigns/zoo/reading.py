@@ -642,7 +642,7 @@ class ExactlyNothingIsPlain(OwnPartial):
 @specimen(
     "IncompleteReadError.partial of readexactly() is a bytearray.",
     "readexactly.eof.partial-is-bytes",
-    seen="type of partial <class 'bytearray'>",
+    seen="partial of type <class 'bytearray'>",
 )
 class ExactlyPartialIsBytearray(OwnPartial):
     def incomplete(self, partial: bytes, n: int) -> Exception:

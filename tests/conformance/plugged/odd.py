@@ -6,6 +6,7 @@ They are plugged in as `odd:name`, or given as `--loop odd:name`.
 import asyncio
 import os
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -243,3 +244,106 @@ class Island(asyncio.SelectorEventLoop):
 
     async def create_connection(self, *_: Any, **__: Any) -> Any:
         raise ConnectionRefusedError("no such host on the island")
+
+
+class LimitMistaken(PairAdapter):
+    """Knows one limit only."""
+
+    limits = {2**16: "the default"}  # noqa: RUF012  # as users write it
+
+    async def pair(self, limit: int) -> Any:
+        assert self.limits[limit]
+        return await fakes.open_stream_pair(streams=reference_impl, limit=limit)
+
+
+class Generated(PairAdapter):
+    """An async generator, as fixtures are."""
+
+    async def pair(self, limit: int) -> Any:
+        yield await fakes.open_stream_pair(streams=reference_impl, limit=limit)
+
+
+class Sync(PairAdapter):
+    """Nothing to await."""
+
+    def pair(self, limit: int) -> Any:
+        return (1, 2), (3, 4)
+
+
+class Blocking(PairAdapter):
+    """Waits without the event loop."""
+
+    virtual_time = False
+
+    async def pair(self, limit: int) -> Any:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.accept()
+
+
+class Outside(PairAdapter):
+    """Needs what is not simulated, and does not say so."""
+
+    async def pair(self, limit: int) -> Any:
+        await asyncio.create_subprocess_exec("true")
+
+
+class AsyncFeeding(ReaderAdapter):
+    """Feeds a reader in a coroutine, which nobody awaits."""
+
+    def reader(self, limit: int) -> Any:
+        return asyncio.StreamReader(limit)
+
+    async def feed_data(self, reader: Any, data: bytes) -> None:  # type: ignore[override]
+        reader.feed_data(data)
+
+    def feed_eof(self, reader: Any) -> None:
+        reader.feed_eof()
+
+
+class LineReader:
+    """Reads lines, and nothing else."""
+
+    async def readline(self) -> bytes:
+        return b""
+
+
+class LinesOnly(ReaderAdapter):
+    """Does not say what its readers lack."""
+
+    def reader(self, limit: int) -> Any:
+        return LineReader()
+
+    def feed_data(self, reader: Any, data: bytes) -> None: ...
+
+    def feed_eof(self, reader: Any) -> None: ...
+
+
+class Draining(PairAdapter):
+    """Sends nothing before drain(): wrong, but connected."""
+
+    without = ("StreamWriter.start_tls",)
+
+    async def pair(self, limit: int) -> Any:
+        ends = await fakes.open_stream_pair(streams=reference_impl, limit=limit)
+        for _, writer in ends:
+            self.hold_back(writer)
+        return ends
+
+    def hold_back(self, writer: Any) -> None:
+        held = bytearray()
+        write, drain = writer.write, writer.drain
+
+        async def send() -> None:
+            write(bytes(held))
+            held.clear()
+            await drain()
+
+        writer.write, writer.drain = held.extend, send
+
+
+def __getattr__(name: str) -> Any:
+    """Make what takes forever to import."""
+    if name == "slow":
+        print("importing", flush=True)
+        threading.Event().wait()
+    raise AttributeError(name)

@@ -1,0 +1,125 @@
+"""A lookalike whose readers, writers and servers share no class with anybody's.
+
+They have slots and no weak references, are false and cannot be hashed. A reader is iterated by an
+async generator and is no iterator itself; a server's sockets are a list.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from . import plain
+
+WHOLE = plain.Streams()
+
+
+class Duck:
+    """Does what another object does, as far as `names` have it.
+
+    Args:
+        whole: that object.
+    """
+
+    __slots__ = ("_whole",)
+    __hash__ = None  # type: ignore[assignment]  # what nobody needs
+    names: tuple[str, ...] = ()
+
+    def __init__(self, whole: Any) -> None:
+        self._whole = whole
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the whole has."""
+        if name not in self.names:
+            raise AttributeError(f"{type(self).__name__} has no {name}", name=name, obj=self)
+        return getattr(self._whole, name)
+
+
+class Reader(Duck):
+    """A reader."""
+
+    __slots__ = ()
+    names = (
+        *("read", "readline", "readexactly", "readuntil", "at_eof", "feed_eof", "feed_data"),
+        *("exception", "set_exception", "set_transport"),
+    )
+
+    def __init__(self, limit: Any = plain.LIMIT, loop: Any = None) -> None:
+        received = isinstance(limit, plain.StreamReader)
+        super().__init__(limit if received else plain.StreamReader(limit, loop))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while line := await self._whole.readline():
+            yield line
+
+
+class Writer(Duck):
+    """A writer."""
+
+    __slots__ = ()
+    names = (
+        *("write", "writelines", "close", "can_write_eof", "write_eof", "transport", "drain"),
+        *("get_extra_info", "start_tls", "is_closing", "wait_closed"),
+    )
+
+
+class Server(Duck):
+    """A server."""
+
+    __slots__ = ()
+    names = (
+        *("get_loop", "is_serving", "start_serving", "serve_forever", "close", "wait_closed"),
+        *("close_clients", "abort_clients"),
+    )
+
+    @property
+    def sockets(self) -> Any:
+        return list(self._whole.sockets)
+
+    async def __aenter__(self) -> "Server":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+        await self.wait_closed()
+
+
+class Ends(NamedTuple):
+    """What connecting returns."""
+
+    reader: Reader
+    writer: Writer
+
+
+class Streams:
+    """The names of the page."""
+
+    without = frozenset({"StreamWriter.__init__"})
+    StreamReader, StreamWriter = Reader, Writer
+
+    async def open_connection(self, *args: Any, **options: Any) -> Ends:
+        reader, writer = await WHOLE.open_connection(*args, **options)
+        return Ends(Reader(reader), Writer(writer))
+
+    async def open_unix_connection(self, *args: Any, **options: Any) -> Ends:
+        reader, writer = await WHOLE.open_unix_connection(*args, **options)
+        return Ends(Reader(reader), Writer(writer))
+
+    async def start_server(self, client_connected_cb: Any, *args: Any, **options: Any) -> Server:
+        return Server(await WHOLE.start_server(given(client_connected_cb), *args, **options))
+
+    async def start_unix_server(
+        self, client_connected_cb: Any, *args: Any, **options: Any
+    ) -> Server:
+        return Server(await WHOLE.start_unix_server(given(client_connected_cb), *args, **options))
+
+
+def given(callback: Any) -> Any:
+    """Return a callback like the one given, which gets ducks."""
+    if not callable(callback):
+        return callback
+    return lambda reader, writer: callback(Reader(reader), Writer(writer))
+
+
+streams = Streams()
