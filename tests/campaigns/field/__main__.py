@@ -25,6 +25,7 @@ from conformance.errors import CannotRun
 from .._shared.certifying import certificate_of
 from .._shared.markdown import code, generated, table
 from .._shared.programs import output_of
+from ..findings.__main__ import findings as pages_findings
 from ..findings.__main__ import without_figures
 from .findings import Finding, explained, findings
 from .subjects import ADAPTERS, SUBJECTS, Subject
@@ -105,8 +106,9 @@ def kept(verdict: dict[str, Any]) -> dict[str, Any]:
 
 def differences(chosen: list[Finding]) -> Iterator[str]:
     """Run the programs; give a line for each that prints something else than the page says."""
+    tls, _ = pages_findings()
     for each in chosen:
-        printed = output_of(each.program)
+        printed = output_of(each.program, {"tls.py": tls})
         if without_figures(printed) != without_figures(each.output):
             yield f"{each.id}: the page says {each.output!r}, not {printed!r}"
 

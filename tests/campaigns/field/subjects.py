@@ -85,9 +85,9 @@ SUBJECTS = (
     Subject(
         "rsloop",
         "rsloop",
-        "asyncio",
-        "the event loop, under asyncio's streams",
-        ("--loop=rsloop:new_event_loop",),
+        "rsloop_streams",
+        "the event loop, under its own streams and asyncio's, on TCP and Unix sockets",
+        ("--loop=rsloop:new_event_loop", "--network=tcp,unix"),
         stands_on="asyncio",
     ),
     Subject(
