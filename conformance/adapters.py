@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 
 class ReaderAdapter(ABC):
-    """Plugs in a reader alone: something that is fed bytes by hand and read from.
+    """Plugs in a reader alone, which the suite feeds by hand.
 
     Attributes:
         distribution: the name of the distribution that is certified by way of this adapter, such
             as `"aiohttp"`: the certificate states its version.
-        without: what it lacks, such as `"StreamReader.readuntil"`; clauses about that are not
-            applicable.
+        without: the capabilities that it lacks, such as `"StreamReader.readuntil"`; clauses about
+            these are not applicable.
     """
 
     network: ClassVar[str] = "reader"
@@ -29,7 +29,7 @@ class ReaderAdapter(ABC):
         """Return a new reader, inside a running event loop.
 
         Args:
-            limit: bytes that it may look through for a separator.
+            limit: the number of bytes that it may search for a separator.
         """
 
     @abstractmethod
@@ -38,32 +38,32 @@ class ReaderAdapter(ABC):
 
     @abstractmethod
     def feed_eof(self, reader: Any) -> None:
-        """Tell `reader` that nothing more will come."""
+        """Feed EOF to `reader`."""
 
     async def close(self, reader: Any) -> None:
-        """Give back what `reader` holds: called at the end of each test, for each reader made."""
+        """Release the resources of `reader`; called at the end of each test, for each reader."""
         return
 
 
 class PairAdapter(ABC):
-    """Plugs in streams that come as a connected pair, made some way of their own.
+    """Plugs in streams that come as a connected pair, or have their own way to connect.
 
-    The suite tests one end and uses the other as the far end, so what it finds is about the two
-    together.
+    The suite tests one end and uses the other as the far end, so a failure may be a fault of
+    either.
 
     Attributes:
         distribution: the name of the distribution that is certified by way of this adapter, such
             as `"asyncssh"`: the certificate states its version.
-        virtual_time: whether the pair works on the fakes' loop, in virtual time; `False` where it
-            stands on real sockets or threads.
-        without: what its ends lack, such as `"StreamWriter.start_tls"`; clauses about that are
-            not applicable.
-        far_without: what the second end lacks, where that is not the same.
-        one_end: whether only the first end is under test, and the second a helper; otherwise each
-            clause is tested on both.
-        unread_capacity: bytes that the pair holds, at most, for an end that does not read. Tests
-            that fill it write 1 MiB more than that, so that a pair that moves bytes slowly should
-            not claim more than it holds.
+        virtual_time: whether the pair works on the fakes' loop, in virtual time; `False` if it uses
+            real sockets or threads.
+        without: the capabilities that its ends lack, such as `"StreamWriter.start_tls"`; clauses
+            about these are not applicable.
+        far_without: the capabilities that only the second end lacks.
+        one_end: whether only the first end is under test, and the second is a helper; otherwise the
+            suite tests each clause on both.
+        unread_capacity: the greatest number of bytes that the pair holds for an end that does not
+            read. Tests that fill it write 1 MiB more than that, so a pair that moves bytes slowly
+            should not claim more than it holds.
     """
 
     network: ClassVar[str] = "pair"
@@ -79,15 +79,15 @@ class PairAdapter(ABC):
         """Return two connected ends, each a `(reader, writer)`.
 
         Args:
-            limit: bytes that a reader may look through for a separator.
+            limit: the number of bytes that a reader may search for a separator.
         """
 
     async def close(self, ends: tuple[tuple[Any, Any], tuple[Any, Any]]) -> None:
-        """Give back what `ends` hold: called at the end of each test, for each pair made.
+        """Release the resources of `ends`; called at the end of each test, for each pair.
 
-        By then the writers of both ends have been closed.
+        The suite has closed the writers of both ends before.
 
         Args:
-            ends: what `pair()` returned.
+            ends: the result of `pair()`.
         """
         return

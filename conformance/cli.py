@@ -152,7 +152,7 @@ class Certification:
         for file, content in self.outputs:
             write(file, content(certificate))
         if not certificate.complete:
-            raise CannotRun("interrupted: the certificate has what was seen so far")
+            raise CannotRun("interrupted: the certificate has the results so far")
         if self.order.words.known_deviations is None and not self.order.words.explain:
             sys.exit(CONFORMS if certificate.conforms else DEVIATES)
         sys.exit(DEVIATES if certificate.summary[FAILED] or gone else CONFORMS)

@@ -103,20 +103,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fakes",
         action="store_true",
         help="run every async test on a simulated loop and network, as if it were marked "
-        "@pytest.mark.fakes; @pytest.mark.fakes(False) leaves one out",
+        "@pytest.mark.fakes; @pytest.mark.fakes(False) exempts one",
     )
     group.addoption(
         "--fakes-time-limit",
         type=float,
         metavar="SECONDS",
-        help="end simulated tests that take more virtual seconds, and say who still waits "
-        "(default: no limit)",
+        help="end simulated tests that take more virtual seconds, and name the tasks that still "
+        "wait (default: no limit)",
     )
     group.addoption(
         "--fakes-deterministic",
         action="store_true",
-        help="put the clocks and the chance of the standard library under the loop's time and the "
-        "seed in simulated tests",
+        help="let the standard library's clocks and random numbers depend on the loop's time and "
+        "the seed alone in simulated tests",
     )
     group.addoption(
         "--fakes-seed",
@@ -130,8 +130,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         metavar="LINES",
         default=TRACED_LINES,
-        help="how much of what crossed the wire is shown of a test that fails; 0 records nothing "
-        f"(default: the last {TRACED_LINES} segments)",
+        help="how many lines of the trace the report of a failed test shows, the last ones; 0 "
+        f"records none (default: {TRACED_LINES})",
     )
 
 
@@ -441,7 +441,9 @@ def _search(item: pytest.Function) -> None:
     assert mark is not None
     function = inspect.unwrap(item.obj)  # pytest-asyncio wraps it
     if not inspect.iscoroutinefunction(function) or _inner_test(item) is not None:
-        pytest.fail("fakes_search runs async tests: others call fakes.search()", pytrace=False)
+        pytest.fail(
+            "fakes_search runs async tests only: call fakes.search() in others", pytrace=False
+        )
     if _has_own_network(item):
         pytest.fail(
             "each run of fakes_search has a network of its own: instead of a fixture "
@@ -499,7 +501,7 @@ def _check(item: pytest.Item) -> None:
     what = f"the async fixture {fixtures[0]!r} is not run on the loop of this test: "
     if item.get_closest_marker("fakes_search") is not None or _inner_test(item) is not None:
         pytest.fail(
-            f"{what}each of its runs has a loop of its own; call what it does from the test",
+            f"{what}each of its runs has a loop of its own; call its code from the test",
             pytrace=False,
         )
     if not by_asyncio:
@@ -547,7 +549,7 @@ def _makers_of_loops(item: pytest.Item) -> Iterator[None]:
                     return get_runner(name, {**options, "loop_factory": _current.new_loop})
                 if name != "asyncio" and not item.config.getoption("fakes"):
                     pytest.fail(
-                        f"{name} runs on no simulated loop: let anyio_backend be 'asyncio' for "
+                        f"{name} runs on no simulated loop: set anyio_backend to 'asyncio' for "
                         "this test",
                         pytrace=False,
                     )

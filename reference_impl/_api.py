@@ -42,13 +42,10 @@ async def open_connection(
 
     Returns:
         The reader and the writer of the connection. The writer owns *sock*, if that was given.
-
-    Raises:
-        OSError: no connection could be made.
         ssl.SSLError: the TLS handshake failed.
-        ValueError: arguments that exclude or need each other; a *limit* or a timeout that is not
-            positive; an *ssl* context that checks host names without one to check.
-        TypeError: an argument of the wrong type or name.
+        ValueError: arguments exclude or need each other; a *limit* or a timeout is not positive; an
+            *ssl* context checks host names, and there is no name to check.
+        TypeError: an argument has the wrong type or name.
 
     """
     loop: Any = asyncio.get_running_loop()
@@ -110,10 +107,10 @@ async def start_server(
 
     Args:
         client_connected_cb: called with the reader and the writer of each new connection; a
-            coroutine that it returns is run as a task. If it fails or is cancelled the connection
-            is closed, and a failure is reported to the loop's exception handler.
+            coroutine that it returns runs as a task. If it fails or is cancelled, the server closes
+            the connection, and reports a failure to the loop's exception handler.
         host: address or name, or several of them; all interfaces by default.
-        port: number or service name; one that is free by default.
+        port: number or service name; a free port by default.
         limit: the readers' limit in bytes; 64 KiB by default.
         kwds: as for `loop.create_server()`: *family*, *flags*, *sock*, *backlog* (100 by default),
             *ssl*, *reuse_address*, *reuse_port*, *keep_alive*, *ssl_handshake_timeout* (seconds, 60
@@ -125,9 +122,8 @@ async def start_server(
 
     Raises:
         OSError: it cannot listen there.
-        ValueError: arguments that exclude or need each other; a *limit* or a timeout that is not
-            positive.
-        TypeError: *client_connected_cb* cannot be called, or another argument of the wrong type or
+        ValueError: arguments exclude or need each other; a *limit* or a timeout is not positive.
+        TypeError: *client_connected_cb* is not callable, or another argument has the wrong type or
             name.
 
     """
@@ -154,8 +150,8 @@ async def start_unix_server(
         client_connected_cb: as for `start_server()`.
         path: the socket's path; an abstract one begins with a zero byte.
         limit: the readers' limit in bytes; 64 KiB by default.
-        cleanup_socket: remove the socket's file when the server is closed, unless something else
-            is in its place by then; True by default.
+        cleanup_socket: whether closing the server removes the socket's file, unless another file
+            has taken its place; True by default.
         kwds: as for `loop.create_unix_server()`: *sock*, *backlog* (100 by default), *ssl*,
             *ssl_handshake_timeout* (seconds, 60 by default), *ssl_shutdown_timeout* (seconds, 30
             by default), *start_serving* (True by default).

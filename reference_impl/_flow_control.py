@@ -11,10 +11,11 @@ from ._waiters import Future, Waiters, wake
 
 
 class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
-    """The writing half: whether to write on, and whether the connection is gone.
+    """The writing half of a protocol: back pressure, and the end of the connection.
 
-    Enough of a protocol for a writer alone, e.g. with `loop.connect_write_pipe()`. The names of
-    its private attributes, and of `StreamReaderProtocol`'s, are chosen as `StreamReader`'s are.
+    It is enough of a protocol for a writer alone, e.g. with `loop.connect_write_pipe()`. Its
+    private attributes, and those of `StreamReaderProtocol`, are named by the rules of
+    `StreamReader`'s.
 
     Args:
         loop: the event loop; the running one by default.
@@ -31,17 +32,17 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         self._reference_closing: dict[Future, None] | None = None
 
     def pause_writing(self) -> None:
-        """Hold `drain()` back: the transport has enough to send."""
+        """Make `drain()` wait: the transport has enough to send."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Let every `drain()` go on."""
+        """Let every `drain()` return."""
         self._paused = False
         if self._reference_draining is not None:
             wake(self._reference_draining)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End every wait: for draining with an error, for closing with *exc* if there is one."""
+        """End every wait: a `drain()` with an error, a `wait_closed()` with *exc*, if any."""
         self._connection_lost = True
         self._reference_error = exc
         # Whoever still waits for draining waits for bytes that were never sent.

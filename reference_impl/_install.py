@@ -28,13 +28,12 @@ _depth = 0
 
 
 class install:
-    """Make ``asyncio.open_connection()`` and friends those of this package, for every caller.
+    """Replace ``asyncio.open_connection()`` and asyncio's other streams by this package's.
 
     Libraries that look the names up in `asyncio` or `asyncio.streams` when they use them get this
-    package's; those that copied a name before (``from asyncio import StreamReader``) keep what they
-    have, which can be mixed with this package's and is an instance of what it was. Streams already
-    open are not touched. Calls nest: each needs its own `uninstall()`, and
-    the last puts back what was there before the first.
+    package's. Libraries that copied a name before (``from asyncio import StreamReader``) keep
+    asyncio's, which works together with this package's. Open streams do not change. Calls nest:
+    each needs its own `uninstall()`, and the last restores the names from before the first.
 
     As a context manager it uninstalls at the end::
 

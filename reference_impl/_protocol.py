@@ -24,13 +24,13 @@ _handlers: set[asyncio.Task[Any]] = set()
 
 
 class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
-    """Feeds a `StreamReader` from a transport, and serves the client if told how.
+    """Feeds a `StreamReader` from a transport, and calls a server's callback.
 
     Args:
         stream_reader: the reader to feed.
-        client_connected_cb: called with the reader and a writer when the connection is made; if it
-            returns a coroutine, that is run as a task. When it fails or is cancelled the connection
-            is closed, and a failure is reported to the loop's exception handler.
+        client_connected_cb: called with the reader and a writer when the connection is made; a
+            coroutine that it returns runs as a task. If it fails or is cancelled, the protocol
+            closes the connection, and reports a failure to the loop's exception handler.
         loop: the event loop; the running one by default.
 
     """
@@ -109,7 +109,7 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
             close(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the reader, then everyone who waits."""
+        """End the reader's stream, then every wait."""
         if self._connection_lost:
             return  # a failed upgrade tells of its end twice
         if isinstance(exc, ssl.SSLError) and exc.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
@@ -124,7 +124,7 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         self._reference_lost_transport, self._transport = self._transport, None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the reader, unless the program told it that there is no more."""
+        """Feed the reader, unless the program has fed EOF."""
         reader = self._stream_reader
         if reader is not None and not reader._eof:
             reader.feed_data(data)
@@ -136,7 +136,7 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         return not self._over_ssl
 
     def _reference_drained(self) -> bool:
-        # With a high water mark of zero, TLS transports pause when a write has been sent already,
+        # With a high-water mark of zero, TLS transports pause when a write has been sent already,
         # and may resume only when more is received or written.
         if not is_tls(self._transport):
             return False

@@ -28,16 +28,16 @@ _CHANGEABLE = object()  # in the place of a separator to remember
 class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     """Bytes from a stream, and an asynchronous iterable of its lines (asyncio-stream, 3.15).
 
-    It is an `asyncio.StreamReader` by type, and by nothing else: no method of that is used. What
-    that has under a private name means the same here, because subclasses and programs use it; what
-    it does not have is named ``_reference_…``, because subclasses have names of their own.
+    It is an `asyncio.StreamReader` by type only: it uses no method of that class. asyncio's private
+    names mean the same here, because subclasses and programs use them; all other private names
+    begin with ``_reference_``, because subclasses have names of their own.
 
-    Readers come from `open_connection()` and `start_server()`. One made by hand is fed by
-    `feed_data()`, `feed_eof()` and `set_exception()`, or by a `StreamReaderProtocol`.
+    Readers come from `open_connection()` and `start_server()`. Feed a reader that you make yourself
+    by `feed_data()`, `feed_eof()` and `set_exception()`, or by a `StreamReaderProtocol`.
 
     Args:
-        limit: bytes that `readline()` and `readuntil()` look through for a separator; with more
-            than twice as many unread, the transport is asked to pause. 64 KiB by default.
+        limit: the number of bytes that `readline()` and `readuntil()` search for a separator; the
+            reader pauses its transport if more than twice as many are unread. 64 KiB by default.
         loop: the event loop; the running one by default.
 
     Raises:
@@ -98,14 +98,14 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     # What the protocol, or whoever made the reader, tells it.
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
-        """Give the reader the transport to pause when too much is unread; once only."""
+        """Set the transport that the reader pauses when too much is unread; once only."""
         assert self._transport is None, "Transport already set"
         self._transport = transport
 
     def feed_data(  # type: ignore[override]  # asyncio's is typed to take any integers
         self, data: Bytes
     ) -> None:
-        """Add *data* to what can be read.
+        """Add *data* to the buffer.
 
         Raises:
             AssertionError: EOF was fed before.
@@ -161,7 +161,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             self._reference_enough = enough if wanted else 0
 
     def feed_eof(self) -> None:
-        """Say that no more bytes will come (asyncio-stream, 3.15)."""
+        """Feed EOF: no more bytes will come (asyncio-stream, 3.15)."""
         self._eof = True
         self._wakeup_waiter()
 
@@ -184,10 +184,11 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     # the future itself, because a coroutine between them costs a tenth of a small message's echo.
 
     async def read(self, n: int = -1) -> bytes:
-        """Read what is there, at most *n* bytes (asyncio-stream, 3.15).
+        """Read the bytes that have arrived, at most *n* (asyncio-stream, 3.15).
 
         Args:
-            n: the most bytes to return. Negative (the default): all until EOF. 0: none, at once.
+            n: the greatest number of bytes to return. Negative (the default): all until EOF. 0:
+                none, at once.
 
         Returns:
             At least one byte, as soon as there is one; ``b""`` only for *n* of 0 or at EOF.
@@ -195,7 +196,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         Raises:
             TypeError: *n* is not an integer.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with, once what came before was read.
+            OSError: or another error that ended the connection, once the bytes before it were read.
 
         """
         buffer = self._reference_buffer
@@ -242,12 +243,13 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         r"""Read one line, up to and including ``b"\n"`` (asyncio-stream, 3.15).
 
         Returns:
-            The line; what is left if EOF comes before its end; ``b""`` at EOF.
+            The line; the rest if EOF comes before its end; ``b""`` at EOF.
 
         Raises:
-            ValueError: the line is longer than the limit. As much of it as was received is gone.
+            ValueError: the line is longer than the limit. The bytes of it that were received are
+                dropped.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with, once the lines before were read.
+            OSError: or another error that ended the connection, once the lines before it were read.
 
         """
         buffer = self._reference_buffer
@@ -288,16 +290,16 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         """Read up to and including *separator* (asyncio-stream, 3.15).
 
         Args:
-            separator: what ends the data; of a tuple, whichever is complete first.
+            separator: the end of the data; of a tuple, the separator that is complete first.
 
         Raises:
             ValueError: a separator is empty, or the tuple is.
             TypeError: a separator is not bytes-like.
             asyncio.LimitOverrunError: more than the limit precedes the separator, or would if it
-                came now. Nothing is consumed; ``consumed`` bytes can be read that hold none of it.
+                came now. Nothing is consumed; the first ``consumed`` bytes hold no part of it.
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with; what came before is kept.
+            OSError: or another error that ended the connection; the bytes before it are kept.
 
         """
         if separator is not self._reference_separator:
@@ -363,14 +365,14 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         return data
 
     async def readexactly(self, n: int) -> bytes:
-        """Read exactly *n* bytes, also more than the limit (asyncio-stream, 3.15).
+        """Read exactly *n* bytes, even more than the limit (asyncio-stream, 3.15).
 
         Raises:
             ValueError: *n* is negative.
             TypeError: *n* is not an integer.
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
-            OSError: or whatever the connection was lost with; what came before is kept.
+            OSError: or another error that ended the connection; the bytes before it are kept.
 
         """
         buffer = self._reference_buffer

@@ -28,7 +28,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
     Writers come from `open_connection()` and `start_server()`.
 
     Args:
-        transport: what to write to.
+        transport: the transport to which it writes.
         protocol: the transport's protocol: a `StreamReaderProtocol`, a `FlowControlMixin`, or one
             of asyncio's, of its subprocesses for example. The writer asks it to ``await
             _drain_helper()`` and for the future ``_get_close_waiter(writer)``.
@@ -72,7 +72,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         return self._transport
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the transport knows under *name*, e.g. ``"peername"``, or *default*."""
+        """Return the transport's information *name*, e.g. ``"peername"``, or *default*."""
         try:
             return self._transport.get_extra_info(name, default)
         except AttributeError:
@@ -82,7 +82,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         """Send *data*, now or as soon as possible; pair it with `drain()`.
 
         Raises:
-            TypeError: *data* is none of bytes, bytearray and C-contiguous memoryview.
+            TypeError: *data* is not bytes, a bytearray or a C-contiguous memoryview.
             RuntimeError: `write_eof()` was called.
 
         """
@@ -132,7 +132,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         return self._transport.can_write_eof()
 
     def write_eof(self) -> None:
-        """Close the sending half after what was written is sent.
+        """Close the sending half after the buffered data is sent.
 
         Raises:
             NotImplementedError: the transport cannot, e.g. because it does TLS.
@@ -153,7 +153,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
 
         Raises:
             ConnectionResetError: the connection is closed.
-            OSError: or whatever the connection was lost with.
+            OSError: or another error that ended the connection.
 
         """
         if self._reader is not None:
@@ -169,7 +169,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             await protocol._drain_helper()
 
     def close(self) -> None:
-        """Close the connection after what was written is sent."""
+        """Close the connection after the buffered data is sent."""
         let_close(self._reader)
         close(self._transport)
 
@@ -181,7 +181,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         """Wait until the connection is closed (asyncio-stream, 3.15).
 
         Raises:
-            OSError: or whatever the connection was lost with.
+            OSError: or another error that ended the connection.
 
         """
         protocol = self._protocol
@@ -217,7 +217,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
     ) -> None:
         """Continue the connection in TLS, as server if it was accepted (asyncio-stream, 3.15).
 
-        What was received and not yet read is taken for the beginning of the handshake. What is
+        Bytes that were received and not yet read count as the beginning of the handshake. Data
         written meanwhile is sent over TLS, when the handshake is done.
 
         Args:
@@ -228,8 +228,8 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
 
         Raises:
             TypeError: *sslcontext* is not an `ssl.SSLContext`.
-            ValueError: *sslcontext* checks host names and no *server_hostname* is given, or a
-                timeout is not positive. The connection is as it was.
+            ValueError: *sslcontext* checks host names and *server_hostname* is missing, or a
+                timeout is not positive. The connection stays as it was.
             ssl.SSLError: the handshake failed. The connection is closed.
             OSError: the connection was closed, or the handshake took too long.
 

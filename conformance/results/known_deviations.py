@@ -50,7 +50,7 @@ class KnownDeviations:
         for id_, table in tables.items():
             if id_ not in clauses():
                 raise CannotRun(
-                    f"{str(path)!r} lists {id_!r}, which is no clause: remove it, "
+                    f"{str(path)!r} lists {id_!r}, which is not a clause: remove it, "
                     'or write ["its.id"], in quotes'
                 )
             reason = table.get("reason") if isinstance(table, dict) else None

@@ -53,7 +53,7 @@ def run_suite(order: Order, workers: str) -> Session:
     if status is pytest.ExitCode.INTERRUPTED and (session is None or not session.record.seen):
         raise CannotRun("interrupted before any test had ended")
     if session is None or (status not in ended and not session.record.seen):
-        raise CannotRun(f"the run broke off: {run.problem or f'pytest ended with {status!r}'}")
+        raise CannotRun(f"the run ended early: {run.problem or f'pytest ended with {status!r}'}")
     session.interrupted = session.interrupted or status not in ended
     return session
 

@@ -68,7 +68,7 @@ def loop(name: str, mode: str = PLAIN) -> Loop:
     if missing:
         raise CannotRun(
             f"cannot use loop {name!r}: it returned {made!r}, not an event loop: "
-            f"that lacks {', '.join(missing)}"
+            f"it lacks {', '.join(missing)}"
         )
     with users_code(f"end a loop made with {name!r}"):
         end(made)

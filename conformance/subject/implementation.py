@@ -93,8 +93,8 @@ class Implementation:
                 f"{self.name} lacks {', '.join(missing)}: "
                 + (
                     _meant(self.name, target)
-                    or "an implementation has the names of the streams page, or says in `without` "
-                    "which it lacks"
+                    or "an implementation has the names of the streams page, or lists in "
+                    "`without` those it lacks"
                 )
             )
         methods = [each for each in names if _is_method(target, each)]
@@ -199,7 +199,7 @@ def load(name: str) -> object:
     words = [*module_name.split("."), *(path.split(".") if colon else ())]
     if not all(word.isidentifier() for word in words):
         raise CannotRun(
-            f"{name!r} is no importable name: give package.module or package.module:attribute"
+            f"{name!r} is not an importable name: give package.module or package.module:attribute"
         )
     if os.getcwd() not in sys.path:
         # A module in the working directory can be named too; last, so that the suite is the one

@@ -30,7 +30,7 @@ class WriteFlowControl:
         return (self._low_water, self._high_water)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks, in bytes.
+        """Set the high-water and low-water marks, in bytes.
 
         `high` defaults to 64 KiB, or to four times `low` if that is given; `low` to a quarter of
         `high`. Raises `ValueError` unless `high >= low >= 0`. (asyncio-protocol, 3.15)

@@ -1,8 +1,9 @@
 """The transport of a simulated connection: what asyncio puts on a socket.
 
 It does on an `Endpoint` what asyncio's selector event loop does on a socket: sends at once what
-the kernel takes, keeps the rest in a write buffer with high and low water marks, reads once in
-every turn of the loop in which there is something to read, and ends with one `connection_lost()`.
+the kernel takes, keeps the rest in a write buffer with high-water and low-water marks, reads once
+in every turn of the loop in which there is something to read, and ends with one
+`connection_lost()`.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Socket(socket.socket):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `TypeError`."""
-        raise TypeError("a fakes.Socket is made by Network.socket(), or by socket.socket()")
+        raise TypeError("make a fakes.Socket with Network.socket() or socket.socket()")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 

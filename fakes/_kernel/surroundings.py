@@ -52,7 +52,7 @@ class WayOut(Protocol):
         """Send data."""
 
     def send_fin(self) -> None:
-        """Send the end of data."""
+        """Send EOF."""
 
     def send_reset(self) -> None:
         """Send a reset."""

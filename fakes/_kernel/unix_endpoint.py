@@ -84,7 +84,7 @@ class UnixEndpoint(Endpoint):
         self.forget()
 
     def recv(self, limit: int) -> bytes:
-        """As `Endpoint.recv()`; an error is reported even after the end of data."""
+        """As `Endpoint.recv()`; an error is reported even after EOF."""
         if not self.received:
             self._raise_error()
         data = super().recv(limit)

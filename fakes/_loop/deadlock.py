@@ -1,4 +1,4 @@
-"""The errors that a simulated loop raises of a run that would not end, with who still waits."""
+"""The errors of a simulated loop whose run would not end, with the tasks that still wait."""
 
 from __future__ import annotations
 

@@ -76,7 +76,9 @@ class TimeAndChance:
         self._loop = loop
         self._number = number
         if start_date.tzinfo is None:
-            raise ValueError(f"start_date needs a time zone, as in {START_DATE!r}: {start_date!r}")
+            raise ValueError(
+                f"start_date needs a time zone, as in {START_DATE!r}, not {start_date!r}"
+            )
         self._start = round(start_date.timestamp() * NANOSECONDS)
         self._threads = threads
         self._advance = advance

@@ -181,7 +181,7 @@ class Chance:
             ValueError: `high` is less than `low`.
         """
         if high < low:
-            raise ValueError(f"no whole number is from {low} to {high}")
+            raise ValueError(f"high must not be less than low: {low}, {high}")
         return low + int(self.random() * (high - low + 1))
 
     def choose(self, sequence: Sequence[T]) -> T:

@@ -56,7 +56,7 @@ class Connection:
             ValueError: the rate is not positive.
         """
         if rate <= 0:
-            raise ValueError(f"rate must be a positive number of bytes in a second, not {rate!r}")
+            raise ValueError(f"rate must be a positive number of bytes per second, not {rate!r}")
         for path in self._paths(None if client is None else not client):
             path.pace = rate
 

@@ -212,7 +212,9 @@ class Host:
             return
         abandon = getattr(self._environment.loop, "abandon", None)
         if abandon is None:
-            raise NotSimulated("Host.crash(): only fakes.Loop can stop what runs on a host")
+            raise NotSimulated(
+                "Host.crash() needs a fakes.Loop: no other loop can stop a host's code"
+            )
         self._environment.down.add(self)
         self._boot.alive = False
         for sock in self.network.open_sockets():

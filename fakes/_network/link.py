@@ -265,7 +265,7 @@ class Link:
         and then `drain()` waits, as with any program that reads too slowly.
 
         Args:
-            rate: bytes in a second.
+            rate: bytes per second.
             client: True slows only the programs that have called connect(), False only the others
                 (default: both).
 
@@ -273,7 +273,7 @@ class Link:
             ValueError: the rate is not positive.
         """
         if rate <= 0:
-            raise ValueError(f"rate must be a positive number of bytes in a second, not {rate!r}")
+            raise ValueError(f"rate must be a positive number of bytes per second, not {rate!r}")
         self._pace = rate, client
         for end in self._own_connections():
             self._slow_down(end)
@@ -302,7 +302,7 @@ class Link:
 
     def _checked(self, sender: str | None) -> str | None:
         if sender is not None and self._names is not None and sender not in self._names:
-            raise ValueError(f"the link is between {' and '.join(self._names)}, not of {sender!r}")
+            raise ValueError(f"the link joins {' and '.join(self._names)}, not {sender!r}")
         return sender
 
     def _end_after(self, size: int, ends: bool, from_client: bool | None) -> None:

@@ -97,7 +97,7 @@ class Path:
     Attributes:
         partitioned, stalled: whether what this connection sends this way is lost, or held up,
             whatever the link does.
-        pace: how many bytes in a second the program at the other end reads, if that is limited.
+        pace: how many bytes per second the program at the other end reads, if that is limited.
     """
 
     # With so many attributes, slots are faster: a dict of more than thirty is one of its own.
@@ -230,7 +230,7 @@ class Path:
             self._send("DATA", data[start : start + most])
 
     def send_fin(self) -> None:
-        """Send the end of data."""
+        """Send EOF."""
         self._send("FIN")
 
     def send_reset(self) -> None:

@@ -56,7 +56,7 @@ class Resolver:
             ValueError: an address is malformed, or there is no answer.
         """
         if not answers:
-            raise ValueError(f"no answer is given for {name!r}")
+            raise ValueError(f"answers({name!r}) needs one answer or more")
         self._answers[name.lower()] = [tuple(str(ip_address(a)) for a in one) for one in answers]
 
     def fail(self, name: str, error: Exception | None = None) -> None:

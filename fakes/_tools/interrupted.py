@@ -31,7 +31,7 @@ def chance(name: str = "test") -> Chance:
         ValueError: the name has other characters.
     """
     if not name.replace("_", "a").replace("-", "a").isalnum():
-        raise ValueError(f"a source of chance is named by letters, digits, '_' and '-': {name!r}")
+        raise ValueError(f"a name may have letters, digits, '_' and '-', not {name!r}")
     return Chance(_network().chance(f"test {name}"))
 
 

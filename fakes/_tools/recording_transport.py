@@ -39,7 +39,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
         super().__init__(extra)
         self.calls: list[tuple[Any, ...]] = []
         self.written = b""
-        self._fed: deque[bytes | None] = deque()  # None is the end of data
+        self._fed: deque[bytes | None] = deque()  # None is EOF
         self._feeding = False
         self._blocked = False
         self._buffered = 0
@@ -69,7 +69,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
             RuntimeError: after `feed_eof()`. If the transport is closing, the call has no effect.
         """
         if None in self._fed:
-            raise RuntimeError("feed() after feed_eof(): nothing can follow the end of data")
+            raise RuntimeError("feed() after feed_eof(): nothing can follow EOF")
         if data:
             self._fed.append(bytes(data))
             self._deliver()

@@ -112,7 +112,7 @@ class Script:
             ValueError: `size` is negative.
         """
         if size < 0:
-            raise ValueError(f"size must not be negative, not {size}")
+            raise ValueError(f"size must be 0 or more bytes, not {size}")
         return self._and(ExpectSize(size))
 
     def expect_eof(self) -> Script:

@@ -94,19 +94,19 @@ class ExpectSize:
 @dataclass(frozen=True)
 class ExpectEOF:
     def __str__(self) -> str:
-        return "expect the end of data"
+        return "expect EOF"
 
     async def play(self, conversation: Conversation) -> None:
         while not conversation.eof:
             if conversation.buffer:
-                _unexpected(conversation, "the end of data")
+                _unexpected(conversation, "EOF")
             if conversation.lost:
                 if conversation.error is None:
                     return
-                raise Surprise(f"expected the end of data; {conversation.ended}")
+                raise Surprise(f"expected EOF; {conversation.ended}")
             await conversation.more()
         if conversation.buffer:
-            _unexpected(conversation, "the end of data")
+            _unexpected(conversation, "EOF")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Pause:
 @dataclass(frozen=True)
 class SendEOF:
     def __str__(self) -> str:
-        return "send the end of data"
+        return "send EOF"
 
     async def play(self, conversation: Conversation) -> None:
         if not conversation.transport.can_write_eof():
@@ -171,7 +171,7 @@ class SendEOF:
         try:
             conversation.transport.write_eof()
         except OSError as exc:
-            raise Surprise(f"could not send the end of data: {exc}") from None
+            raise Surprise(f"could not send EOF: {exc}") from None
 
 
 @dataclass(frozen=True)

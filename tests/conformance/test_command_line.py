@@ -77,13 +77,13 @@ def test_the_reference_conforms_at_every_level(tmp_path: Path) -> None:
         (["no_such_module"], "cannot import 'no_such_module': there is no module 'no"),
         (["asyncio:nothing"], "cannot find 'asyncio:nothing': the module has no attribute"),
         (["misbehaving:nameless"], "misbehaving:nameless lacks open_connection, start_server, "),
-        ([""], "'' is no importable name: give package.module or package.module:attribute"),
-        (["asyncio:"], "'asyncio:' is no importable name: give"),
-        (["./streams.py"], "'./streams.py' is no importable name: give"),
+        ([""], "'' is not an importable name: give package.module or package.module:attribute"),
+        (["asyncio:"], "'asyncio:' is not an importable name: give"),
+        (["./streams.py"], "'./streams.py' is not an importable name: give"),
         (["asyncio", "--loop", "other"], "unknown loop 'other': give asyncio, uvloop or"),
         (
             ["asyncio", "--loop", "builtins:dict"],
-            "cannot use loop 'builtins:dict': it returned {}, not an event loop: that lacks run_",
+            "cannot use loop 'builtins:dict': it returned {}, not an event loop: it lacks run_",
         ),
         (["asyncio", "--loop", "no_such:loop"], "cannot import 'no_such'"),
         (["asyncio", "--network", "tcp,carrier-pigeon"], "unknown network carrier-pigeon: give"),
@@ -153,7 +153,7 @@ def test_whatever_the_users_module_does_is_said_in_one_line(
             "raise KeyboardInterrupt",
             "cannot make a loop with 'mine:loop': KeyboardInterrupt (mine.py:1)",
         ),
-        ("pass", "cannot use loop 'mine:loop': it returned None, not an event loop: that lacks "),
+        ("pass", "cannot use loop 'mine:loop': it returned None, not an event loop: it lacks "),
     ],
 )
 def test_whatever_the_users_loop_does_is_said_in_one_line(

@@ -78,7 +78,7 @@ def test_nothing_to_list_is_a_file_too(certificate: Certificate, tmp_path: Path)
     ("content", "message"),
     [
         ("[nonsense", "is not TOML"),
-        ('["no.such.clause"]\nreason = "x"', "lists 'no.such.clause', which is no clause"),
+        ('["no.such.clause"]\nreason = "x"', "lists 'no.such.clause', which is not a clause"),
         (f'["{FAILING}"]', f"gives no reason for {FAILING}"),
         ('readexactly.eof.partial.reason = "x"', 'or write \\["its.id"\\], in quotes'),
         (f'["{FAILING}"]\nreason = " "', f"gives no reason for {FAILING}"),

@@ -93,7 +93,7 @@ def test_a_direction_by_its_sender() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ask(streams), 5)
         streams[1].close()
-        with pytest.raises(ValueError, match="not of 'nobody'"):
+        with pytest.raises(ValueError, match="not 'nobody'"):
             network.link("localhost", "server").partition(sender="nobody")
 
     run(main)
@@ -297,7 +297,7 @@ def test_the_other_direction_is_not_slow() -> None:
 
 
 def test_a_rate_is_positive() -> None:
-    with pytest.raises(ValueError, match="positive number of bytes in a second, not 0"):
+    with pytest.raises(ValueError, match="positive number of bytes per second, not 0"):
         fakes.Network().link("localhost", "localhost").slow_reader(0)
 
 

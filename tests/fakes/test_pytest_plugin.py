@@ -737,7 +737,7 @@ def test_anyio_over_trio_is_refused(run: Suite) -> None:
             pass
     """)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["trio runs on no simulated loop: let anyio_backend be 'asyncio'*"])
+    result.stdout.fnmatch_lines(["trio runs on no simulated loop: set anyio_backend to 'asyncio'*"])
 
 
 def test_time_and_chance_by_marker_and_by_option(run: Suite) -> None:

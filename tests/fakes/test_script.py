@@ -304,7 +304,7 @@ def test_a_wrong_byte_is_noticed_before_the_rest_comes() -> None:
         (fakes.Script().expect(b"abcdef"), "ended its data after 3 of 6 bytes"),
         (fakes.Script().expect_until(b"\n"), r"before b'\\n' came; received b'abc'"),
         (fakes.Script().expect_size(7), "after 3 of 7 bytes; received b'abc'"),
-        (fakes.Script().expect_eof(), "expected the end of data; received 3 bytes"),
+        (fakes.Script().expect_eof(), "expected EOF; received 3 bytes"),
         (fakes.Script().expect_reset(), "expected a reset; received 3 bytes"),
         (fakes.Script().expect(b"abc").expect_reset(), "expected a reset; the other side ended"),
         (fakes.Script().expect(b"ab").close(), "expected nothing before closing; received 1 byte"),
@@ -500,7 +500,7 @@ def test_scripts_share_a_beginning() -> None:
 def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="separator must not be empty"):
         fakes.Script().expect_until(b"")
-    with pytest.raises(ValueError, match="size must not be negative, not -1"):
+    with pytest.raises(ValueError, match="size must be 0 or more bytes, not -1"):
         fakes.Script().expect_size(-1)
 
 
