@@ -325,3 +325,42 @@ def test_httpx_keep_alive_expires_in_virtual_time(
         return seen
 
     assert run_twice(main, "api.example") == [1, 1, 1, 2]
+
+
+def test_httpx_over_http2_asks_again_after_a_reset(run_twice: Callable[..., Any]) -> None:
+    """Its pool takes a connection of HTTP/2 for open until it has used it."""
+    httpx = pytest.importorskip("httpx")
+    h2 = pytest.importorskip("h2.connection")
+    events = pytest.importorskip("h2.events")
+    config = pytest.importorskip("h2.config")
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+            self.http = h2.H2Connection(config.H2Configuration(client_side=False))
+            self.http.initiate_connection()
+            transport.write(self.http.data_to_send())
+
+        def data_received(self, data: bytes) -> None:
+            for event in self.http.receive_data(data):
+                if isinstance(event, events.StreamEnded):
+                    self.http.send_headers(event.stream_id, [(":status", "200")])
+                    self.http.send_data(event.stream_id, b"hello", end_stream=True)
+            self.transport.write(self.http.data_to_send())
+
+    async def main() -> list[bytes]:
+        loop: Any = asyncio.get_running_loop()
+        with loop.network.host("api.example"):
+            server = await loop.create_server(Server, None, 80)
+        async with httpx.AsyncClient(http1=False, http2=True, trust_env=False) as client:
+            asking = [client.get("http://api.example/") for _ in range(3)]
+            seen = [response.content for response in await asyncio.gather(*asking)]
+            loop.network.link("localhost", "api.example").reset()
+            await asyncio.sleep(1)
+            with pytest.raises(httpx.ReadError):
+                await client.get("http://api.example/")
+            seen.append((await client.get("http://api.example/")).content)
+        server.close()
+        return seen
+
+    assert run_twice(main, "api.example") == [b"hello"] * 4

@@ -1,6 +1,7 @@
-"""Unmodified libraries for sessions: SSH, FTP, mail; each with a fault in the middle."""
+"""Unmodified libraries for sessions: SSH, FTP, mail, proxies; each with a fault in the middle."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any
@@ -197,3 +198,41 @@ def test_aioimaplib_waits_for_mail_and_gives_up_without_an_answer(run_twice: Run
         return seen
 
     assert run_twice(main, "mail") == [b"3 EXISTS", [b"4 EXISTS"], 10.0]
+
+
+def test_python_socks_by_way_of_pproxy(run_twice: RunTwice) -> None:
+    """What breaks behind the proxy is the end of data; what breaks before it is a timeout."""
+    pproxy = pytest.importorskip("pproxy")
+    socks = pytest.importorskip("python_socks")
+    client = pytest.importorskip("python_socks.async_.asyncio")
+
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            while data := await reader.read(100):
+                writer.write(data.upper())
+        writer.close()
+
+    async def main() -> list[Any]:
+        loop, network = asyncio.get_running_loop(), network_here()
+        with network.host("server"):
+            server = await asyncio.start_server(shout, None, 7)
+        with network.host("proxy"):
+            options = {"rserver": [], "verbose": lambda line: None}
+            serving = await pproxy.Server("socks5://0.0.0.0:1080").start_server(options)
+        proxy = client.Proxy.from_url("socks5://proxy:1080")
+        reader, writer = await asyncio.open_connection(sock=await proxy.connect("server", 7))
+        writer.write(b"hello")
+        seen: list[Any] = [await reader.readexactly(5)]
+        network.link("proxy", "server").reset()
+        seen.append(await reader.read())
+        writer.close()
+        link_to("proxy").partition()
+        started = loop.time()
+        with pytest.raises(socks.ProxyTimeoutError):
+            await proxy.connect("server", 7, timeout=20)
+        seen.append(round(loop.time() - started))
+        serving.close()
+        server.close()
+        return seen
+
+    assert run_twice(main, "server", "proxy") == [b"HELLO", b"", 20]

@@ -1,7 +1,7 @@
-"""Unmodified libraries on simulated UDP: aioquic, aiocoap, dnspython; each with a fault."""
+"""Unmodified libraries on simulated UDP, each with a fault."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +244,131 @@ def test_zeroconf_asks_for_multicast_and_is_refused_by_name() -> None:
 
     with pytest.raises(fakes.NotSimulated, match="the socket option IP_ADD_MEMBERSHIP"):
         fakes.run(main())
+
+
+# --- kademlia -------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated")  # in rpcudp
+def test_kademlia_finds_what_a_node_that_is_gone_has_stored(run_twice: Callable[..., Any]) -> None:
+    network_module = pytest.importorskip("kademlia.network")
+
+    async def main() -> list[Any]:
+        loop, network = asyncio.get_running_loop(), network_here()
+        hosts = [network.host(name) for name in ("first", "second", "third")]
+        nodes = [network_module.Server() for _ in hosts]
+        for host, node in zip(hosts, nodes, strict=True):
+            with host:
+                await node.listen(8468)
+                await node.bootstrap([(hosts[0].addresses[0], 8468)])
+        _, second, third = nodes
+        with hosts[1]:
+            await second.set("key", "value")
+        hosts[1].drop()
+        with hosts[2]:
+            found = await third.get("key")
+        hosts[0].drop()
+        started = loop.time()
+        with hosts[2]:
+            missed = await third.get("another")
+        took = loop.time() - started
+        for node in nodes:
+            node.stop()
+        return [found, missed, round(took)]
+
+    assert run_twice(main) == ["value", None, 5]  # rpcudp waits for five seconds
+
+
+# --- pysnmp ---------------------------------------------------------------------------------------
+
+
+def test_pysnmp_tries_again_and_gives_up() -> None:
+    """It numbers its requests on from run to run, so traces are not compared."""
+    snmp = pytest.importorskip("pysnmp.hlapi.v3arch.asyncio")
+    udp = pytest.importorskip("pysnmp.carrier.asyncio.dgram.udp")
+    config = pytest.importorskip("pysnmp.entity.config")
+    cmdrsp = pytest.importorskip("pysnmp.entity.rfc3413.cmdrsp")
+    context = pytest.importorskip("pysnmp.entity.rfc3413.context")
+
+    async def main() -> list[Any]:
+        loop, network = asyncio.get_running_loop(), network_here()
+        with network.host("router"):
+            agent = snmp.SnmpEngine()
+            transport = udp.UdpTransport().open_server_mode(("10.1.0.1", 161))
+            config.add_transport(agent, udp.DOMAIN_NAME, transport)
+            config.add_v1_system(agent, "area", "public")
+            config.add_vacm_user(agent, 2, "area", "noAuthNoPriv", (1, 3, 6), (1, 3, 6))
+            cmdrsp.GetCommandResponder(agent, context.SnmpContext(agent))
+        manager = snmp.SnmpEngine()
+
+        async def get() -> str:
+            error, _, _, found = await snmp.get_cmd(
+                manager,
+                snmp.CommunityData("public"),
+                await snmp.UdpTransportTarget.create(("10.1.0.1", 161), timeout=3, retries=2),
+                snmp.ContextData(),
+                snmp.ObjectType(snmp.ObjectIdentity("1.3.6.1.2.1.1.2.0")),
+            )
+            return str(error or found[0][0])
+
+        seen: list[Any] = [await get()]
+        link = network.link("localhost", "router")
+        link.partition()
+        started = loop.time()
+        seen += [await get(), round(loop.time() - started)]
+        link.heal()
+        seen.append(await get())
+        for engine in (manager, agent):
+            engine.close_dispatcher()
+        return seen
+
+    network = fakes.Network(link=fakes.Link(latency=0.02))
+    network.host("router", "10.1.0.1")
+    found, error, took, again = fakes.run(main(), network=network, seed=1, deterministic=True)
+    assert found == again == "1.3.6.1.2.1.1.2.0"
+    assert error == "No SNMP response received before timeout"
+    assert took == 9  # three times three seconds
+
+
+# --- bacpypes3 ------------------------------------------------------------------------------------
+
+
+def test_bacpypes3_gives_up_on_a_device_that_does_not_answer(
+    run_twice: Callable[..., Any],
+) -> None:
+    application = pytest.importorskip("bacpypes3.ipv4.app")
+    device = pytest.importorskip("bacpypes3.local.device")
+    pdu = pytest.importorskip("bacpypes3.pdu")
+    apdu = pytest.importorskip("bacpypes3.apdu")
+
+    def start(number: int, address: str) -> Any:
+        about = device.DeviceObject(
+            objectIdentifier=("device", number),
+            objectName=f"device {number}",
+            vendorIdentifier=999,
+            maxApduLengthAccepted=1024,
+            maxSegmentsAccepted=2,
+            segmentationSupported="noSegmentation",
+        )
+        # Without a network mask it broadcasts nothing.
+        return application.NormalApplication(about, pdu.IPv4Address(f"{address}/32"))
+
+    async def main() -> list[Any]:
+        loop, network = asyncio.get_running_loop(), network_here()
+        there, here = network.host("heating"), network.host("localhost")
+        with there:
+            heating = start(2, there.addresses[0])
+        client = start(1, here.addresses[0])
+        await asyncio.sleep(1)
+        question = (pdu.Address(there.addresses[0]), "device,2", "object-name")
+        seen: list[Any] = [str(await client.read_property(*question))]
+        network.link("localhost", "heating").partition()
+        started = loop.time()
+        with pytest.raises(apdu.AbortPDU, match="no-response"):
+            await client.read_property(*question)
+        seen.append(round(loop.time() - started))
+        client.close()
+        heating.close()
+        return seen
+
+    assert run_twice(main, "heating") == ["device 2", 12]  # four times three seconds

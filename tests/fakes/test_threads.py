@@ -117,13 +117,16 @@ def test_a_loop_in_a_thread_of_its_own() -> None:
 
 
 def test_threads_that_wait_for_each_other_are_a_deadlock() -> None:
+    items: queue.Queue[str] = queue.Queue()
+
     async def main() -> None:
-        await asyncio.to_thread(queue.Queue[str]().get)
+        await asyncio.to_thread(items.get)
 
     with pytest.raises(
         fakes.Deadlock, match=r"1 task is waiting:(.|\n)*the thread asyncio_0 stand"
     ):
         fakes.run(main())
+    items.put("or this process would never end")
 
 
 def test_a_future_that_nobody_resolves() -> None:
