@@ -1,4 +1,4 @@
-"""Plugging in what does not have the shape of the streams page: a reader alone, or a pair.
+"""Adapters, to plug in a reader alone, or a pair, without the names of the streams page.
 
 An adapter is a class of a few lines. Where it has nothing to offer (a reader alone cannot serve),
 the clauses that ask for it are not applicable. What else it lacks it says as every implementation

@@ -1,4 +1,4 @@
-"""The suite's own exceptions: what stops a certification, and what ends a test."""
+"""The suite's own exceptions: some stop a certification, some end a test."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""Accepting connections on asyncio's own loops, whose servers lose some.
+"""Accepting connections on asyncio's own loops, whose servers lose some of them.
 
 A connection that asyncio has accepted is no client of the server yet: its task has to run first.
 If the server is closed before that, the connection is neither served nor ended. And when there are

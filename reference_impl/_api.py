@@ -1,4 +1,4 @@
-"""The four functions that streams come from."""
+"""The four functions that make streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes received and not yet read.
+"""The buffer of bytes that were received and not yet read.
 
 Plan. Pieces stay the ``bytes`` objects they arrived as: a first one, `head`, read up to `start`,
 and a queue of more. Whoever reads gets a slice, a join, or, if it takes exactly one piece, the

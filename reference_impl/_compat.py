@@ -1,4 +1,4 @@
-"""What older Pythons and other loops lack of the four functions' arguments.
+"""Arguments of the four functions that older Pythons and other loops lack.
 
 Each entry asks the loop whether it has the argument, and makes up for it if it has not; it says
 from when on every loop will have it, and can go then. For uvloop, "now" is 0.23.

@@ -1,4 +1,4 @@
-"""Exceptions that more than one caller gets to see."""
+"""Exceptions for more than one caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an instance of which class while this package is in place of asyncio's streams.
+"""Instance checks while this package is in place of asyncio's streams.
 
 The classes here are subclasses of asyncio's, so that ``isinstance(reader, asyncio.StreamReader)``
 and annotations with asyncio's names hold for them anywhere. While `install()` has put them in the

@@ -1,4 +1,4 @@
-"""The writing half of a protocol: `drain()` and `wait_closed()` wait for what it hears."""
+"""The writing half of a protocol, for which `drain()` and `wait_closed()` wait."""
 
 from __future__ import annotations
 

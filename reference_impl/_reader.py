@@ -1,4 +1,4 @@
-"""`StreamReader`: what was received, to be read.
+"""`StreamReader`: the receiving side of a stream.
 
 A read never holds bytes of its own while it waits. It waits until the buffer has what it needs and
 only then takes it, in one synchronous step; so a read that is cancelled, wherever it was, has taken

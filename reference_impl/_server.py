@@ -1,4 +1,4 @@
-"""`Server`: what `start_server()` returns, the same on every loop and every Python."""
+"""`Server`: the result of `start_server()`, the same on every loop and every Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS: its arguments, and the upgrade of a connection that began without.
+"""TLS: its arguments, and the upgrade of a connection.
 
 The loop's `start_tls()` puts a TLS protocol between the transport and ours. Two things it leaves to
 do. The bytes that were received before it, and wait in the reader, belong to the TLS protocol. And

@@ -1,4 +1,4 @@
-"""`StreamWriter`: what is to be sent, and the life of the connection."""
+"""`StreamWriter`: the sending side of a stream, and the life of the connection."""
 
 from __future__ import annotations
 

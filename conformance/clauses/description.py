@@ -1,4 +1,4 @@
-"""The description as a whole: its clauses, and those of its sentences that nothing can test."""
+"""The description as a whole: its clauses, and its sentences that no test can check."""
 
 import json
 import tomllib

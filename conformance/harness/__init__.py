@@ -1,1 +1,1 @@
-"""What a clause's test is written with."""
+"""The tools of a clause's test."""

@@ -1,4 +1,4 @@
-"""Where a test's far ends are: addresses, ports, listeners and raw sockets."""
+"""Addresses of a test's far ends: ports, listeners and raw sockets."""
 
 import contextlib
 import errno

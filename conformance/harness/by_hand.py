@@ -1,4 +1,4 @@
-"""Readers without a connection, for what depends on the turn of the loop in which bytes come."""
+"""Readers without a connection, to decide in which turn of the loop bytes arrive."""
 
 from asyncio import StreamReader
 

@@ -1,4 +1,4 @@
-"""How a test says which clause it checks, and where that clause makes sense."""
+"""The mark that names the clause of a test, and the networks and roles on which it makes sense."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""How a clause's test says what it expects, so that a certificate can say what was seen instead.
+"""Expectations of a test, in words for the certificate.
 
 Tests use these instead of bare `assert`: each failure carries both halves of the sentence
 "expected …; saw …", short enough to print.

@@ -1,4 +1,4 @@
-"""What tests on connecting and serving arrange: addresses of every kind, resolvers, raw sockets."""
+"""Preparations of tests on connecting and serving: addresses, resolvers, raw sockets."""
 
 import asyncio
 import contextlib

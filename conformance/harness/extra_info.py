@@ -1,4 +1,4 @@
-"""What a transport knows about its connection, which the description leaves to it."""
+"""A transport's information about its connection, which the description leaves to it."""
 
 import asyncio
 from typing import Any

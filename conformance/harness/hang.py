@@ -1,4 +1,4 @@
-"""Tests that never end: how they are stopped, and who waited there for what."""
+"""Hung tests: how they are stopped, and who waited for what."""
 
 import asyncio
 import linecache

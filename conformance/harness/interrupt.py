@@ -1,4 +1,4 @@
-"""What the user interrupts, apart from what an implementation does."""
+"""The user's interrupts, as distinct from those of an implementation."""
 
 import ctypes
 import math

@@ -1,4 +1,4 @@
-"""What asyncio's logger receives."""
+"""Records that asyncio's logger receives."""
 
 import logging
 

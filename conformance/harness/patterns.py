@@ -1,4 +1,4 @@
-"""Bytes to send: such that a byte lost, doubled or out of order shows; and as many as it takes."""
+"""Bytes to send, in which a lost, doubled or misplaced byte shows."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Bytes off a reader, by the one read that tests of everything else trust: `read(n)`.
+"""Reading by `read(n)` alone, the one read that tests of everything else trust.
 
 So a read of another kind that is broken fails the clauses about it, and not those for which
 somebody has to read.

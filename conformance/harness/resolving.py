@@ -1,4 +1,4 @@
-"""A host name of the test's own, whichever resolver is asked."""
+"""A host name of the test, whichever resolver the implementation uses."""
 
 import asyncio
 import socket

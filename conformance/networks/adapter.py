@@ -1,4 +1,4 @@
-"""What adapters make: ends that are connected in some way of their own, and their far ends."""
+"""Networks of adapters: their ends, which have their own way to connect, and far ends."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn

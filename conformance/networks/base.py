@@ -1,4 +1,4 @@
-"""What a network is to the suite: a place where an implementation and a wire can meet."""
+"""The base of all networks: places where an implementation and a wire can meet."""
 
 import asyncio
 import ssl

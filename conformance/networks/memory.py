@@ -1,4 +1,4 @@
-"""The network in memory: the fakes', under a loop in virtual time where the loop can be theirs."""
+"""The network in memory: that of the fakes, in virtual time if the loop can be theirs."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The far end of a connection, in the suite's hands and made of nothing under test."""
+"""The far end of a connection, in the suite's hands; it uses nothing under test."""
 
 import asyncio
 from abc import ABC, abstractmethod

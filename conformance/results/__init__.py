@@ -1,1 +1,1 @@
-"""What came of a certification, and the forms in which it is shown."""
+"""The result of a certification, and the forms that show it."""

@@ -1,4 +1,4 @@
-"""The badge: what a certificate says, in one line for a README."""
+"""The badge: the certificate in one line for a README."""
 
 from xml.sax.saxutils import escape
 

@@ -1,4 +1,4 @@
-"""What a certification found: verdicts on clauses, and the certificate that holds them."""
+"""The verdicts on clauses, and the certificate that holds them."""
 
 import json
 import platform

@@ -1,4 +1,4 @@
-"""Known deviations: a file that lists them, each with a reason, so that only news fails a build.
+"""Known deviations: a file of them, with reasons, so that only new ones fail a build.
 
 It is TOML, written by `--write-known-deviations` and edited by people:
 

@@ -1,4 +1,4 @@
-"""The certificate as a person reads it in a terminal."""
+"""The certificate, as text for a terminal."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""A certification: what is asked for, the pytest run that does it, and what it writes."""
+"""One certification: the request, the pytest run, and the files."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What is looked at before the tests: whether what was plugged in can be certified at all.
+"""Checks before the tests: whether the implementation can be certified at all.
 
 What fails here would fail most tests, each with a message about something else.
 """

@@ -1,4 +1,4 @@
-"""What the user asked for, found and checked before any test runs."""
+"""The user's request, found and checked before any test runs."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Run the suite in a pytest of its own, with a progress bar in the place of pytest's output."""
+"""Run the suite in a pytest of its own, with a progress bar instead of pytest's output."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""One certification inside pytest: which tests it has, and what came of each."""
+"""One certification inside pytest: its tests, and their results."""
 
 import gc
 import traceback

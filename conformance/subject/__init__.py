@@ -1,1 +1,1 @@
-"""What is certified: an implementation, what it offers, and the event loop that it runs on."""
+"""The subject of a certification: an implementation, its capabilities, and its event loop."""

@@ -1,4 +1,4 @@
-"""Which part of the streams API an implementation offers; what it lacks does not count against it.
+"""The part of the streams API that an implementation has; the rest does not count against it.
 
 An implementation lists what it lacks in an attribute `without`, a set of names. `LACKABLE` has all
 of them: functions and classes (`"start_server"`), their arguments (`"open_connection.ssl"`),

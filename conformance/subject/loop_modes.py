@@ -1,4 +1,4 @@
-"""The ways to run an event loop that users choose, and that nothing on a stream may depend on."""
+"""The modes of an event loop, on which nothing in a stream may depend."""
 
 import asyncio
 import math

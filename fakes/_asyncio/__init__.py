@@ -1,1 +1,1 @@
-"""What asyncio puts on a socket: the loop's methods, transports, servers and TLS."""
+"""asyncio's part of the simulation: the loop's methods, transports, servers and TLS."""

@@ -1,4 +1,4 @@
-"""What asyncio checks of the arguments of a loop's methods."""
+"""asyncio's checks of the arguments of a loop's methods."""
 
 from __future__ import annotations
 

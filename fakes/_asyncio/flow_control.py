@@ -1,4 +1,4 @@
-"""High and low water for a write buffer."""
+"""The high-water and low-water marks of a write buffer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods of a loop that look up names, on which those that connect and listen stand."""
+"""The methods of a loop that look up names, for those that connect and listen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `fakes` uses of asyncio beyond its documentation, and why: the only such place.
+"""All uses of private parts of asyncio, each with its reason.
 
 Used here:
 

@@ -1,4 +1,4 @@
-"""`loop.sendfile()` over simulated connections: what a kernel's sendfile() does, by hand."""
+"""`loop.sendfile()` over simulated connections: a kernel's sendfile(), by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods of a loop that act on sockets: `sock_*()`, `add_reader()` and their kin."""
+"""The methods of a loop that act on sockets: `sock_*()`, `add_reader()` and the like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport of a simulated connection: what asyncio puts on a socket.
+"""The transport of a simulated connection, with asyncio's behaviour.
 
 It does on an `Endpoint` what asyncio's selector event loop does on a socket: sends at once what
 the kernel takes, keeps the rest in a write buffer with high-water and low-water marks, reads once

@@ -1,4 +1,4 @@
-"""What a transport and a server show of their sockets."""
+"""The view of their sockets that transports and servers give."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Linux does to a socket: endpoints, their buffers and their readiness."""
+"""Linux's sockets: endpoints, their buffers and their readiness."""

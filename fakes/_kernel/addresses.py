@@ -1,4 +1,4 @@
-"""Addresses: how they are written, and what is wrong with one."""
+"""Addresses: their forms, and the errors of wrong ones."""
 
 from __future__ import annotations
 

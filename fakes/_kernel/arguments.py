@@ -1,4 +1,4 @@
-"""What methods of sockets raise for arguments that are none."""
+"""The exceptions of socket methods for wrong arguments."""
 
 from __future__ import annotations
 

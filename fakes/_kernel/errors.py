@@ -1,4 +1,4 @@
-"""The errors of system calls, and the error for what is not simulated."""
+"""The errors of system calls, and the error for calls that are not simulated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Socket options: their defaults, the values that they take, and what they do here.
+"""Socket options: their defaults, their values, and their effects here.
 
 Every option is one of three: it has its effect; it is `KEPT`, which is to say that it can be set
 and read, and has nothing to change on a simulated network, for the reason given; or it is refused

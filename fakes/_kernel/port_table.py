@@ -1,4 +1,4 @@
-"""The ports of one host: which sockets are bound to what."""
+"""The ports of one host, and the sockets that are bound to them."""
 
 from __future__ import annotations
 

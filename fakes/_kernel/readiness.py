@@ -1,4 +1,4 @@
-"""Readiness: what `select()` is to an event loop, for sockets that are not real.
+"""Readiness: the counterpart of `select()` for simulated sockets.
 
 An `Endpoint` is watched for reading and for writing by at most one `Watch` each. When the endpoint
 becomes ready, its watch is handed to the loop's poll queue, once, and the loop runs it where it

@@ -1,4 +1,4 @@
-"""What all sockets of the simulated network have in common: a name, options, a number."""
+"""The common part of all simulated sockets: a name, options, a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel needs of the world around it, and knows nothing more of."""
+"""Protocols for the surroundings that a kernel needs; it knows nothing more of them."""
 
 from __future__ import annotations
 

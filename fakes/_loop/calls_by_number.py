@@ -1,4 +1,4 @@
-"""What `os` and `fcntl` do with the number of a simulated socket.
+"""Calls of `os` and `fcntl` with the number of a simulated socket.
 
 A library may set a flag of a socket by its number, or read from it: `fcntl(sock.fileno(), …)`. No
 real file has the numbers of simulated sockets. While a `fakes.Loop` runs in a thread, these

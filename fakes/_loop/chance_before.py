@@ -1,4 +1,4 @@
-"""Sources of chance that are there before a run, and that code in it draws from all the same.
+"""Random sources made before a run, from which code in the run draws.
 
 * The C library's `rand()`, which libraries in C draw from, such as pymongo's numbers of requests.
 * What libraries make when they are imported. Whether a `random.Random` was made with a seed of the

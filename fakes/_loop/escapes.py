@@ -1,4 +1,4 @@
-"""No way out unnoticed: a call that reaches for the real network raises `NotSimulated`.
+"""Calls that would reach the real network raise `NotSimulated`.
 
 A simulated loop opens no real socket. But a library may call `socket` in a thread, or block on a
 socket of its own; such a call would reach a machine that knows nothing of the test, or nobody. An

@@ -1,4 +1,4 @@
-"""Another function behind a function that exists: whoever holds it calls the other one.
+"""Replacing a function in place, so that every reference to it calls the replacement.
 
 A library that has said `from time import monotonic`, keeps it as a default argument, in a class or
 in an object, or is compiled by Cython, holds the function object. So the object stays what it is,

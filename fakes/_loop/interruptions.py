@@ -1,4 +1,4 @@
-"""An exception that a signal handler raises ends the run, whoever catches it.
+"""A signal handler's exception ends the run, whatever the program catches.
 
 pytest-timeout's handler raises one, and others do. Where the signal comes while a task or a
 callback runs, asyncio takes it for theirs: it is kept for whoever asks for the task's result, or

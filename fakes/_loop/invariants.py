@@ -1,4 +1,4 @@
-"""What a program promises: that something is always so, or that it comes to be so in time."""
+"""Invariants of a program: conditions that always hold, or come to hold in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries in C that call the kernel themselves: those that are known are refused by name.
+"""Libraries in C that call the kernel themselves; the known ones are refused by name.
 
 No hook of Python's sees what they send. So the functions of theirs by which a program reaches the
 network raise `NotSimulated` where they would leave a simulation. Others are as silent as ever.

@@ -1,4 +1,4 @@
-"""The clock on the wall, for our own code: whatever the program finds behind the same names."""
+"""The real clock, for our own code, even while the program sees a simulated one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the module `socket` does while a `fakes.Loop` runs.
+"""The module `socket` while a `fakes.Loop` runs.
 
 In the thread of the loop, `socket.socket()` makes simulated sockets, and so does whatever stands on
 it: `socket.create_server()`, `socket.create_connection()`, a library that has imported the class by

@@ -1,4 +1,4 @@
-"""Where another thread stands: at work, or waiting for somebody else to let it go on.
+"""The state of another thread: at work, or waiting for something to wake it.
 
 A thread at work computes, sleeps, or waits for a real file or a real socket. It may have an answer
 for the simulation, so virtual time does not run ahead of it. One that waits for a lock, a queue or

@@ -1,4 +1,4 @@
-"""Tasks that a set has in the same order in every run."""
+"""Tasks that have the same order in a set in every run."""
 
 from __future__ import annotations
 

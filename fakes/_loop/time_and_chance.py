@@ -1,4 +1,4 @@
-"""The standard library's clocks and sources of chance, put under a loop's clock and its seed.
+"""The standard library's clocks and random sources, under a loop's time and seed.
 
 With `deterministic=True`, code that runs in the simulation finds there: `time`, `datetime`,
 `random`, `os.urandom()`, `uuid`, `secrets` and what stands on them. "In the simulation" is the

@@ -1,1 +1,1 @@
-"""What lies between kernels: hosts, names, links and what travels over them."""
+"""Everything between kernels: hosts, names, links and the data on them."""

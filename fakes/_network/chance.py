@@ -1,4 +1,4 @@
-"""Chance: what a seed decides, draw by draw.
+"""Random decisions: a seed makes them, draw by draw.
 
 Each concern (when a segment arrives, how long a lookup takes) has a sequence of its own, drawn from
 the seed and the concern's name, so that a program that draws more often for one does not change all

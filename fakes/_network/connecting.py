@@ -1,4 +1,4 @@
-"""Connecting: which host an address reaches, and who listens there."""
+"""Connecting: the host that an address reaches, and its listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection, in the hands of a test: what a link can do to all, done to one."""
+"""One connection, for a test to break: the faults of a link, but for one connection."""
 
 from __future__ import annotations
 

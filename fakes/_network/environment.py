@@ -1,4 +1,4 @@
-"""What everything on a network shares: time, readiness, chance, and those who watch."""
+"""The common parts of a network: time, readiness, random decisions, and observers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that a seed decides on: which of them happen, when, and how long they last."""
+"""Faults by the seed: whether they happen, when, and how long they last."""
 
 from __future__ import annotations
 

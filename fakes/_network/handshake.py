@@ -1,4 +1,4 @@
-"""How a TCP connection comes about: three segments, each of which may be late, refused or lost."""
+"""TCP's handshake: three segments, each of which may be late, refused or lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way between two hosts: how long it takes, how much it carries, and its faults.
+"""The link between two hosts: its delay, its capacity, and its faults.
 
 A `Link` joins two hosts (or a host with itself) and is shared by all connections between them. A
 `Path` is one connection's use of it in one direction. A connection has paths only if something on

@@ -1,4 +1,4 @@
-"""What observers of a network are shown."""
+"""The segments that a network's observers receive."""
 
 from __future__ import annotations
 

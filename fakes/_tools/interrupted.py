@@ -1,4 +1,4 @@
-"""Chance in a test: a source of it, and a coroutine that is cancelled at some await."""
+"""Random draws in a test, and a coroutine that is cancelled at some await."""
 
 from __future__ import annotations
 

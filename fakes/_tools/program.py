@@ -1,4 +1,4 @@
-"""One run of a program under a seed, and what is kept of a failure."""
+"""One run of a program under a seed, and the record of its failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transport without a peer: it records what a protocol does to it, and is fed by hand."""
+"""A transport without a peer: it records calls, and a test feeds it by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search has found, for people."""
+"""The report of a search, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search: run a program with many seeds, shrink what fails, and report it."""
+"""Search: run a program with many seeds, shrink a failure, and report it."""
 
 from __future__ import annotations
 

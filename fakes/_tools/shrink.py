@@ -1,4 +1,4 @@
-"""Bring a failing run to the draws that it needs.
+"""Shrink a failing run to the draws that it needs.
 
 Each draw of a run either counts or has its quietest value. At first all count; then ever smaller
 groups are made quiet, and stay so if the run still fails in the same way, until each draw that is

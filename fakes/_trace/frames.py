@@ -1,4 +1,4 @@
-"""Where a suspended coroutine stands."""
+"""The place where a suspended coroutine waits."""
 
 from __future__ import annotations
 

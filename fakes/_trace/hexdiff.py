@@ -1,4 +1,4 @@
-"""Bytes for human eyes: a payload in short, and two payloads side by side."""
+"""Bytes for people: a payload in short, and two payloads side by side."""
 
 from __future__ import annotations
 

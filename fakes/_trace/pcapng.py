@@ -1,4 +1,4 @@
-"""Segments as a pcapng file: what a capture of the same traffic would hold.
+"""Segments as a pcapng file, like a capture of the same traffic.
 
 The plan. `encode()` goes through what was sent in the order of time, and puts in the
 acknowledgements that the receiving kernels would have sent: one for each segment that arrives, at

@@ -1,4 +1,4 @@
-"""What a loop runs, step by step: which task, from which line of its source to which other."""
+"""The steps of a loop: which task ran, from which line of its source to which other."""
 
 from __future__ import annotations
 

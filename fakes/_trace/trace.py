@@ -1,4 +1,4 @@
-"""What crossed the wire, in order and with its virtual time: as text, and as a pcapng file."""
+"""A record of the wire, in order and with virtual times, as text and as a pcapng file."""
 
 from __future__ import annotations
 
