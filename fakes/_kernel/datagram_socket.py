@@ -18,6 +18,7 @@ from fakes._kernel.options import BROADCAST, DEFAULT_BUFFER, Option, as_int
 from fakes._kernel.readiness import Pollable, Watch
 from fakes._kernel.socket import Socket
 
+EVERYBODY = "255.255.255.255"
 LARGEST = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527, socket.AF_UNIX: 212_960}
 MOST_UNIX_DATAGRAMS = 11  # net.unix.max_dgram_qlen, and one more
 # What the kernel counts for a datagram beside its bytes, which come in blocks of powers of two.
@@ -112,7 +113,7 @@ class DatagramSocket(Socket):
         check_address(self._family, address, "connect")
         self.check_open()
         address = self._resolved(address)
-        ip = self.network.reachable(self, address)
+        ip = self._reachable(address)
         if self._bound is None:
             mine = self.outgoing_ip(ip)
             local = (mine, 0) if ip_address(ip).version == 4 else (mine, 0, 0, 0)
@@ -268,8 +269,7 @@ class DatagramSocket(Socket):
             return self._send_to_path(data, address)
         if address[1] == 0:
             raise os_error(errno.EINVAL)
-        self._check_destination(ip_address(address[0]))
-        ip = self.network.reachable(self, address)
+        ip = self._reachable(address)
         if len(data) > LARGEST[socket.AF_INET if ip_address(ip).version == 4 else self._family]:
             raise os_error(errno.EMSGSIZE)
         if self._bound is None:
@@ -283,10 +283,27 @@ class DatagramSocket(Socket):
         self.network.send_datagram(self, data, local, (ip, *address[1:]))
         return len(data)
 
-    def _check_destination(self, ip: Any) -> None:
-        if str(ip) == "255.255.255.255" and not as_int(self._option(BROADCAST)):
+    def _reachable(self, address: Any) -> str:
+        """Return the IP address that a socket address means, which some host has."""
+        if address[0] == EVERYBODY and not as_int(self._option(BROADCAST)):
             raise os_error(errno.EACCES)
-        if ip.is_multicast or str(ip) == "255.255.255.255":
+        try:
+            return self.network.reachable(self, address)
+        except OSError:
+            self._refuse_many(address[0])
+            raise
+
+    def _not_here(self, ip: str) -> NoReturn:
+        self._refuse_many(ip)
+        super()._not_here(ip)
+
+    def _refuse_many(self, ip: str) -> None:
+        """Raise `NotSimulated` if an address that no host has is one of many hosts.
+
+        Hosts have no network masks. With SO_BROADCAST, one that ends in 255 is that of a network.
+        """
+        broadcasts = as_int(self._option(BROADCAST)) and ip.endswith(".255")
+        if broadcasts or ip == EVERYBODY or ip_address(ip).is_multicast:
             raise NotSimulated(f"broadcasts and multicasts ({ip}) are not simulated")
 
     def _target(self, path: str | bytes) -> DatagramSocket:

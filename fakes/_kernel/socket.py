@@ -292,8 +292,11 @@ class Socket(socket.socket):
             self._check_unbound()
             local = plain(address)[0]
             if not ip_address(local).is_unspecified and not self.host.has_address(local):
-                raise os_error(errno.EADDRNOTAVAIL)
+                self._not_here(local)
             self._bound = self._ports.bind(self, address)
+
+    def _not_here(self, ip: str) -> NoReturn:
+        raise os_error(errno.EADDRNOTAVAIL)
 
     def _check_unbound(self) -> None:
         if self._bound is not None:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import os
+import re
 import socket
 import struct
 import sys
@@ -480,6 +482,38 @@ def test_ports_of_tcp_and_of_udp_are_others() -> None:
             pass
 
     fakes.run(main())
+
+
+@pytest.mark.parametrize("ip", ["224.0.0.251", "ff02::fb", "255.255.255.255", "10.0.0.255"])
+def test_addresses_of_many_are_refused_by_name(ip: str) -> None:
+    """A program that takes EADDRNOTAVAIL for an address that comes later would wait forever."""
+
+    async def main() -> None:
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sentence = re.escape(f"broadcasts and multicasts ({ip}) are not simulated")
+            for call in (sock.bind, sock.connect, functools.partial(sock.sendto, b"x")):
+                with pytest.raises(fakes.NotSimulated, match=sentence):
+                    call((ip, 5353))
+
+    fakes.run(main())
+
+
+def test_an_address_of_one_host_may_end_in_255() -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        with network.host("one"):
+            receiver = new(socket.AF_INET, ("10.1.0.255", 9))
+        with new() as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sender.sendto(b"x", ("10.1.0.255", 9))
+        with receiver:
+            return await loop.sock_recv(receiver, 1)
+
+    network = fakes.Network()
+    network.host("one", "10.1.0.255")
+    assert fakes.run(main(), network=network) == b"x"
 
 
 def test_datagrams_to_many_are_refused_by_name() -> None:
