@@ -42,6 +42,8 @@ SMALL = 4 * 1024  # bytes; tuning: smaller pieces are gathered
 BLOCK = 64 * 1024  # bytes; tuning: the most that a piece holds
 WINDOW = 1024  # bytes; tuning: a search for several separators begins with this and doubles it
 
+NOTHING = bytearray()  # gathered, and never changed
+
 Separators = tuple[bytes, ...]
 
 
@@ -77,7 +79,8 @@ class Buffer:
         self._more: deque[bytes] | None = (
             None  # until there is one: most messages come in one piece
         )
-        self.gathered = bytearray()
+        # Made when a small piece is behind others: most messages come in one.
+        self.gathered: bytearray = NOTHING
         # Where everything goes instead: a `BytesIO` while a large read waits, or what is exposed.
         self.apart: BytesIO | bytearray | None = None
         self._wanted = 0  # the bytes that the `BytesIO` is for
@@ -104,7 +107,10 @@ class Buffer:
             gathered = self.gathered
             if not gathered and self.sealed == len(self.head) <= length + self.start:
                 return self._join(data)
-            gathered += data
+            if gathered is NOTHING:
+                gathered = self.gathered = bytearray(data)
+            else:
+                gathered += data
             if len(gathered) >= BLOCK:
                 self._seal()
             return self.size

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from ._buffer import BLOCK as PIECE
 from ._flow_control import FlowControlMixin
 from ._reader import StreamReader, let_close
-from ._tls import is_tls
+from ._tls import is_tls, says_tls
 from ._writer import StreamWriter, close
 
 ClientConnected = Callable[[StreamReader, StreamWriter], Any]
@@ -60,7 +60,7 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start reading, and serving."""
         self._transport = transport
-        self._over_ssl = transport.get_extra_info("sslcontext") is not None
+        self._over_ssl = says_tls(transport)
         reader = self._stream_reader
         if reader is not None:
             reader.set_transport(transport)

@@ -22,6 +22,7 @@ Bytes = bytes | bytearray | memoryview
 DEFAULT_LIMIT = 64 * 1024  # bytes
 
 _NEWLINE = b"\n"
+_FOR_LINES = (_NEWLINE, (_NEWLINE,), 1)
 _CHANGEABLE = object()  # in the place of a separator to remember
 
 
@@ -64,17 +65,15 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
 
     def _reference_begin_empty(self) -> None:
         self._reference_buffer = Buffer()
-        # Its `gathered`, at hand: a thirtieth of the time of a small piece.
+        # Its `gathered`, at hand, if it is not empty: a thirtieth of the time of a small piece.
         self._reference_gathered = self._reference_buffer.gathered
         # The bytes that the read in progress cannot do without, until it is woken; then 0.
         self._reference_wanted = 0
         # With less gathered, another small piece neither wakes that read, nor is too much, nor
         # fills a block. 0 while there is none, for others may wait for anything by `_waiter`.
         self._reference_enough = 0
-        # The last argument of readuntil(), and what to search for.
-        self._reference_separator: object = _NEWLINE
-        self._reference_separators: Separators = (_NEWLINE,)
-        self._reference_longest = 1
+        # The last argument of readuntil(), what to search for, and how long it is at most.
+        self._reference_search: tuple[object, Separators, int] = _FOR_LINES
 
     def __repr__(self) -> str:
         """Show what a stuck program wants to know: bytes held, EOF, error, who waits."""
@@ -128,8 +127,10 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             buffer = self._reference_buffer
             if type(data) is not bytes:
                 size = buffer.feed(_unchanging(data))
+                self._reference_gathered = buffer.gathered
             elif buffer.whole or (length := len(data)) > BLOCK:
                 size = buffer.feed(data)
+                self._reference_gathered = buffer.gathered
             else:  # what `feed()` does; to call it costs a twentieth of a read that waits
                 buffer.head = data
                 buffer.sealed = buffer.whole = size = length
@@ -302,9 +303,9 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             OSError: or another error that ended the connection; the bytes before it are kept.
 
         """
-        if separator is not self._reference_separator:
-            self._reference_accept(separator)
-        separators, longest = self._reference_separators, self._reference_longest
+        given, separators, longest = self._reference_search
+        if separator is not given:
+            separators, longest = self._reference_accept(separator)
         buffer = self._reference_buffer
         start = buffer.start
         if buffer.searched <= start < buffer.ready:
@@ -437,19 +438,19 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             blocks.append(block)
         return b"".join(blocks)
 
-    def _reference_accept(self, separator: Bytes | tuple[Bytes, ...]) -> None:
-        """Check and remember the argument of `readuntil()`."""
+    def _reference_accept(self, separator: Bytes | tuple[Bytes, ...]) -> tuple[Separators, int]:
+        """Check and remember the argument of `readuntil()`; return what to search for."""
         given = separator if isinstance(separator, tuple) else (separator,)
         if not given:
             raise ValueError("Separator should contain at least one element")
         separators = tuple(bytes(memoryview(one)) for one in given)
         if not all(separators):
             raise ValueError("Separator should be at least one-byte string")
-        self._reference_separators = separators
-        self._reference_longest = max(map(len, separators))
+        longest = max(map(len, separators))
         # The same object is the same argument the next time, unless it can change.
         can_change = not all(type(one) is bytes for one in given)
-        self._reference_separator = _CHANGEABLE if can_change else separator
+        self._reference_search = (_CHANGEABLE if can_change else separator, separators, longest)
+        return separators, longest
 
     def _reference_refuse(self, name: str) -> None:
         """Raise, because a read is in progress; unless it was cancelled and just has yet to end."""

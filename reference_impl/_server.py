@@ -288,7 +288,7 @@ class _ClientProtocol(ReceivingProtocol):
     def _gone(self) -> None:
         server = self._server
         server._connections.discard(self)
-        if not server._connections:
+        if server._waiting and not server._connections:
             wake(server._waiting)
 
 
