@@ -21,6 +21,18 @@ ip_address = functools.lru_cache(4096)(ipaddress.ip_address)
 
 
 @functools.lru_cache(4096)
+def is_unspecified(address: str) -> bool:
+    """Whether an IP address is that of all interfaces."""
+    return ip_address(address).is_unspecified
+
+
+@functools.lru_cache(4096)
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is one that each host has for itself."""
+    return ip_address(address).is_loopback
+
+
+@functools.lru_cache(4096)
 def normal(address: str) -> tuple[str, int]:
     """Return an IP address as it is usually written, and its version."""
     parsed = ipaddress.ip_address(address)
@@ -70,8 +82,8 @@ def unix_path(path: str | bytes | bytearray | memoryview[Any]) -> str | bytes:
 
 def check_address(family: int, address: Any, call: str) -> None:
     """Raise what `socket.bind()` and `connect()` do for an address that is none."""
-    name = socket.AddressFamily(family).name
     if not isinstance(address, tuple):
+        name = socket.AddressFamily(family).name
         raise TypeError(f"{call}(): {name} address must be tuple, not {type(address).__name__}")
     if family == socket.AF_INET and len(address) != 2:
         raise TypeError("AF_INET address must be a pair (host, port)")

@@ -11,7 +11,14 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from fakes._kernel.addresses import check_address, ip_address, plain, unix_path
+from fakes._kernel.addresses import (
+    check_address,
+    ip_address,
+    is_loopback,
+    is_unspecified,
+    plain,
+    unix_path,
+)
 from fakes._kernel.arguments import check_arguments
 from fakes._kernel.errors import NotSimulated, os_error
 from fakes._kernel.options import BROADCAST, DEFAULT_BUFFER, Option, as_int
@@ -118,7 +125,7 @@ class DatagramSocket(Socket):
             mine = self.outgoing_ip(ip)
             local = (mine, 0) if ip_address(ip).version == 4 else (mine, 0, 0, 0)
             self._bound = self._ports.bind(self, self._shown(local))
-        elif ip_address(plain(self._bound)[0]).is_unspecified:
+        elif is_unspecified(plain(self._bound)[0]):
             mine = self.outgoing_ip(ip)
             self._bound = (
                 self._shown((mine, *plain(self._bound)[1:]))
@@ -254,7 +261,7 @@ class DatagramSocket(Socket):
         data = b"".join(bytes(memoryview(buffer)) for buffer in buffers)
         if address is None:
             return self.send(data, flags)
-        if mine is None or ip_address(mine).is_unspecified:
+        if mine is None or is_unspecified(mine):
             return self.sendto(data, flags, address)
         check_address(self._family, address, "sendmsg")
         self.check_open()
@@ -277,7 +284,7 @@ class DatagramSocket(Socket):
         local = plain(self._bound)
         if mine is not None and not self.host.has_address(mine):
             raise os_error(errno.EINVAL)
-        if mine is not None or ip_address(local[0]).is_unspecified:
+        if mine is not None or is_unspecified(local[0]):
             mine = mine or self.outgoing_ip(ip)
             local = (mine, local[1]) if ip_address(ip).version == 4 else (mine, local[1], 0, 0)
         self.network.send_datagram(self, data, local, (ip, *address[1:]))
@@ -400,7 +407,7 @@ class DatagramSocket(Socket):
 
     def _info(self, destination: Any) -> tuple[int, int, bytes]:
         ip = self._shown(destination)[0]
-        index = 1 if ip_address(destination[0]).is_loopback else 2
+        index = 1 if is_loopback(destination[0]) else 2
         if self._family == socket.AF_INET6:
             packed = _PKTINFO6.pack(socket.inet_pton(socket.AF_INET6, ip), index)
             return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packed

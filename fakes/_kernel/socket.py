@@ -18,6 +18,9 @@ from fakes._kernel.addresses import (
     in_family,
     ip_address,
     is_address,
+    is_loopback,
+    is_unspecified,
+    normal,
     plain,
     unix_path,
 )
@@ -291,7 +294,7 @@ class Socket(socket.socket):
             address = self._resolved(address)
             self._check_unbound()
             local = plain(address)[0]
-            if not ip_address(local).is_unspecified and not self.host.has_address(local):
+            if not is_unspecified(local) and not self.host.has_address(local):
                 self._not_here(local)
             self._bound = self._ports.bind(self, address)
 
@@ -324,10 +327,10 @@ class Socket(socket.socket):
         Raises:
             OSError: it has no address of that family (ENETUNREACH).
         """
-        local = ip_address(ip)
+        _, version = normal(ip)
         if self.host.has_address(ip):  # all of 127.0.0.0/8 is the host's, and met from one address
-            return "127.0.0.1" if local.version == 4 and local.is_loopback else ip
-        same = [a for a in self.host.addresses if ip_address(a).version == local.version]
+            return "127.0.0.1" if version == 4 and is_loopback(ip) else ip
+        same = [a for a in self.host.addresses if normal(a)[1] == version]
         if not same:
             raise os_error(errno.ENETUNREACH)
         return same[0]

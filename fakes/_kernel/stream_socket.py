@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from fakes._kernel.addresses import NO_NAME, check_address, ip_address
+from fakes._kernel.addresses import NO_NAME, check_address, normal
 from fakes._kernel.arguments import C_INTS, check_arguments
 from fakes._kernel.endpoint import Endpoint, KeepAlive, Unconnected
 from fakes._kernel.errors import NotSimulated, os_error
@@ -202,7 +202,7 @@ class StreamSocket(Socket):
             port = self._ports.ephemeral()
             self._ports.use(port)
             self._ephemeral = True
-            version = ip_address(mine).version
+            _, version = normal(mine)
             self._bound = self._shown((mine, port) if version == 4 else (mine, port, 0, 0))
         return self._bound
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from fakes._kernel.addresses import ip_address, plain
+from fakes._kernel.addresses import is_unspecified, normal, plain
 from fakes._kernel.endpoint import Endpoint
 from fakes._kernel.errors import os_error
 from fakes._kernel.stream_socket import Listener, StreamSocket
@@ -48,10 +48,10 @@ class Handshake:
         self.done = done
         self.at_once = at_once
         self.retries = 0
-        version = ip_address(ip).version
+        _, version = normal(ip)
         self.remote = (ip, port) if version == 4 else (ip, port, 0, 0)
         local = plain(sock.getsockname())
-        if ip_address(local[0]).is_unspecified:
+        if is_unspecified(local[0]):
             mine = sock.outgoing_ip(ip)
             local = (mine, local[1]) if version == 4 else (mine, local[1], 0, 0)
         self.local = local

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from socket import SOCK_STREAM
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from fakes._kernel.addresses import ip_address, unix_path
+from fakes._kernel.addresses import is_loopback, unix_path
 from fakes._kernel.datagram_socket import DatagramSocket
 from fakes._kernel.endpoint import Endpoint
 from fakes._kernel.errors import NotSimulated, os_error
@@ -126,7 +126,7 @@ class Host:
 
     def has_address(self, address: str) -> bool:
         """Whether packets for an IP address stay on this host."""
-        return address in self.addresses or ip_address(address).is_loopback
+        return address in self.addresses or is_loopback(address)
 
     def ports(self, kind: int) -> PortTable:
         """Return the ports of TCP (`SOCK_STREAM`) or of UDP."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fakes._kernel.addresses import ip_address, is_address
+from fakes._kernel.addresses import ip_address, is_address, is_loopback
 from fakes._network.environment import Environment
 from fakes._network.host import Host
 
@@ -158,7 +158,7 @@ class Resolver:
         ip, service = _getnameinfo(sockaddr, plain)
         if flags & socket.NI_NUMERICHOST:
             return ip, service
-        if ip_address(ip.partition("%")[0]).is_loopback:
+        if is_loopback(ip.partition("%")[0]):
             return "localhost", service
         for host in self._hosts.values():
             if ip in host.addresses:
