@@ -42,11 +42,13 @@ async def open_connection(
 
     Returns:
         The reader and the writer of the connection. The writer owns *sock*, if that was given.
+
+    Raises:
+        OSError: no connection could be made.
         ssl.SSLError: the TLS handshake failed.
         ValueError: arguments exclude or need each other; a *limit* or a timeout is not positive; an
             *ssl* context checks host names, and there is no name to check.
         TypeError: an argument has the wrong type or name.
-
     """
     loop: Any = asyncio.get_running_loop()
     reader, protocol = _client(limit, loop)
