@@ -127,9 +127,9 @@ def page(
     parts = [
         generated(f"python -m campaigns.clause_changes {old}").strip(),
         "# How the clauses changed",
-        f"The clauses of commit {code(old)} and those of today. Of what is removed, or has another "
-        "level, version or meaning, the reason is given. The command in the first line of this "
-        "page, run in `tests`, writes it.",
+        f"This page compares the clauses of commit {code(old)} with those of today. It gives "
+        "the reason for each clause that is removed, or has another level, version or meaning. The "
+        "command in the first line of this page, run in `tests`, writes it.",
         "## Counts by level",
         counts(before, after),
         "## Removed",

@@ -39,12 +39,12 @@ HEAD = (
     + """\
 # The field, certified
 
-Stream libraries and event loops of others, each by an adapter of some tens of lines in
+These are other people's stream libraries and event loops, each with an adapter in
 [docs/field](https://github.com/streamcert/streamcert/tree/main/docs/field), held to the
-description of asyncio's streams. Few of them promise to keep to it: [the
-findings](../findings-field.md) say of each deviation what the library promises. *Not applicable*
-are clauses about what the adapter declares missing, or about another network. `tox -e field`
-certifies them and runs the programs of the findings, and wrote this page.
+description of asyncio's streams. Few of them promise to follow it: [the
+findings](../findings-field.md) quote for each deviation what the library promises. A clause is *not
+applicable* if it is about something that the adapter declares missing, or about another network.
+`tox -e field` certifies them, runs the programs of the findings, and wrote this page.
 
 """
 )

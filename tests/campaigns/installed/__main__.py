@@ -31,10 +31,11 @@ HEAD = (
     + """\
 # asyncio's own names, after `install()`
 
-`asyncio` itself, certified after `reference_impl.install()`, as a library gets it that never heard
-of the reference. There the loop takes the reference's protocols for its own. It is held to the
-newest description on each Python. Each cell has the number of clauses passed, and after the slash
-of those that failed; it is empty where the network was not asked for, or the loop cannot be on it.
+This is `asyncio` itself, certified after `reference_impl.install()`, as a library gets it that does
+not know the reference. The loop takes the reference's protocols for its own. The suite holds it to
+the newest description on each Python. Each cell has the number of clauses passed, and after the
+slash that of clauses failed; it is empty if the network was not requested, or does not work with
+the loop.
 
 """
 )

@@ -108,11 +108,11 @@ NETWORKS = ("memory", "tls-memory", "tcp", "unix", "tls")
 HEAD = (
     generated("tox -e lookalikes")
     + """\
-# Right, but unlike the reference
+# Correct implementations that differ from the reference
 
-Implementations in `tests/campaigns/lookalikes` that keep to the description in other ways than
-`reference_impl` does. They share no code with it. If one of them fails a clause, the clause asks
-for more than it says, and has to change. Two kinds of clauses are different: some of level
+The implementations in `tests/campaigns/lookalikes` follow the description in other ways than
+`reference_impl` does, and share no code with it. If one of them fails a clause, its test asks for
+more than the clause says, and has to change. Two kinds of clauses are exceptions: some of level
 `robust`, beyond the description, which an implementation written from it alone need not keep
 (`BEYOND` in `tests/campaigns/lookalikes/__main__.py`), and those that a lookalike is made to fail,
 such as `async.returns-a-coroutine`. `tox -e lookalikes` certifies them (`one_byte`, which is as

@@ -148,12 +148,12 @@ def page(recorded: dict[str, lock.Failed]) -> str:
 HEAD = """\
 # The zoo
 
-{count} implementations, each with one thing wrong that a person would really write, and the clauses
-that name the fault. They are made from the lookalike `plain`; {reference} break the reference, in
-parts that `plain` does not have. How many other clauses are recorded to fail because of the fault
-is counted; which ones, on which network, is in `tests/campaigns/zoo/zoo.lock`. `tox -e zoo`
-certifies all specimens, compares with that file, and writes this page. To look at one specimen, in
-the folder `tests`:
+Each of these {count} implementations has one fault, as a person would really write it. The table
+names the fault, and the clauses that name it. They are made from the lookalike `plain`;
+{reference} break the reference, in parts that `plain` does not have. The table counts the other
+clauses that fail because of the fault; `tests/campaigns/zoo/zoo.lock` names them, with their
+networks. `tox -e zoo` certifies all specimens, compares with that file, and writes this page.
+This command, in the folder `tests`, certifies one specimen:
 
 ```console
 streamcert certify campaigns.zoo.reading:OnlyMinusOne --network memory
