@@ -12,7 +12,7 @@ from . import slim
 PYTHONS = [f"3.{minor}" for minor in range(11, 16)]
 LEVELS = {
     "documented": "What the streams page says",
-    "inherited": "What pages say to which it refers",
+    "inherited": "What other pages of the documentation say",
     "customary": "What programs rely on",
     "robust": "What no page says, but anything else loses bytes, hangs or leaks",
 }
