@@ -16,7 +16,7 @@ _ASYNCIO = Path(asyncio.__file__).parent
 _TOOLS = frozenset(
     str(_ASYNCIO / f"{name}.py") for name in ("tasks", "locks", "queues", "timeouts", "futures")
 )
-"""Where whoever waits with asyncio's help waits; to name these says nothing."""
+"""Modules of asyncio in which many waits end; naming them would not help."""
 
 _FAR_END = {
     "accept": "a connection to arrive at the far end",

@@ -48,7 +48,7 @@ def listening() -> Iterator[None]:
 
 
 def leave_to_parent() -> None:
-    """Let whoever started this process end it, and end it when that one is gone."""
+    """Ignore the terminal's Ctrl-C, which the parent handles; end when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all of them
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -44,7 +44,7 @@ class Lookups:
 
 @contextmanager
 def resolving(trial: Trial, *hosts: str) -> Iterator[Lookups]:
-    """Let `NAME` resolve to the numeric `hosts`, in that order, whoever asks.
+    """Let `NAME` resolve to the numeric `hosts`, in that order, for every resolver.
 
     An implementation asks the loop's `getaddrinfo()`, or the socket module's; any other name is
     theirs to answer.

@@ -348,7 +348,7 @@ class Trial:
             time.sleep(max(0.0, began + seconds - time.monotonic()))
 
     def _signs(self) -> tuple[object, ...]:
-        """Return what changes while bytes move, whoever moves them."""
+        """Return a value that changes while bytes move in either direction."""
         kernel = None if self.network.virtual_time else bytes_in_kernel()
         return self.progress.steps, kernel
 

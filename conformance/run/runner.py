@@ -18,7 +18,7 @@ from conformance.run.request import Order
 from conformance.run.session import Session
 
 SILENCE = 10.0
-"""Seconds after which somebody who sees no bar is told how far it has come."""
+"""Seconds between reports of the progress where no bar is shown."""
 
 
 def run_suite(order: Order, workers: str) -> Session:

@@ -51,7 +51,7 @@ FLAKY = "streams-flaky"
 EVIDENCE = "streams-evidence"
 
 WORDS = "streams-words"
-"""What a worker is told of what is certified."""
+"""The request, as data for a worker."""
 
 
 class Session:

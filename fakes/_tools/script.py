@@ -416,7 +416,7 @@ class _Player:
         await conversation.opened()
         for number, step in enumerate(self.script.steps):
             self._number = number
-            # So that a Deadlock, and whoever else lists tasks, says what the script waits for.
+            # So that a Deadlock, and every list of tasks, says what the script waits for.
             self.task.set_name(f"{self._title()}, step {number + 1}: {step}")
             before = conversation.taken
             try:
