@@ -1,6 +1,7 @@
 """The command line."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -139,6 +140,9 @@ class Certification:
             "junit_file": junit_xml,
             "badge_file": badge,
         }
+        named = [file.absolute() for file in files.values() if file is not None]
+        if twice := [each for each in named if named.count(each) > 1]:
+            raise CannotRun(f"two options write to {str(twice[0])!r}: give each its own file")
         self.outputs = [
             (writable(file), contents[name]) for name, file in files.items() if file is not None
         ]
@@ -175,7 +179,11 @@ def certify(implementation: str, workers: str, **given: Any) -> None:
     asked = Certification(Words(implementation, again=True, **words), workers, files)
     certificate = asked.run().certificate()
     if certificate.complete and certificate.applied == 0:
-        raise CannotRun(f"no clause applies to {implementation}: it has none of the streams API")
+        which = "no clause that you chose applies" if words["clause"] else "no clause applies"
+        reasons = (reason for each in certificate.verdicts for reason in each.detail.splitlines())
+        most = Counter(each for each in reasons if each.endswith(" is not offered")).most_common(3)
+        why = "; ".join(reason for reason, _ in most) or "it has none of the streams API"
+        raise CannotRun(f"{which} to {implementation}: {why}")
     gone = asked.order.known.gone(certificate)
     terminal.show(certificate, Console(highlight=False), gone)
     asked.end(certificate, gone)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.errors import Deviation, NotApplicable, described, seen_of
+from conformance.errors import Deviation, Hang, NotApplicable, described, seen_of
 from conformance.harness.hang import hang_of, watchdog
 from conformance.harness.interrupt import Interrupted
 from conformance.networks.adapter import AdapterNetwork, FeedingWire, PeerWire
@@ -307,23 +307,23 @@ class Trial:
         trials_progress.set(self.progress)  # also for all that the test starts
         task = self.loop.create_task(test)
         self._test = task
-        with watchdog(LONGEST * self.bound):
-            quiet, signs, spent = 0, self._signs(), time.process_time()
-            for _ in range(round(longest / bound * TICKS)):
-                began = time.monotonic()
-                try:
+        quiet, signs, spent = 0, self._signs(), time.process_time()
+        for _ in range(round(longest / bound * TICKS)):
+            began = time.monotonic()
+            try:
+                with watchdog(LONGEST * self.bound):
                     self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
-                except SystemExit:
-                    self._let_stop()
-                    raise
-                if task.done():
-                    break
-                self._let_pass(bound / TICKS, began)
-                before, signs = signs, self._signs()
-                started, spent = spent, time.process_time()
-                quiet = quiet + 1 if signs == before and not self._works(spent - started) else 0
-                if quiet == TICKS:
-                    break
+            except SystemExit:
+                self._let_stop()
+                raise
+            if task.done():
+                break
+            self._let_pass(bound / TICKS, began)
+            before, signs = signs, self._signs()
+            started, spent = spent, time.process_time()
+            quiet = quiet + 1 if signs == before and not self._works(spent - started) else 0
+            if quiet == TICKS:
+                break
         if self._inapplicable is not None:
             raise self._inapplicable
         if not task.done():
@@ -335,7 +335,8 @@ class Trial:
             waiting = [each for ref in self._started if (each := ref()) is not None]
             hang = hang_of(task, waiting, how)
             task.cancel()
-            self.loop.run_until_complete(turns())
+            with suppress(Hang), watchdog(LONGEST * self.bound):
+                self.loop.run_until_complete(turns())
             raise hang
         return task.result()
 

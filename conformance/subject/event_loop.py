@@ -1,6 +1,7 @@
 """The event loops that an implementation can be certified on, found by name."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,14 +65,24 @@ def loop(name: str, mode: str = PLAIN) -> Loop:
         raise CannotRun(f"cannot use loop {name!r}: it is not callable")
     with users_code(f"make a loop with {name!r}"):
         made = factory()
+        if inspect.iscoroutine(made):
+            made.close()
+            raise CannotRun(f"cannot use loop {name!r}: it is async: write it as `def`")
     missing = [each for each in NEEDED if not callable(getattr(made, each, None))]
     if missing:
         raise CannotRun(
             f"cannot use loop {name!r}: it returned {made!r}, not an event loop: "
             f"it lacks {', '.join(missing)}"
         )
+    with users_code(f"make two loops with {name!r}"):
+        another = factory()
+    if another is made:
+        raise CannotRun(
+            f"cannot use loop {name!r}: it returned the same loop twice: let it make a new one"
+        )
     with users_code(f"end a loop made with {name!r}"):
         end(made)
+        end(another)
     return Loop(name, cast(LoopFactory, factory), mode)
 
 

@@ -647,6 +647,19 @@ def test_a_class_of_streams_is_not_taken_for_an_object(plugged: Plug) -> None:
         plugged("odd:Methods")
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("same_loop", "cannot use loop 'odd:same_loop': it returned the same loop twice: let it"),
+        ("async_loop", "cannot use loop 'odd:async_loop': it is async: write it as `def`"),
+    ],
+)
+def test_what_is_no_maker_of_loops_says_what_to_do(name: str, message: str, plugged: Plug) -> None:
+    with pytest.raises(CannotRun) as error:
+        loop(f"odd:{name}")
+    assert str(error.value).startswith(message)
+
+
 def test_a_loop_with_a_network_of_its_own_needs_an_adapter(plugged: Plug) -> None:
     island = loop("odd:Island")
     preflight.check(plugged("asyncio"), island, ("memory",))

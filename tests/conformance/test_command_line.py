@@ -93,6 +93,7 @@ def test_the_reference_conforms_at_every_level(tmp_path: Path) -> None:
         (["asyncio", "--json", "no/such/folder/file"], "cannot write 'no/such/folder/file': No"),
         (["asyncio", "--bound", "long"], "--bound takes a number of seconds, not 'long'"),
         (["asyncio", "--bound", "0"], "--bound takes a number of seconds, not '0'"),
+        (["asyncio", "--json", "x", "--html", "./x"], "two options write to '"),
         (["asyncio", "--html", "."], "cannot write '.': Is a directory"),
         (["asyncio", "--junit-xml", "/proc/x"], "cannot write '/proc/x': No such file"),
         (["asyncio", "--known-deviations", "."], "cannot read '.': Is a directory"),
@@ -115,7 +116,8 @@ def test_a_process_that_cannot_do_its_work_says_so_and_ends_with_2() -> None:
     assert process.returncode == 2
     assert process.stdout == ""
     assert process.stderr.splitlines()[-1] == (
-        "streamcert: no clause applies to partly:Nothing: it has none of the streams API"
+        "streamcert: no clause that you chose applies to partly:Nothing: "
+        "StreamReader.readexactly is not offered"
     )
 
 

@@ -171,6 +171,13 @@ async def waiting_forever(_trial: Trial) -> None:
     await never()
 
 
+async def waiting_while_bytes_move(trial: Trial) -> None:
+    waiting = trial.start(never())
+    while not waiting.done():
+        trial.progress.steps += 1
+        await asyncio.sleep(0)
+
+
 async def spinning(_trial: Trial) -> None:
     while True:
         pass
@@ -198,6 +205,11 @@ async def uncancellable(_trial: Trial) -> None:
             waiting_forever,
             r"expected waiting_forever\(\) to return; saw a hang after 0.2 s without progress: "
             r"waiting_forever\(\) waits in test_trial.py:\d+ never\(\) at `await asyncio.get_run",
+        ),
+        (
+            waiting_while_bytes_move,
+            r"expected waiting_while_bytes_move\(\) to return; saw a hang after 4 s, although "
+            r"bytes move: give it more with --bound: ",
         ),
         (
             spinning,

@@ -4,6 +4,7 @@ They are plugged in as `odd:name`, or given as `--loop odd:name`.
 """
 
 import asyncio
+import functools
 import os
 import socket
 import threading
@@ -339,6 +340,17 @@ class Draining(PairAdapter):
             await drain()
 
         writer.write, writer.drain = held.extend, send
+
+
+@functools.cache
+def same_loop() -> asyncio.AbstractEventLoop:
+    """Make a loop once."""
+    return asyncio.new_event_loop()
+
+
+async def async_loop() -> asyncio.AbstractEventLoop:
+    """Make a loop, when awaited."""
+    return asyncio.new_event_loop()
 
 
 def __getattr__(name: str) -> Any:
