@@ -74,15 +74,15 @@ def loop(name: str, mode: str = PLAIN) -> Loop:
             f"cannot use loop {name!r}: it returned {made!r}, not an event loop: "
             f"it lacks {', '.join(missing)}"
         )
-    with users_code(f"make two loops with {name!r}"):
-        another = factory()
-    if another is made:
-        raise CannotRun(
-            f"cannot use loop {name!r}: it returned the same loop twice: let it make a new one"
-        )
     with users_code(f"end a loop made with {name!r}"):
         end(made)
-        end(another)
+    with users_code(f"make a second loop with {name!r}"):
+        another = factory()
+        if another is made:
+            raise CannotRun(
+                f"cannot use loop {name!r}: it returned the same loop twice: let it make a new one"
+            )
+        another.close()
     return Loop(name, cast(LoopFactory, factory), mode)
 
 
