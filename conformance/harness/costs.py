@@ -1,0 +1,163 @@
+"""What streams cost: how time and memory grow with what passes through them.
+
+Growth is measured, and not speed: the processor time that a few and that many times as much take,
+with a wide margin, and the fastest of several tries, so that a busy machine makes no difference.
+"""
+
+import asyncio
+import gc
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import fakes
+from conformance.errors import Deviation, NotApplicable
+from conformance.harness.expect import expect_that
+from conformance.harness.patterns import KIB
+from conformance.harness.trial import Trial
+from conformance.networks.wire import moved
+
+MORE = 8  # times as much
+MARGIN = 3  # times as long as in proportion; a square takes MORE times as long as in proportion
+SLACK = 0.05  # seconds, for what has nothing to do with it
+TRIES = 3
+
+Work = Callable[[int], Coroutine[Any, Any, object]]
+
+
+# Time.
+
+
+async def expect_proportion(work: Work, pieces: int, what: str) -> None:
+    """Expect `work` on many times as many `pieces` to take about as many times as long."""
+
+    async def measure(pieces: int) -> float:
+        return await seconds(work(pieces))
+
+    await expect_measured_proportion(measure, pieces, what)
+
+
+async def expect_measured_proportion(
+    measure: Callable[[int], Awaitable[float]], pieces: int, what: str
+) -> None:
+    """Expect what `measure` returns for many times as many `pieces` to be about as much more.
+
+    Args:
+        measure: does the work on that many pieces, and returns the processor time in seconds.
+        pieces: how many are few.
+        what: what the work is, for the message.
+    """
+    few = many = float("inf")
+    for _ in range(TRIES):
+        few = min(few, await measure(pieces))
+        many = min(many, await measure(MORE * pieces))
+        if many <= MORE * MARGIN * few + SLACK:
+            return
+    raise Deviation(
+        f"{what}: time in proportion to the number of pieces",
+        f"{1000 * few:.0f} ms for {pieces}, {1000 * many:.0f} ms for {MORE * pieces}",
+    )
+
+
+async def seconds(work: Awaitable[object]) -> float:
+    """Return the processor time that `work` takes, garbage collection apart."""
+    gc.disable()
+    try:
+        begin = time.process_time()
+        await work
+        return time.process_time() - begin
+    finally:
+        gc.enable()
+
+
+async def expect_quiet(trial: Trial, *waits: Any) -> None:
+    """Expect the event loop to have nothing to do while all those wait."""
+    loop = trial.loop
+    if not isinstance(loop, fakes.Loop):
+        raise NotApplicable("only the loop in virtual time tells that nothing is left to run")
+    tasks = [trial.start(each) for each in waits]
+    await trial.turns(200)
+    expect_that(loop.is_settled(), "nothing left to run", "callbacks that come again and again")
+    with mock.patch.object(loop, "call_at", wraps=loop.call_at) as timers:
+        await trial.pass_time(10)
+    # A timer for each second that passes, and some for the rest.
+    expect_that(timers.call_count < 50, "nothing to run at times", f"{timers.call_count} timers")
+    for task in tasks:
+        task.cancel()  # whether it ends then is other clauses' matter
+
+
+# Memory.
+
+SIZE = 256 * KIB  # bytes that pass at first, of which a few are kept for good reasons
+CALLS = 50
+ENOUGH = 512  # bytes that each of the calls may leave, for what has nothing to do with it
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Let `tracemalloc` count while the block runs."""
+    was_tracing = tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        if not was_tracing:
+            tracemalloc.stop()
+
+
+async def expect_nothing_kept(pass_bytes: Callable[[int], Awaitable[object]]) -> None:
+    """Expect memory not to grow by what passes."""
+    with tracing():
+        await pass_bytes(SIZE)
+        before = taken()
+        await pass_bytes(4 * SIZE)
+        grown = taken() - before
+    expect_that(
+        grown < SIZE,
+        f"nothing to be kept of {4 * SIZE // KIB} KiB",
+        f"{grown // KIB} KiB more in use",
+    )
+
+
+def taken() -> int:
+    """Return how many bytes are in use."""
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    return size
+
+
+async def expect_calls_keep_nothing(
+    call: Callable[[], Awaitable[object]], what: str, enough: int = ENOUGH, calls: int = CALLS
+) -> None:
+    """Expect memory not to grow by the number of calls.
+
+    Args:
+        call: makes a call.
+        what: what the calls are, for the message.
+        enough: how many bytes each may leave.
+        calls: how many are made before it is measured; twice as many are made afterwards.
+    """
+    with tracing():
+        for _ in range(calls):
+            await call()
+        before = taken()
+        for _ in range(2 * calls):
+            await call()
+            moved()
+        grown = taken() - before
+    expect_that(
+        grown < 2 * calls * enough,
+        f"nothing to be kept of {2 * calls} {what}",
+        f"{grown // KIB} KiB more in use",
+    )
+
+
+async def cancelled(awaitable: Awaitable[object]) -> None:
+    """Wait for a turn of the loop, and cancel."""
+    task = asyncio.ensure_future(awaitable)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])

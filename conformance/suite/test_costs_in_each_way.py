@@ -1,0 +1,463 @@
+"""What streams cost in each way to use them: by each method, with TLS and after an upgrade."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from typing import Any
+
+from conformance.harness.addresses import address_of, carrier_of, connected_socket
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.by_hand import by_hand
+from conformance.harness.clause import (
+    BY_HAND,
+    CLIENT,
+    SERVER,
+    VIRTUAL,
+    Some,
+    clause,
+)
+from conformance.harness.costs import (
+    expect_calls_keep_nothing,
+    expect_measured_proportion,
+    expect_nothing_kept,
+    expect_proportion,
+    expect_quiet,
+    seconds,
+)
+from conformance.harness.expect import expect, expect_error
+from conformance.harness.patterns import KIB, fill
+from conformance.harness.reading import next_line, take_rest
+from conformance.harness.trial import Connection, Trial
+from conformance.harness.upgrading import arguments, far_end, upgraded
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context, stranger
+from conformance.networks.wire import moved
+
+TWO = Some(("memory", "tcp"), "what it costs does not depend on the network")
+BY_A_KERNEL = Some(("tcp",), "a network in memory keeps what a kernel would")
+TLS_BY_A_KERNEL = Some(("tls",), f"{BY_A_KERNEL.why}; and it is about TLS")
+IN_MEMORY = Some(("memory",), TWO.why)
+TLS_IN_MEMORY = Some(("tls-memory",), f"{TWO.why}; and it is about TLS")
+IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
+
+FEW = 15  # calls, where each takes a handshake
+
+PIECE = b"x" * 8 * KIB
+LINE = b"x" * (16 * KIB - 1) + b"\n"
+
+
+# Time: reads that wait while the pieces come.
+
+
+@clause("costs.received-in-pieces", networks=TWO, roles=BY_HAND)
+async def test_waiting_for_pieces(trial: Trial) -> None:
+    reads: dict[str, Callable[[Any, int], Awaitable[bytes]]] = {
+        "read()": lambda reader, _: reader.read(),
+        "readexactly()": lambda reader, size: reader.readexactly(size),
+    }
+    for name, read in reads.items():
+
+        async def work(pieces: int, read: Any = read) -> None:
+            reader = by_hand(trial, 2**30)
+            reading = trial.start(read(reader, pieces * len(PIECE)))
+            await feed(reader, PIECE, pieces)
+            reader.feed_eof()
+            expect(len(await reading), pieces * len(PIECE), "bytes:")
+
+        await expect_proportion(work, 150, f"{name} that waits")
+
+
+async def feed(reader: asyncio.StreamReader, piece: bytes, pieces: int) -> None:
+    """Feed a reader by hand, and let whoever waits for it run in between."""
+    for _ in range(pieces):
+        reader.feed_data(piece)
+        moved()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+@clause("costs.searching", networks=TWO, roles=BY_HAND)
+async def test_searching_after_false_starts(trial: Trial) -> None:
+    await expect_no_search_anew(trial, b"\r\n\r\n", b"\r\n\r")
+
+
+@clause("costs.searching.several", networks=TWO, roles=BY_HAND)
+async def test_searching_for_several_after_false_starts(trial: Trial) -> None:
+    await expect_no_search_anew(trial, (b"\r\n\r\n", b"end"), b"\r\n\r")
+
+
+async def expect_no_search_anew(trial: Trial, separator: Any, false_start: bytes) -> None:
+    """Expect a separator to be found after many pieces that each end as if it began there."""
+    piece = PIECE + false_start
+
+    async def work(pieces: int) -> None:
+        reader = by_hand(trial, 2**30)
+        reading = trial.start(reader.readuntil(separator))
+        await feed(reader, piece, pieces)
+        reader.feed_data(b"\n")
+        expect(len(await reading), pieces * len(piece) + 1, "bytes:")
+
+    await expect_proportion(work, 150, f"waiting for {separator!r} after false starts")
+
+
+# Time: writes of each kind.
+
+Write = Callable[[asyncio.StreamWriter], None]
+
+
+def write(writer: asyncio.StreamWriter) -> None:
+    """Write a piece."""
+    writer.write(PIECE)
+
+
+def write_a_view(writer: asyncio.StreamWriter) -> None:
+    """Write a view of a piece."""
+    writer.write(memoryview(PIECE))
+
+
+def write_lines(writer: asyncio.StreamWriter) -> None:
+    """Write a piece in two."""
+    writer.writelines([PIECE[:4096], PIECE[4096:]])
+
+
+async def expect_written_in_pieces(
+    trial: Trial, connect: Callable[[], Awaitable[Connection]], *writes: Write
+) -> None:
+    """Expect many writes, while the peer does not read, to take time in proportion."""
+    for write in writes:
+
+        async def measure(pieces: int, write: Write = write) -> float:
+            _, writer, wire = await connect()
+            before = len(await fill(trial, writer))  # what is written waits behind this
+
+            async def work() -> None:
+                for _ in range(pieces):
+                    write(writer)
+                await wire.receive(before + pieces * len(PIECE))
+
+            taken = await seconds(work())
+            writer.close()
+            return taken
+
+        await expect_measured_proportion(measure, 100, f"{write.__name__}()")
+
+
+@clause("costs.written-in-pieces", networks=TWO)
+async def test_writes_of_each_kind(trial: Trial) -> None:
+    await expect_written_in_pieces(trial, trial.connect, write_a_view, write_lines)
+
+
+@clause("costs.written-in-pieces", networks=TLS_IN_MEMORY)
+async def test_writes_with_tls(trial: Trial) -> None:
+    await expect_written_in_pieces(trial, trial.connect, write)
+
+
+@clause("costs.written-in-pieces", networks=IN_MEMORY)
+async def test_writes_after_an_upgrade(trial: Trial) -> None:
+    await expect_written_in_pieces(trial, lambda: upgraded(trial), write)
+
+
+# Memory: what passes.
+
+
+async def expect_received_not_kept(connection: Connection) -> None:
+    """Expect a connection to keep nothing of what each kind of read returned."""
+    reader, _, wire = connection
+    reads: tuple[Callable[[], Awaitable[bytes]], ...] = (
+        lambda: reader.readexactly(len(LINE)),
+        reader.readline,
+        lambda: reader.readuntil(b"\n"),
+        lambda: next_line(reader),
+    )
+    for read in reads:
+
+        async def receive(size: int, read: Any = read) -> None:
+            for _ in range(size // len(LINE)):
+                await wire.send(LINE)
+                expect(len(await read()), len(LINE), "bytes:")
+
+        await expect_nothing_kept(receive)
+
+
+@clause("costs.memory.received", networks=TWO)
+async def test_received_by_each_read(trial: Trial) -> None:
+    await expect_received_not_kept(await trial.connect())
+
+
+@clause("costs.memory.received", networks=TLS_IN_MEMORY)
+async def test_received_with_tls(trial: Trial) -> None:
+    await expect_received_not_kept(await trial.connect())
+
+
+@clause("costs.memory.received", networks=IN_MEMORY)
+async def test_received_after_an_upgrade(trial: Trial) -> None:
+    await expect_received_not_kept(await upgraded(trial))
+
+
+async def expect_written_not_kept(connection: Connection) -> None:
+    """Expect a connection to keep nothing of what was written by each kind of write."""
+    _, writer, wire = connection
+    writes: tuple[Callable[[bytes], None], ...] = (
+        writer.write,
+        lambda data: writer.write(memoryview(data)),
+        lambda data: writer.writelines([data[:100], data[100:]]),
+        lambda data: writer.writelines(iter([data])),
+    )
+    for write in writes:
+
+        async def send(size: int, write: Any = write) -> None:
+            for _ in range(size // len(LINE)):
+                write(bytes(bytearray(LINE)))  # an object of its own each time
+                await writer.drain()
+                await wire.receive(len(LINE))
+
+        await expect_nothing_kept(send)
+
+
+@clause("costs.memory.written", networks=TWO)
+async def test_written_by_each_write(trial: Trial) -> None:
+    await expect_written_not_kept(await trial.connect())
+
+
+@clause("costs.memory.written", networks=TLS_IN_MEMORY)
+async def test_written_with_tls(trial: Trial) -> None:
+    await expect_written_not_kept(await trial.connect())
+
+
+@clause("costs.memory.written", networks=IN_MEMORY)
+async def test_written_after_an_upgrade(trial: Trial) -> None:
+    await expect_written_not_kept(await upgraded(trial))
+
+
+# Memory: calls that fail, and connections that end in other ways.
+
+
+@clause("costs.memory.calls", networks=BY_A_KERNEL, roles=SERVER)
+async def test_failed_handlers_are_not_kept(trial: Trial) -> None:
+    async def handler(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        raise LookupError
+
+    served = await trial.serve(handler)
+
+    async def fail() -> None:
+        async with closing_wire(await trial.network.dial(served.server)) as wire:
+            await wire.receive_to_end()
+        trial.reported.clear()
+
+    await expect_calls_keep_nothing(fail, "handlers that failed", 2 * KIB)
+
+
+@clause("costs.memory.calls", networks=TLS_BY_A_KERNEL, roles=CLIENT)
+async def test_refused_certificates_are_not_kept(trial: Trial) -> None:
+    ours, theirs = client_context(), server_context(stranger())
+    listener = carrier_of(await trial.listen())
+    host, port = address_of(listener)
+
+    async def connect() -> None:
+        opening = asyncio.ensure_future(
+            trial.streams.open_connection(host, port, ssl=ours, server_hostname=HOST_NAME)
+        )
+        async with closing_wire(await listener.accept()) as below:
+            wire = TlsWire(below, theirs, server_side=True)
+            with suppress(ssl.SSLError, ConnectionError):
+                await wire.handshake()
+                await wire.receive_some()
+            await asyncio.wait([opening])
+            expect(isinstance(opening.exception(), Exception), True, "refused:")
+
+    await expect_calls_keep_nothing(connect, "refused certificates", 2 * KIB, FEW)
+
+
+@clause("costs.memory.calls", networks=BY_A_KERNEL)
+async def test_upgraded_connections_are_not_kept(trial: Trial) -> None:
+    async with pairing(trial) as connect:
+
+        async def use() -> None:
+            connection = await connect()
+            wire = far_end(trial, connection.wire, theirs)
+            starting = asyncio.ensure_future(connection.writer.start_tls(**ours))
+            await trial.turns(3)
+            await wire.handshake()
+            await starting
+            connection.writer.close()
+            await wire.receive_to_end()
+            await wire.close()
+            await connection.writer.wait_closed()
+
+        ours = arguments(trial)
+        theirs = server_context() if trial.role == "client" else client_context()
+        await expect_calls_keep_nothing(use, "upgraded connections", 2 * KIB, FEW)
+
+
+@clause("costs.memory.connections", networks=BY_A_KERNEL)
+async def test_reset_connections_are_not_kept(trial: Trial) -> None:
+    async with pairing(trial) as connect:
+
+        async def reset() -> None:
+            reader, writer, wire = await connect()
+            await wire.reset()
+            await expect_error(ConnectionError, reader.read(1))
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+        await expect_calls_keep_nothing(reset, "connections that were reset", 2 * KIB)
+
+
+@clause("costs.memory.connections", networks=BY_A_KERNEL)
+async def test_aborted_connections_are_not_kept(trial: Trial) -> None:
+    async with pairing(trial) as connect:
+
+        async def abort() -> None:
+            reader, writer, wire = await connect()
+            with suppress(asyncio.IncompleteReadError):
+                writer.transport.abort()
+                await reader.readexactly(1)
+            await writer.wait_closed()
+            await wire.close()
+
+        await expect_calls_keep_nothing(abort, "connections that were aborted", 2 * KIB)
+
+
+@asynccontextmanager
+async def pairing(trial: Trial) -> AsyncIterator[Callable[[], Awaitable[Connection]]]:
+    """Yield what makes a connection that the trial does not keep."""
+    if trial.role == "server":
+        pairs: asyncio.Queue[Any] = asyncio.Queue()
+        served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
+
+        async def connect() -> Connection:
+            wire = await trial.network.dial(served.server)
+            reader, writer = await pairs.get()
+            return Connection(reader, writer, wire)
+    else:
+        listener = await trial.listen()
+
+        async def connect() -> Connection:
+            accepting = asyncio.ensure_future(listener.accept())
+            reader, writer = await trial.network.open(trial.streams, listener)
+            return Connection(reader, writer, await accepting)
+
+    yield connect
+
+
+# Time that passes.
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_at_the_end(trial: Trial) -> None:
+    await expect_no_delays(trial, trial.connect)
+
+
+@clause("costs.delays", networks=VIRTUAL)
+async def test_no_delays_with_tls(trial: Trial) -> None:
+    await expect_no_delays(trial, trial.connect)
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_after_an_upgrade(trial: Trial) -> None:
+    await expect_no_delays(trial, lambda: upgraded(trial))
+
+
+async def expect_no_delays(trial: Trial, connect: Callable[[], Awaitable[Connection]]) -> None:
+    """Expect to connect, and each read at the end of the stream, to take no time."""
+    begin = trial.loop.time()
+    for name, size in (("read", []), ("read", [5]), ("readexactly", [5]), ("readline", [])):
+        reader, writer, wire = await connect()
+        reading = trial.start(getattr(reader, name)(*size))
+        await trial.turns()
+        await wire.send_eof()
+        await asyncio.wait([reading])
+        writer.writelines([b"the", b"end"])
+        writer.close()
+        await wire.receive_to_end()
+        await wire.close()
+        await writer.wait_closed()
+        reading.exception()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_after_a_reset(trial: Trial) -> None:
+    begin = trial.loop.time()
+    for name, size in (("read", []), ("read", [5]), ("readexactly", [5]), ("readline", [])):
+        reader, _, wire = await trial.connect()
+        reading = trial.start(getattr(reader, name)(*size))
+        await trial.turns()
+        await wire.reset()
+        await expect_error(ConnectionError, reading)
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME, roles=CLIENT)
+async def test_no_delays_in_each_way_to_connect(trial: Trial) -> None:
+    listener = await trial.listen()
+    host, port = address_of(listener)
+    begin = trial.loop.time()
+    for options in (
+        {"host": host, "port": port, "happy_eyeballs_delay": 0.25},
+        {"host": host, "port": port, "local_addr": ("127.0.0.1", 0)},
+        {"sock": await connected_socket(trial, listener)},
+    ):
+        _, writer = await trial.streams.open_connection(**options)
+        with closing(writer):
+            await (await listener.accept()).close()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME, roles=SERVER)
+async def test_no_delays_of_a_server(trial: Trial) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await take_rest(reader))
+        writer.close()
+
+    begin = trial.loop.time()
+    for host in ("127.0.0.1", ["127.0.0.2", "127.0.0.3"]):
+        server = await trial.streams.start_server(handler, host, 0)
+        async with closing_wire(await trial.network.dial(server)) as wire:
+            await wire.send(b"hello")
+            await wire.send_eof()
+            expect(await wire.receive_rest(), b"hello")
+        server.close()
+        await server.wait_closed()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+# Waiting.
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_each_read_waits(trial: Trial) -> None:
+    reads: tuple[Callable[[Any], Any], ...] = (
+        lambda reader: reader.read(),
+        lambda reader: reader.read(5),
+        lambda reader: reader.readuntil((b"one", b"other")),
+        next_line,
+    )
+    readers = [(await trial.connect()).reader for _ in reads]
+    await expect_quiet(trial, *(read(each) for read, each in zip(reads, readers, strict=True)))
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_reads_after_an_upgrade_wait(trial: Trial) -> None:
+    reader, writer, _ = await upgraded(trial)
+    await fill(trial, writer)
+    await expect_quiet(trial, reader.read(), writer.drain(), writer.wait_closed())
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_an_upgrade_waits(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    if trial.role == "client":
+        await expect_quiet(trial, writer.start_tls(client_context(), server_hostname=HOST_NAME))
+    else:
+        await expect_quiet(trial, writer.start_tls(server_context()))
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME, roles=CLIENT)
+async def test_opening_waits(trial: Trial) -> None:
+    host, port = address_of(await trial.listen())
+    await expect_quiet(
+        trial,
+        trial.streams.open_connection(host, port, ssl=client_context(), server_hostname=HOST_NAME),
+    )
