@@ -417,9 +417,9 @@ def test_a_pair_that_never_connects_is_said_in_one_line(
     with pytest.raises(CannotRun) as error:
         preflight.check(plugged("odd:Forever"), loop("asyncio"), ("pair",))
     gc.collect()
-    assert str(error.value) == (
+    assert re.sub(r"odd\.py:\d+", "odd.py:N", str(error.value)) == (
         "cannot certify odd:Forever: cannot make a pair: TimeoutError: a hang after 0.2 s: "
-        "Forever.pair() waits in odd.py:74 Forever.pair() at `await asyncio.Event().wait()`"
+        "Forever.pair() waits in odd.py:N Forever.pair() at `await asyncio.Event().wait()`"
     )
     assert not caplog.records
 
