@@ -29,7 +29,7 @@ def test_there_is_a_short_form_of_each() -> None:
     assert SHORTEST.keys() == {file.stem for file in BENCHMARKS.iterdir() if file.name[0] != "_"}
 
 
-@pytest.mark.pythons("oldest", "newest", why="long, and much the same on every Python")
+@pytest.mark.pythons("newest", why="long, and much the same on every Python")
 @pytest.mark.parametrize("name", SHORTEST)
 def test_it_runs(name: str) -> None:
     if name == "features_trio":
