@@ -140,26 +140,6 @@ async def test_taken_in_pieces(trial: Trial) -> None:
 
 
 @clause("costs.written-in-pieces", networks=TWO)
-async def test_written_in_pieces(trial: Trial) -> None:
-    async def measure(pieces: int) -> float:
-        _, writer, wire = await trial.connect()
-        before = len(await fill(trial, writer))  # what is written waits behind this
-
-        async def work() -> None:
-            for _ in range(pieces):
-                writer.write(LARGER)
-            await wire.receive(before + pieces * len(LARGER))
-
-        taken = await seconds(work())
-        writer.close()
-        return taken
-
-    # Large pieces, and few: asyncio's transports count what they hold piece by piece with each
-    # write (from 3.12 on), which takes longest with thousands. It is the streams that are asked.
-    await expect_measured_proportion(measure, 250, "write()")
-
-
-@clause("costs.written-in-pieces", networks=TWO)
 async def test_written_at_once(trial: Trial) -> None:
     async def measure(pieces: int) -> float:
         _, writer, wire = await trial.connect()

@@ -57,18 +57,6 @@ class TakesTuplesThemselvesOnly(StreamReader):
 
 
 @specimen(
-    "readuntil() takes a tuple of bytes only, and of no bytearray.",
-    "readuntil.tuple.any-of-them",
-    basic=True,
-)
-class TakesTuplesOfBytesOnly(StreamReader):
-    async def readuntil(self, separator: Any = b"\n") -> bytes:
-        if isinstance(separator, tuple) and not all(isinstance(each, bytes) for each in separator):
-            raise TypeError("separators must be bytes")
-        return await super().readuntil(separator)
-
-
-@specimen(
     "LimitOverrunError.consumed of a readuntil() that waited counts the separator.",
     "readuntil.limit.consumed-up-to-separator",
     basic=True,
