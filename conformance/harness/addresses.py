@@ -117,6 +117,11 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def family_at(address: Any) -> socket.AddressFamily:
+    """Return the family of what a socket is bound to: a Unix path, or a numeric host and a port."""
+    return socket.AF_UNIX if isinstance(address, str | bytes) else family_of(address[0])
+
+
 @contextmanager
 def listening(trial: Trial, *hosts: str) -> Iterator[tuple[int, list[socket.socket]]]:
     """Listen on the same port of several numeric hosts.
@@ -214,8 +219,7 @@ def bound_socket(trial: Trial) -> socket.socket:
 async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
     """Return a non-blocking socket that is connected to `listener`."""
     address = address_of(listener)
-    family = socket.AF_UNIX if isinstance(address, str | bytes) else family_of(address[0])
-    return (await carrier(trial).connected(family, address)).sock
+    return (await carrier(trial).connected(family_at(address), address)).sock
 
 
 def let_block(sock: socket.socket) -> None:

@@ -1,7 +1,8 @@
-"""Preparations of tests on connecting and serving: addresses, resolvers, raw sockets."""
+"""What tests of several clauses expect, and how they bring it about."""
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -19,15 +20,7 @@ from conformance.harness.extra_info import known
 from conformance.harness.patterns import overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Served, Trial
-
-# Listeners and what they listen on.
-
-
-# Addresses on the trial's network.
-
-
-# Names.
-
+from conformance.networks.tls import TlsWire
 
 # Connections that are lost.
 
@@ -51,10 +44,29 @@ async def lost(trial: Trial, connection: Connection) -> BaseException | None:
     return None if reading.cancelled() else reading.exception()
 
 
-# What is logged.
+# What is reported.
 
 
-# What is left open.
+async def collected(trial: Trial) -> None:
+    """Let the loop report each error that nobody has looked at: it does when it is collected."""
+    for _ in range(10):
+        await trial.turns()
+        gc.collect()
+
+
+# What is encrypted.
+
+
+async def expect_encrypted(wire: TlsWire, secret: bytes, part: bytes) -> None:
+    """Expect `secret` to arrive at the far end, and no `part` of it in clear text."""
+    records, clear = b"", b""
+    while len(clear) < len(secret):
+        piece = await wire.carrier.receive_some()
+        expect_that(piece != b"", "the secret, encrypted", "the end")
+        records += piece
+        clear += wire.decrypted(piece)
+    expect(clear, secret, "decrypted:")
+    expect_that(part not in records, "no clear text on the network", records)
 
 
 # What takes its time.

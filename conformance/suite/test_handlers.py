@@ -13,7 +13,7 @@ from conformance.harness.addresses import carrier
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.harness.expect import expect, expect_raises, expect_that
-from conformance.harness.expectations import expect_talk
+from conformance.harness.expectations import collected, expect_talk
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
@@ -483,9 +483,7 @@ async def expect_one_report(
     served.server.close()
     await trial.turns()
     await wire.close()
-    for _ in range(10):  # an error that nobody has looked at is reported when it is collected
-        await trial.turns()
-        gc.collect()
+    await collected(trial)
     seen = [type(each.get("exception")).__name__ for each in trial.reported]
     expect(seen, [name], "reported:")
     expect_that(bool(trial.reported[0].get("message")), "a message", trial.reported[0])
@@ -647,8 +645,6 @@ async def test_cancelled_not_reported(trial: Trial) -> None:
     wire = await cancelled_handler(trial)
     await wire.settle()
     await wire.close()
-    for _ in range(10):
-        await trial.turns()
-        gc.collect()
+    await collected(trial)
     seen = [type(each.get("exception")).__name__ for each in trial.reported]
     expect(seen, [], "reported:")

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from conformance.harness.addresses import carrier
+from conformance.harness.addresses import carrier, family_at
 from conformance.harness.clause import INTERNET, PLAIN, SERVER, TLS, clause
 from conformance.harness.expect import (
     expect,
@@ -19,11 +19,6 @@ from conformance.harness.expect import (
 from conformance.harness.expectations import expect_not_served, expect_talk
 from conformance.harness.patterns import overfill, pattern
 from conformance.harness.trial import Connection, Served, Trial
-
-
-def family_at(address: Any) -> socket.AddressFamily:
-    """Return the family of an address: a path's, or IPv4."""
-    return socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
 
 
 async def expect_closed(trial: Trial, served: Served, address: Any) -> None:

@@ -1,18 +1,15 @@
 """A server's connections in each state that they can be in, and the servers themselves."""
 
 import asyncio
-import contextvars
-import gc
-import socket
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from conformance.harness.addresses import DUAL_STACK, carrier
+from conformance.harness.addresses import DUAL_STACK, carrier, family_at
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, UNIX, clause
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
-from conformance.harness.expectations import expect_limit, expect_not_served, expect_talk
+from conformance.harness.expectations import collected, expect_limit, expect_not_served, expect_talk
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Served, Trial
@@ -257,9 +254,7 @@ async def test_failure_after_the_server_is_closed(trial: Trial) -> None:
     served.server.close()
     await wire.send(b"!")
     await wire.receive_to_end()
-    for _ in range(10):  # an error that nobody has looked at is reported when it is collected
-        await trial.turns()
-        gc.collect()
+    await collected(trial)
     seen = [type(each.get("exception")).__name__ for each in trial.reported]
     expect(seen, ["LookupError"], "reported:")
 
@@ -277,29 +272,6 @@ async def test_several_at_once(trial: Trial) -> None:
         expect(await wire.receive_rest(), b"%d" % number, f"the answer to client {number}")
 
 
-VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="the default")
-
-
-@clause("handlers.context", roles=SERVER)
-async def test_context_of_several_clients(trial: Trial) -> None:
-    seen: asyncio.Queue[str] = asyncio.Queue()
-
-    def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.put_nowait(VARIABLE.get())
-        writer.close()
-
-    async def coroutine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        plain(reader, writer)
-
-    for handler in (plain, coroutine):
-        VARIABLE.set("as the server was started")
-        served = await trial.serve(handler)
-        VARIABLE.set("later")
-        for _ in range(2):
-            await trial.dial(served.server)
-            expect(await seen.get(), "as the server was started", "the handler's variable:")
-
-
 @clause("unix.serve.limit.given", networks=UNIX, roles=SERVER)
 async def test_limit_of_several_clients(trial: Trial) -> None:
     served = await trial.serve(limit=10)
@@ -308,11 +280,6 @@ async def test_limit_of_several_clients(trial: Trial) -> None:
 
 
 # Servers.
-
-
-def family_at(address: Any) -> socket.AddressFamily:
-    """Return the family of an address: a path's, or IPv4."""
-    return socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
 
 
 @clause("server.async-with.exception", networks=PLAIN, roles=SERVER)

@@ -5,7 +5,8 @@ import ssl
 from contextlib import suppress
 
 from conformance.harness.clause import TLS, clause
-from conformance.harness.expect import expect, expect_that
+from conformance.harness.expect import expect
+from conformance.harness.expectations import expect_encrypted
 from conformance.harness.logs import Log
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -38,14 +39,7 @@ async def test_end_without_a_warning(trial: Trial) -> None:
 async def test_encrypted(trial: Trial) -> None:
     (_, writer, _), wire = await connect(trial)
     writer.write(SECRET)
-    records, clear = b"", b""
-    while len(clear) < len(SECRET):
-        piece = await wire.carrier.receive_some()
-        expect_that(piece != b"", "the secret, encrypted", "the end")
-        records += piece
-        clear += wire.decrypted(piece)
-    expect(clear, SECRET, "decrypted:")
-    expect_that(SECRET not in records, "no clear text on the network", records)
+    await expect_encrypted(wire, SECRET, SECRET)
 
 
 @clause("tls.close_notify.is-the-end", networks=TLS)

@@ -23,7 +23,7 @@ from conformance.harness.expect import (
     expect_pending,
     expect_that,
 )
-from conformance.harness.expectations import expect_done_after
+from conformance.harness.expectations import expect_done_after, expect_encrypted
 from conformance.harness.extra_info import known
 from conformance.harness.logs import Log
 from conformance.harness.patterns import KIB, fill, overfill, pattern
@@ -119,14 +119,7 @@ async def test_encrypts(trial: Trial) -> None:
     connection = await trial.connect()
     wire = await upgrade(trial, connection)
     connection.writer.write(SECRET)
-    records, clear = b"", b""
-    while len(clear) < len(SECRET):
-        piece = await wire.carrier.receive_some()
-        expect_that(piece != b"", "the secret, encrypted", "the end")
-        records += piece
-        clear += wire.decrypted(piece)
-    expect(clear, SECRET, "decrypted:")
-    expect_that(SECRET not in records, "no clear text on the network", records)
+    await expect_encrypted(wire, SECRET, SECRET)
 
 
 @clause("start_tls.reads", networks=UPGRADED)

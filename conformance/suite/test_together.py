@@ -19,6 +19,7 @@ from conformance.harness.addresses import (
     bound,
     bound_socket,
     carrier,
+    family_at,
     free_port,
     listening,
 )
@@ -176,8 +177,7 @@ def secure(serve: Serving) -> Serving:
 @asynccontextmanager
 async def client(trial: Trial, address: Any, is_tls: bool) -> AsyncIterator[Wire]:
     """Connect to a server's address."""
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    async with closing_wire(await carrier(trial).connected(family, address)) as below:
+    async with closing_wire(await carrier(trial).connected(family_at(address), address)) as below:
         if not is_tls:
             yield below
             return
@@ -325,9 +325,8 @@ async def expect_started_later(trial: Trial, serve: Serving, is_tls: bool) -> No
         expect(server.is_serving(), False, "is_serving() before the start:")
         addresses = [sock.getsockname() for sock in server.sockets]
         for address in addresses:
-            family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
             with suppress(ConnectionRefusedError):  # or it waits: the server's choice
-                await (await carrier(trial).connected(family, address)).close()
+                await (await carrier(trial).connected(family_at(address), address)).close()
         await trial.turns()
         expect(served.pairs.qsize(), 0, "clients before the start:")
         await server.start_serving()

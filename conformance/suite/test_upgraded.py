@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from conformance.harness.clause import RESETTABLE, UPGRADED, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
+from conformance.harness.expectations import expect_encrypted
 from conformance.harness.extra_info import known
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take, take_rest
@@ -45,19 +46,8 @@ async def test_every_write_is_encrypted(trial: Trial) -> None:
     )
     for write in writes:
         connection = await upgraded(trial)
-        wire = tls_of(connection)
         write(connection.writer)
-        records, clear = b"", b""
-        while len(clear) < len(SECRET):
-            piece = await wire.carrier.receive_some()
-            expect_that(piece != b"", "the secret, encrypted", "the end")
-            records += piece
-            wire.incoming.write(piece)
-            with suppress(ssl.SSLWantReadError):
-                while True:  # each piece may have a record of its own
-                    clear += wire.tls.read()
-        expect(clear, SECRET, "decrypted:")
-        expect_that(SECRET[5:] not in records, "no clear text on the network", records)
+        await expect_encrypted(tls_of(connection), SECRET, SECRET[5:])
 
 
 @clause("writelines.list", networks=UPGRADED)

@@ -26,7 +26,6 @@ from conformance.harness.clause import (
     CLIENT,
     HOSTS,
     INTERNET,
-    PLAIN,
     SERVER,
     TLS,
     UNIX,
@@ -845,7 +844,7 @@ async def test_cleanup_does_not_wait(trial: Trial) -> None:
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="the default")
 
 
-@clause("handlers.context", networks=PLAIN, roles=SERVER)
+@clause("handlers.context", roles=SERVER)
 async def test_context_of_handlers(trial: Trial) -> None:
     seen: asyncio.Queue[str] = asyncio.Queue()
 

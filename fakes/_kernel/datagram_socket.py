@@ -134,16 +134,6 @@ class DatagramSocket(Socket):
             )
         self._peer = (ip, address[1]) if ip_address(ip).version == 4 else (ip, address[1], 0, 0)
 
-    def connect_ex(self, address: Any) -> int:
-        """As `connect()`; return the number of the error, or 0."""
-        try:
-            self.connect(address)
-        except OSError as exc:
-            if exc.errno is None or isinstance(exc, socket.gaierror):
-                raise
-            return exc.errno
-        return 0
-
     def getpeername(self) -> Any:
         """Return the address that the socket is connected to.
 

@@ -298,6 +298,16 @@ class Socket(socket.socket):
                 self._not_here(local)
             self._bound = self._ports.bind(self, address)
 
+    def connect_ex(self, address: Any) -> int:
+        """As `connect()`; return the number of the error, or 0."""
+        try:
+            self.connect(address)
+        except OSError as exc:
+            if exc.errno is None or isinstance(exc, socket.gaierror):
+                raise
+            return exc.errno
+        return 0
+
     def _not_here(self, ip: str) -> NoReturn:
         raise os_error(errno.EADDRNOTAVAIL)
 

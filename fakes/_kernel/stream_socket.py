@@ -273,16 +273,6 @@ class StreamSocket(Socket):
             self.take_error()
             raise error
 
-    def connect_ex(self, address: Any) -> int:
-        """As `connect()`; return the number of the error, or 0."""
-        try:
-            self.connect(address)
-        except OSError as exc:
-            if exc.errno is None or isinstance(exc, socket.gaierror):
-                raise
-            return exc.errno
-        return 0
-
     def begin_connecting(self, address: Any) -> bool:
         """Do what `connect()` does before it asks the network; return whether it then asks it.
 

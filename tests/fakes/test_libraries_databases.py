@@ -7,20 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from here import link_to, network_here
 
 import fakes
 
 RunTwice = Callable[..., Any]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 GONE = (ConnectionError, asyncio.IncompleteReadError)
-
-
-def link_to(host: str) -> fakes.Link:
-    return network_here().link("localhost", host)
-
-
-def network_here() -> fakes.Network:
-    return asyncio.get_running_loop().network  # type: ignore[attr-defined,no-any-return]
 
 
 def run_with_database(program: Any) -> Any:

@@ -8,18 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from here import link_to, network_here
 
 import fakes
 
 RunTwice = Callable[..., Any]
-
-
-def link_to(host: str) -> fakes.Link:
-    return network_here().link("localhost", host)
-
-
-def network_here() -> fakes.Network:
-    return asyncio.get_running_loop().network  # type: ignore[attr-defined,no-any-return]
 
 
 def codec() -> Any:

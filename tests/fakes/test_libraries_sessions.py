@@ -7,19 +7,12 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from here import link_to, network_here
 
 import fakes
 
 DAY = 86400.0
 RunTwice = Callable[..., Any]
-
-
-def link_to(host: str) -> fakes.Link:
-    return network_here().link("localhost", host)
-
-
-def network_here() -> fakes.Network:
-    return asyncio.get_running_loop().network  # type: ignore[attr-defined,no-any-return]
 
 
 def test_asyncssh_keepalive_notices_a_partition() -> None:

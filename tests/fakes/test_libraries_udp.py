@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trustme
+from here import network_here
 
 import fakes
 
@@ -18,10 +19,6 @@ def run_at(server: str, main: Coroutine[Any, Any, Any], seed: int = 0, **link: f
     network = fakes.Network(link=fakes.Link(**link))  # type: ignore[arg-type]
     network.host(server, "10.1.0.1")
     return fakes.run(main, network=network, seed=seed)
-
-
-def network_here() -> fakes.Network:
-    return asyncio.get_running_loop().network  # type: ignore[attr-defined,no-any-return]
 
 
 # --- dnspython ------------------------------------------------------------------------------------
