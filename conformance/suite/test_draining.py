@@ -103,8 +103,9 @@ async def test_resumes(trial: Trial) -> None:
     await connection.writer.drain()  # a hang where the first is all that the peer lets go on
 
 
-# Water marks. overfill() leaves at least 1 MiB unsent, so a mark just below that is crossed while
-# there is still much to send. TLS transports count what they hold in other ways: plain ones only.
+# High-water and low-water marks. overfill() leaves at least 1 MiB unsent, so a mark just below that
+# is crossed while there is still much to send. TLS transports count what they hold in other ways:
+# plain ones only.
 MARK = KIB * KIB - 1
 
 
@@ -168,7 +169,7 @@ async def test_a_low_mark_of_zero(trial: Trial) -> None:
 
 
 async def expect_drained(trial: Trial, data: bytes, **marks: int) -> None:
-    """Expect drain() after `data`, with these water marks, to wait until all of it is sent."""
+    """Expect drain() after `data`, with these marks, to wait until all of it is sent."""
     _, writer, wire = await trial.connect()
     writer.transport.set_write_buffer_limits(**marks)
     writer.write(data)

@@ -194,7 +194,7 @@ async def test_buffer_size(trial: Trial) -> None:
 async def test_default_limits(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     _, high = writer.transport.get_write_buffer_limits()
-    expect(high, 64 * KIB, "the high water mark")
+    expect(high, 64 * KIB, "the high-water mark")
 
 
 @clause("transport.limits.set")
@@ -213,8 +213,8 @@ async def test_high_alone(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     writer.transport.set_write_buffer_limits(high=1000)
     low, high = writer.transport.get_write_buffer_limits()
-    expect(high, 1000, "the high water mark")
-    expect_that(0 <= low <= 1000, "a low water mark from 0 to 1000", str(low))
+    expect(high, 1000, "the high-water mark")
+    expect_that(0 <= low <= 1000, "a low-water mark from 0 to 1000", str(low))
     writer.transport.set_write_buffer_limits(high=0)
     expect(writer.transport.get_write_buffer_limits(), (0, 0))
 
@@ -225,8 +225,8 @@ async def test_low_alone(trial: Trial) -> None:
     for mark in (1000, 0):
         writer.transport.set_write_buffer_limits(low=mark)
         low, high = writer.transport.get_write_buffer_limits()
-        expect(low, mark, "the low water mark")
-        expect_that(high >= mark, f"a high water mark of {mark} or more", str(high))
+        expect(low, mark, "the low-water mark")
+        expect_that(high >= mark, f"a high-water mark of {mark} or more", str(high))
 
 
 @clause("transport.limits.refused")

@@ -362,7 +362,7 @@ async def test_limits_far_apart(trial: Trial) -> None:
         await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"\n"))
 
 
-# Water marks.
+# High-water and low-water marks.
 
 
 @clause("transport.limits.set")

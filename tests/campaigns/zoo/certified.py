@@ -1,4 +1,4 @@
-"""What came of a specimen: certified on some networks, and compared with what it states."""
+"""The outcome of a specimen: it is certified on some networks, and compared with its statements."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def request(
     only_stated: bool = False,
     besides: Iterable[str] = (),
 ) -> Request:
-    """Return what to ask of a specimen.
+    """Return the request that certifies a specimen.
 
-    What is tested in memory, and holds there, is not asked again over a kernel's network: that the
-    verdicts are the same is what `tox -m fidelity` holds. It saves two thirds of the time.
+    A clause that holds in memory is not tested again over a kernel's network: `tox -m fidelity`
+    checks that the verdicts are the same. This saves two thirds of the time.
 
     Args:
         specimen: the specimen.
         networks: the networks; all by default.
         only_stated: whether to run the tests of the clauses that it states only.
-        besides: further clauses to ask: those that failed in memory.
+        besides: further clauses to test: those that failed in memory.
     """
     only_stated = (only_stated or specimen.is_basic) and bool(specimen.fails)
     return Request(
@@ -84,9 +84,9 @@ def variant_of(failure: Failure) -> Variant:
 
 
 def problems(specimen: Specimen, answer: Answer) -> list[str]:
-    """Return in words where an answer is not as the specimen states.
+    """Return, in words, where an answer differs from the specimen's statements.
 
-    Each stated clause fails on some network that tests it, and each text is in what was seen.
+    Each stated clause has to fail on some network that tests it, and each text has to be seen.
     """
     fails = {variant_of(each).clause for each in answer.failures}
     checked = {clause for clause, _ in answer.checked}
@@ -104,11 +104,11 @@ def problems(specimen: Specimen, answer: Answer) -> list[str]:
 
 
 class Certifier:
-    """Certifies specimens, unless it is known what would come of it.
+    """Certifies specimens, unless the cache has the answer.
 
     Args:
         suite: the suite.
-        cache: what is known.
+        cache: the answers that are known.
     """
 
     def __init__(self, suite: ForkedSuite, cache: ResultCache) -> None:
@@ -152,7 +152,7 @@ class Certifier:
 
 @cache
 def _code(module: str) -> str:
-    """Return the code of a module of specimens, without what they state."""
+    """Return the code of a module of specimens, without their statements."""
     tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""Errors of other classes than CPython's, and calls that are no coroutines."""
+"""Errors of other classes than CPython's, and calls that are not coroutines."""
 
 import asyncio
 import socket
@@ -92,7 +92,7 @@ class FailsOtherwise(StreamWriter):
 
 
 @specimen(
-    "A server without a host is on all interfaces, whatever the flags.",
+    "A server without a host listens on all interfaces, whatever the flags.",
     "serving.flags.no-host",
     replaces=start_server,
     seen="listening on ['0.0.0.0']",
@@ -106,7 +106,7 @@ async def on_all_interfaces(
 
 
 @specimen(
-    "write_eof() that is not supported does nothing.",
+    "Where write_eof() is not supported, it does nothing.",
     "can_write_eof.false.raises",
     seen="no exception",
 )
@@ -117,7 +117,7 @@ class SwallowsEof(StreamWriter):
 
 
 class Promise:
-    """An awaitable that is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __init__(self, coroutine: Any) -> None:
         self._coroutine = coroutine
@@ -130,7 +130,7 @@ class Promise:
 
 
 @specimen(
-    "read() returns an awaitable that is no coroutine.",
+    "read() returns an awaitable that is not a coroutine.",
     "async.returns-a-coroutine",
     seen="Promise object",
 )

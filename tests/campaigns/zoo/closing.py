@@ -1,4 +1,4 @@
-"""Broken closing, and what a writer tells of its transport."""
+"""Broken closing, and broken information about the transport."""
 
 import asyncio
 import warnings
@@ -12,7 +12,7 @@ from .specimen import NOTHING, Seen, Specimen, specimen
 
 
 @specimen(
-    "close() throws away what was written and not sent.",
+    "close() throws away data that was written and not sent.",
     "close.sends-first",
     "drain.close.waiting",
     seen={
@@ -62,7 +62,7 @@ class CloseRaisesAfterReset(StreamWriter):
 
 
 @specimen(
-    "A read that waits is not told that its own side has closed.",
+    "A waiting read does not end when its own side closes.",
     "reader.own-close.ends-reads",
     "reader.own-abort.ends-reads",
     "close.ends-reads",
@@ -80,7 +80,7 @@ class CloseLeavesReads(Protocol):
 
 
 @specimen(
-    "A forgotten writer is neither closed nor warned of.",
+    "A forgotten writer is not closed, and there is no warning.",
     "close.forgotten.warns",
     "handlers.coroutine.abandoned.closes",
     "close.forgotten.ends",
@@ -92,7 +92,7 @@ class ForgetsItself(StreamWriter):
 
 
 @specimen(
-    "A forgotten writer is warned of, but not closed.",
+    "A forgotten writer gives a warning, but is not closed.",
     "close.forgotten.ends",
     "handlers.coroutine.abandoned.closes",
     seen="a hang",
@@ -130,7 +130,7 @@ class ClosesWhenWaitedFor(StreamWriter):
 
 
 @specimen(
-    "close() ends what is written, and leaves the rest to the peer.",
+    "close() ends the sending half, and leaves the rest to the peer.",
     "close.frees-the-socket",
     basic=True,
     seen="a hang",
@@ -179,7 +179,7 @@ class LeavesItPaused(StreamReader):
 
 
 @specimen(
-    "That a connection has ended is reported to the loop's exception handler.",
+    "The end of a connection is reported to the loop's exception handler.",
     "close.reports-nothing",
     seen="the loop's exception handler was told",
 )
@@ -254,7 +254,7 @@ class EofIsClosing(StreamWriter):
 
 
 @specimen(
-    "is_closing() is True once the peer has ended its direction.",
+    "is_closing() is True once the peer has half-closed.",
     "is_closing.after-peer-eof",
     "write_eof.does-not-close",
     seen="is_closing() after the peer's end of the",
@@ -289,7 +289,7 @@ class ClosedIsNotClosing(StreamWriter):
 
 
 @specimen(
-    "wait_closed() returns at once.",
+    "wait_closed() returns immediately.",
     "wait_closed.waits-until-sent",
     seen="it returned None",
 )
@@ -332,7 +332,7 @@ class ClosersShareAFuture(StreamWriter):
 
 
 @specimen(
-    "wait_closed() keeps the error of a reset to itself.",
+    "wait_closed() hides the error of a reset.",
     "wait_closed.after-reset.raises",
     seen="None returned",
 )
@@ -345,7 +345,7 @@ class KeepsTheErrorToItself(StreamWriter):
 
 
 @specimen(
-    "Of several wait_closed() only the first is woken.",
+    "Only the first of several wait_closed() is woken.",
     "wait_closed.several",
     seen="a hang",
 )
@@ -385,7 +385,7 @@ class ClosesOnceAndForAll(StreamWriter):
 
 
 @specimen(
-    "wait_closed() waits for the peer's end of the stream to come, which it has already.",
+    "wait_closed() waits for the peer's EOF, which has already arrived.",
     "wait_closed.after-peer-eof",
     "tls.end.no-warning",
     seen={"wait_closed.after-peer-eof": "a hang", "tls.end.no-warning": "a hang"},
@@ -436,7 +436,7 @@ class WriterHasNoName(StreamWriter):
 
 
 @specimen(
-    "close() waits until all is sent, and goes on receiving in the meantime.",
+    "close() waits until everything is sent, and goes on receiving meanwhile.",
     "close.receives-no-more",
     seen="read(100) b'too late'",
 )
@@ -458,7 +458,7 @@ class ReceivesWhileClosing(StreamWriter):
 
 
 @specimen(
-    "The socket is asked for the peer's name each time, whatever has become of it.",
+    "Each call asks the socket for the peer's name, even after the socket is closed.",
     "get_extra_info.peername.lost",
     seen="AttributeError: 'NoneType' object has no",
 )
@@ -480,7 +480,7 @@ class NamesByPosition(StreamWriter):
 
 
 class Facade:
-    """The transport as a writer shows it: the same, but for what a specimen breaks."""
+    """The transport as a writer shows it: the same, except for the part that a specimen breaks."""
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
@@ -507,7 +507,7 @@ class PausesNothing(StreamWriter):
 
 
 @specimen(
-    "is_reading() of the transport tells whether it is open.",
+    "is_reading() of the transport returns whether it is open.",
     "transport.is-reading",
     seen="is_reading() while paused: True",
 )
@@ -562,12 +562,12 @@ class PausesTheOpen(StreamWriter):
 
 
 @specimen(
-    "A low water mark of zero is taken for none.",
+    "A low-water mark of zero is taken for none.",
     "drain.marks.low-zero",
     "transport.limits.low-alone",
     seen={
         "drain.marks.low-zero": "bytes to send when drain() returned",
-        "transport.limits.low-alone": "the low water mark",
+        "transport.limits.low-alone": "the low-water mark",
     },
 )
 class TakesZeroForNone(StreamWriter):
@@ -581,7 +581,7 @@ class TakesZeroForNone(StreamWriter):
 
 
 @specimen(
-    "set_write_buffer_limits() takes the low water mark first.",
+    "set_write_buffer_limits() takes the low-water mark first.",
     "transport.limits.set",
     seen="ValueError: high",
 )
@@ -612,7 +612,7 @@ def shown(fault: str, *fails: str, seen: Seen = NOTHING) -> Any:
 
 
 @shown(
-    "The writer's transport does not tell whether it is reading.",
+    "The writer's transport has no is_reading().",
     "transport.is-a-transport",
     "transport.is-reading",
     seen="methods of a ReadTransport missing",
@@ -635,7 +635,7 @@ class TransportLagsBehind(Facade):
 
 
 @shown(
-    "transport.abort() closes in order.",
+    "transport.abort() closes normally, as close() does.",
     "transport.abort.at-once",
     "transport.abort.ends-reads",
     seen={"transport.abort.at-once": "a hang", "transport.abort.ends-reads": "a hang"},
@@ -682,9 +682,9 @@ class HoldsNothing(Facade):
 
 
 @specimen(
-    "The high water mark of a connection is 32 KiB.",
+    "The high-water mark of a connection is 32 KiB.",
     "transport.limits.default",
-    seen="the high water mark",
+    seen="the high-water mark",
 )
 class LowerMark(Protocol):
     def connection_made(self, transport: Any) -> None:
@@ -693,9 +693,9 @@ class LowerMark(Protocol):
 
 
 @shown(
-    "set_write_buffer_limits() ignores the low water mark.",
+    "set_write_buffer_limits() ignores the low-water mark.",
     "transport.limits.set",
-    # By TCP and in memory there is room for the rest as soon as there is room for some of it.
+    # Over TCP and in memory there is room for the rest as soon as there is room for some of it.
     "drain.low-water.not-before",
     seen={
         "transport.limits.set": "750",
@@ -708,7 +708,7 @@ class HasNoLowMark(Facade):
 
 
 @shown(
-    "A high water mark alone leaves the low one as it was.",
+    "A high-water mark alone leaves the low-water mark as it was.",
     "transport.limits.high-alone",
     "drain.marks.zero",
     "drain.marks.zero.nothing-left",
@@ -725,7 +725,7 @@ class KeepsTheLowMark(Facade):
 
 
 @shown(
-    "Water marks that make no sense are made to.",
+    "Contradictory high-water and low-water marks are adjusted instead of refused.",
     "transport.limits.refused",
     seen="no exception",
 )

@@ -1,4 +1,4 @@
-"""What holds for one value, one client or one call, and not for another, or not in company."""
+"""Faults that show only with some values, clients or calls, or only with several at a time."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from .specimen import Seen, Specimen, specimen
 
 TLS_OPTIONS = ("ssl", "ssl_handshake_timeout", "ssl_shutdown_timeout")
 
-_known: list[Any] = []  # contexts by which somebody was found right once
+_known: list[Any] = []  # contexts that have accepted a peer once
 
 
 @specimen(
-    "A peer is verified by a context only once.",
+    "A context verifies only one peer.",
     "connecting.ssl.checks",
     replaces=open_connection,
     seen="a connection",
@@ -41,7 +41,7 @@ async def verifies_once(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "Where server_hostname is an address, the certificate may be for any.",
+    "If server_hostname is an address, the certificate may be for any name.",
     "connecting.ssl.checks",
     replaces=open_connection,
     seen="a connection",
@@ -59,7 +59,7 @@ def without_revocation(context: Any) -> None:
 
 
 @specimen(
-    "Lists of revocation are not asked for, whatever the context's flags.",
+    "Revocation lists are not checked, whatever the context's flags.",
     "connecting.ssl.checks",
     replaces=open_connection,
     seen="a connection",
@@ -73,7 +73,7 @@ async def forgets_revocation(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "ssl=True speaks whatever version the peer does.",
+    "ssl=True accepts any version that the peer speaks.",
     "connecting.ssl.true.checks",
     replaces=open_connection,
     seen="a connection",
@@ -89,7 +89,7 @@ async def true_speaks_any_version(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "TLS inside TLS is not verified: the one outside is.",
+    "TLS inside TLS is not verified; only the outer one is.",
     "start_tls.checks",
     seen="a connection",
 )
@@ -169,7 +169,7 @@ async def takes_zero_for_none(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "A time-out of less than a second is one second.",
+    "A timeout of less than a second is taken for one second.",
     "connecting.ssl.handshake-timeout",
     "connecting.ssl.shutdown-timeout",
     replaces=open_connection,
@@ -185,7 +185,7 @@ async def waits_a_second_at_least(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "A server that has had 20 clients is tired.",
+    "A server stops serving after 20 clients.",
     "handlers.called-once-for-each-connection",
     seen="a hang",
 )
@@ -201,7 +201,7 @@ class TiresOfClients(Server):
 
 
 @specimen(
-    "A server has five clients at once; others wait forever.",
+    "A server serves five clients at a time; others wait forever.",
     "handlers.called-once-for-each-connection",
     seen="a hang",
 )
@@ -214,7 +214,7 @@ class HasFiveSeats(Server):
 
 
 @specimen(
-    "A callback that returns something has failed.",
+    "A callback that returns something is taken for failed.",
     "handlers.plain.any-result",
     seen="the connection is closed",
 )
@@ -227,7 +227,7 @@ class WantsNone(Server):
 
 
 @specimen(
-    "A handler that fails with a ConnectionError has only lost its client.",
+    "A handler that fails with a ConnectionError is taken to have lost its client.",
     "handlers.coroutine.failure.reported-once",
     "handlers.plain.failure.reported-once",
     "handlers.coroutine.failure.closes",
@@ -250,7 +250,7 @@ class ServesWhileThereAreClients(Server):
 
 
 @specimen(
-    "A server's wait_closed() that is cancelled returns.",
+    "A server's wait_closed() returns when it is cancelled.",
     "server.wait-closed.cancelled.raises",
     seen="wait_closed() cancelled: False",
 )
@@ -298,7 +298,7 @@ class ClosesClientsOnce(Server):
 
 
 @specimen(
-    "drain() after write_eof() has nothing to wait for.",
+    "drain() after write_eof() does not wait.",
     "drain.waits",
     seen="it returned None",
 )
@@ -309,7 +309,7 @@ class DoesNotDrainTheEnd(StreamWriter):
 
 
 @specimen(
-    "What is written while a drain() waits is lost.",
+    "Data that is written while a drain() waits is lost.",
     "write.without-drain",
     seen="a hang",
 )
@@ -368,7 +368,7 @@ class LoopsToAnyEnd(StreamReader):
 
 
 @specimen(
-    "Each read resumes the transport, whoever has paused it.",
+    "Each read resumes the transport, even if the program has paused it.",
     "transport.pause-reading.reads",
     seen="is_reading() after a read: True",
 )

@@ -30,7 +30,7 @@ OF_THE_LIMIT = (
     "readuntil.tuple.limit.shortest-matched",
     "reader.iteration.limit",
 )
-"""The clauses on reads that no implementation keeps whose readers are not given their limit."""
+"""The clauses on reads that an implementation breaks if its readers are not given their limit."""
 
 
 def ignoring(
@@ -90,7 +90,7 @@ without_sock = ignoring(
     "sock",
     "connecting.sock.is-used",
     seen="ValueError: open_connection() takes a",
-    # By TLS they ask for no socket of one's own.
+    # Over TLS they do not ask for a socket that the program brings.
 )
 without_local_addr = ignoring(
     "local_addr",
@@ -195,7 +195,7 @@ async def one_for_all(host: Any = None, port: Any = None, **options: Any) -> Any
 
 
 @specimen(
-    "Whatever goes wrong is a ConnectionError of its own.",
+    "Every failure is a new ConnectionError.",
     "connecting.refused.several-addresses.messages",
     "connecting.happy-eyeballs.refused",
     replaces=open_connection,
@@ -271,7 +271,7 @@ async def goes_on_connecting(host: Any = None, port: Any = None, **options: Any)
 
 
 @specimen(
-    "A socket that is given is copied, and stays open when the writer is closed.",
+    "A given socket is copied, and stays open when the writer is closed.",
     "connecting.sock.closed-with-the-writer",
     replaces=open_connection,
     seen="NotSimulated: socket.dup() is not",
@@ -283,7 +283,7 @@ async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) 
 
 
 @specimen(
-    "A socket excludes no host: the host is ignored.",
+    "A socket and a host are accepted together: the host is ignored.",
     "connecting.sock.excludes-an-address",
     "connecting.happy-eyeballs.other-arguments",
     replaces=open_connection,
@@ -296,7 +296,7 @@ async def socket_wins(host: Any = None, port: Any = None, **options: Any) -> Any
 
 
 @specimen(
-    "Of several failures only the first is told.",
+    "Only the first of several failures is reported.",
     "connecting.refused.several-addresses.messages",
     "connecting.happy-eyeballs.refused",
     replaces=open_connection,
@@ -324,7 +324,7 @@ async def refuses_blocking_sockets(host: Any = None, port: Any = None, **options
 
 
 @specimen(
-    "With happy_eyeballs_delay, all addresses are tried at once.",
+    "With happy_eyeballs_delay, all addresses are tried at the same time.",
     "connecting.happy-eyeballs.waits",
     replaces=open_connection,
     seen="connection to the next address, before",
@@ -336,7 +336,7 @@ async def tries_all_at_once(host: Any = None, port: Any = None, **options: Any) 
 
 
 @specimen(
-    "With happy_eyeballs_delay, addresses are tried by the clock, also when those before failed.",
+    "With happy_eyeballs_delay, the next address has to wait for the delay even after a failure.",
     "connecting.happy-eyeballs.after-a-failure",
     "connecting.interleave.default-with-happy-eyeballs",
     replaces=open_connection,
@@ -375,7 +375,7 @@ async def keeps_to_the_schedule(host: Any = None, port: Any = None, **options: A
 
 
 @specimen(
-    "With happy_eyeballs_delay, the first failure after all were tried is the end of it.",
+    "With happy_eyeballs_delay, the first failure after the last attempt began ends the call.",
     "connecting.happy-eyeballs.goes-on",
     replaces=open_connection,
     seen="it raised ConnectionRefusedError: [Errno",
@@ -391,7 +391,7 @@ async def gives_up_with_the_last(host: Any = None, port: Any = None, **options: 
 
 
 @specimen(
-    "With happy_eyeballs_delay, the family and where to connect from are ignored.",
+    "With happy_eyeballs_delay, `family` and `local_addr` are ignored.",
     "connecting.happy-eyeballs.other-arguments",
     replaces=open_connection,
     seen="<campaigns.lookalikes.plain.StreamReader",
@@ -437,11 +437,11 @@ async def confuses_the_times(host: Any = None, port: Any = None, **options: Any)
     return await open_connection(host, port, **options)
 
 
-# What it returns.
+# The result.
 
 
 class Wrapped:
-    """Has what it wraps, and is not what that is."""
+    """Has the attributes of the object that it wraps, but not its class."""
 
     def __init__(self, wrapped: Any) -> None:
         self.wrapped = wrapped
@@ -459,7 +459,7 @@ def opens(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Spec
 
 
 @opens(
-    "open_connection() returns an object that can be unpacked, and no pair.",
+    "open_connection() returns an object that cannot be unpacked into two.",
     "connecting.returns-a-pair",
     seen="TypeError: 'tuple_iterator' object is not",
 )
@@ -468,7 +468,7 @@ async def returns_an_iterator(host: Any = None, port: Any = None, **options: Any
 
 
 @opens(
-    "The reader of open_connection() is a wrapper, and no StreamReader.",
+    "The reader of open_connection() is a wrapper, not a StreamReader.",
     "connecting.reader-class",
     seen="<class 'campaigns.zoo.connecting.Wrapped'>",
 )
@@ -478,7 +478,7 @@ async def wraps_the_reader(host: Any = None, port: Any = None, **options: Any) -
 
 
 @opens(
-    "The writer of open_connection() is a wrapper, and no StreamWriter.",
+    "The writer of open_connection() is a wrapper, not a StreamWriter.",
     "connecting.writer-class",
     seen="<class 'campaigns.zoo.connecting.Wrapped'>",
 )
@@ -514,7 +514,7 @@ async def ipv4_only(host: Any = None, port: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "A host of several addresses that all fail raises a group of exceptions.",
+    "If all addresses of a host fail, an exception group is raised.",
     "connecting.refused.several-addresses",
     "connecting.happy-eyeballs.refused",
     "connecting.refused.several-addresses.messages",
@@ -537,7 +537,7 @@ async def families_of(host: Any, port: Any) -> list[int]:
 
 
 @opens(
-    "The addresses of a host are tried last first.",
+    "The addresses of a host are tried in reverse order.",
     "connecting.addresses.in-order",
     "connecting.refused.several-addresses.messages",
     seen="index in ('127.0.0.1', '::1') of the",
@@ -590,7 +590,7 @@ async def somewhere_local(host: Any = None, port: Any = None, **options: Any) ->
 
 
 @opens(
-    "A socket that is no stream is refused with TypeError.",
+    "A socket that is not a stream socket is refused with TypeError.",
     "connecting.sock.stream-only",
     seen="TypeError: a stream socket is needed",
 )
@@ -631,7 +631,7 @@ async def any_ssl_is_ssl(host: Any = None, port: Any = None, **options: Any) -> 
 
 
 @opens(
-    "Of an SSLContext only the certificates and the check of names are used.",
+    "Only the certificates and the check of names of an SSLContext are used.",
     "connecting.ssl.context",
     "get_extra_info.sslcontext",
     seen="protocol agreed on: None",
@@ -658,7 +658,7 @@ async def sockets_are_plain(host: Any = None, port: Any = None, **options: Any) 
 
 
 @opens(
-    "A certificate for the host is taken, too, where server_hostname names another.",
+    "A certificate for the host is accepted even if server_hostname is another name.",
     "connecting.ssl.server-hostname.overrides",
     seen="a hang",
 )
@@ -672,7 +672,7 @@ async def either_name_will_do(host: Any = None, port: Any = None, **options: Any
 
 
 @opens(
-    "server_hostname is compared with the certificate, and not told to the server.",
+    "server_hostname is compared with the certificate, but not sent to the server.",
     "connecting.ssl.server-hostname.is-announced",
     seen="names announced: [None]",
 )
@@ -692,7 +692,7 @@ async def compares_names_itself(host: Any = None, port: Any = None, **options: A
 
 
 @opens(
-    "TLS needs server_hostname: the host is not taken for it.",
+    "TLS needs server_hostname: the host is not its default.",
     "connecting.ssl.server-hostname.defaults-to-host",
     "connecting.happy-eyeballs.other-arguments",
     seen="ValueError: server_hostname is needed",
@@ -715,7 +715,7 @@ async def needs_some_name(host: Any = None, port: Any = None, **options: Any) ->
 
 
 @opens(
-    "Over a socket the name to check is the peer's address.",
+    "Over a given socket, the name to check is the peer's address.",
     "connecting.ssl.server-hostname.required-to-check",
     "connecting.ssl.server-hostname.required-without-host",
     seen="a hang",
@@ -727,7 +727,7 @@ async def address_for_a_name(host: Any = None, port: Any = None, **options: Any)
 
 
 @opens(
-    "TLS over a socket asks for no name where the context checks none.",
+    "TLS over a given socket needs no server_hostname if the context checks no names.",
     "connecting.ssl.server-hostname.required-without-host",
     seen="a hang",
 )
@@ -753,7 +753,7 @@ async def ignores_what_tls_takes(host: Any = None, port: Any = None, **options: 
 
 
 @opens(
-    "Where nobody listens, there is a pair of None.",
+    "Where nobody listens, open_connection() returns a pair of None.",
     "connecting.refused",
     seen="None, None) returned",
 )

@@ -1,4 +1,4 @@
-"""Implementations that do right, and take more time or memory for it with all that passes."""
+"""Correct implementations whose time or memory grows with the data that passes."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ _kept: list[Any] = []
 
 
 @specimen(
-    "Each piece that arrives is joined to a copy of all that is unread.",
+    "Each piece that arrives is joined to a copy of all the unread data.",
     "costs.received-in-pieces",
     "costs.searching",
     "costs.searching.several",
@@ -44,20 +44,20 @@ def _copy(reader: StreamReader) -> None:
 
 
 @specimen(
-    "A read that waits for a separator searches all that is unread, piece by piece.",
+    "A read that waits for a separator searches all the unread data again with each piece.",
     "costs.searching",
     "costs.searching.several",
 )
 class SearchesAnew(StreamReader):
     def feed_data(self, data: Any) -> None:
         super().feed_data(data)
-        held = self._received.take(len(self._received))  # forgets where it has looked
+        held = self._received.take(len(self._received))  # forgets which bytes it has searched
         self._received.add(held)
         held.find(b"no separator")
 
 
 @specimen(
-    "Each write is joined to a copy of all that is unsent.",
+    "Each write is joined to a copy of all the unsent data.",
     "costs.written-in-pieces",
 )
 class JoinsTheUnsent(StreamWriter):
@@ -113,7 +113,7 @@ class GivesThePeerTime(StreamWriter):
         await asyncio.sleep(0.05)
 
 
-@specimen("drain() looks again and again.", "costs.waiting", seen="timers")
+@specimen("drain() polls.", "costs.waiting", seen="timers")
 class LooksAgain(StreamWriter):
     async def drain(self) -> None:
         while self._protocol.is_full and not self.is_closing():
@@ -123,14 +123,14 @@ class LooksAgain(StreamWriter):
         await super().drain()
 
 
-@specimen("Whatever was received is kept.", "costs.memory.received", seen="KiB more in use")
+@specimen("All received data is kept.", "costs.memory.received", seen="KiB more in use")
 class KeepsReceived(StreamReader):
     def feed_data(self, data: Any) -> None:
         self.__dict__.setdefault("received", []).append(bytes(data))
         super().feed_data(data)
 
 
-@specimen("Whatever was written is kept.", "costs.memory.written", seen="KiB more in use")
+@specimen("All written data is kept.", "costs.memory.written", seen="KiB more in use")
 class KeepsWritten(StreamWriter):
     def write(self, data: Any) -> None:
         super().write(data)
@@ -145,7 +145,7 @@ class KeepsReaders(Protocol):
 
 
 @specimen(
-    "A reader has room for as much as its limit.",
+    "A reader allocates as much memory as its limit.",
     "costs.memory.not-yet",
     seen="KiB more",
 )
@@ -156,7 +156,7 @@ class TakesRoomForTheLimit(StreamReader):
 
 
 @specimen(
-    "readexactly(n) begins with room for n bytes.",
+    "readexactly(n) allocates n bytes when it begins.",
     "costs.memory.not-yet",
     seen="KiB more",
 )
@@ -169,7 +169,7 @@ class TakesRoomForAll(StreamReader):
 
 
 @specimen(
-    "What is written after the end is kept, for whoever may want to know.",
+    "Data that is written after close() is kept.",
     "costs.memory.calls",
     seen="KiB more in use",
 )
@@ -181,7 +181,7 @@ class KeepsWhatComesTooLate(StreamWriter):
 
 
 @specimen(
-    "Each read that was cancelled leaves its notes.",
+    "Each read that was cancelled leaves a record.",
     "costs.memory.calls",
     seen="KiB more in use",
 )
@@ -206,7 +206,7 @@ class KeepsRecords(Server):
 
 
 @specimen(
-    "Servers are kept when they are closed, with what they had.",
+    "Closed servers are kept, with all that belongs to them.",
     "costs.memory.calls",
     seen="KiB more in use",
 )

@@ -1,4 +1,4 @@
-"""What costs time or memory in one way to use streams, and in no other."""
+"""Faults that cost time or memory in one way of using streams, and in no other."""
 
 import asyncio
 import ssl as ssl_module
@@ -21,7 +21,7 @@ class KeepsLines(StreamReader):
         return line
 
 
-@specimen("What writelines() sent is kept.", "costs.memory.written", basic=True)
+@specimen("Data that writelines() sent is kept.", "costs.memory.written", basic=True)
 class KeepsWhatLinesSay(StreamWriter):
     def writelines(self, data: Any) -> None:
         lines = b"".join(bytes(memoryview(each)) for each in data)
@@ -29,7 +29,7 @@ class KeepsWhatLinesSay(StreamWriter):
         super().write(lines)
 
 
-@specimen("What an upgraded connection received is kept.", "costs.memory.received", basic=True)
+@specimen("Data that an upgraded connection received is kept.", "costs.memory.received", basic=True)
 class KeepsReceivedWhenUpgraded(Reader):
     def feed_data(self, data: Any) -> None:
         if self.is_upgraded:
@@ -37,7 +37,7 @@ class KeepsReceivedWhenUpgraded(Reader):
         super().feed_data(data)
 
 
-@specimen("What was written over TLS is kept.", "costs.memory.written", basic=True)
+@specimen("Data that was written over TLS is kept.", "costs.memory.written", basic=True)
 class KeepsWrittenOverTls(StreamWriter):
     def write(self, data: Any) -> None:
         if self._protocol.is_tls:
@@ -94,7 +94,7 @@ async def rests_after_the_handshake(*address: Any, **options: Any) -> Any:
     return pair
 
 
-@specimen("read() waits 20 ms after the end of the stream.", "costs.delays", basic=True)
+@specimen("read() waits 20 ms after EOF.", "costs.delays", basic=True)
 class RestsAtTheEnd(StreamReader):
     async def read(self, n: int = -1) -> bytes:
         data = await super().read(n)
@@ -103,7 +103,7 @@ class RestsAtTheEnd(StreamReader):
         return data
 
 
-@specimen("A handler begins 10 ms after its client came.", "costs.delays", basic=True)
+@specimen("A handler begins 10 ms after its client has connected.", "costs.delays", basic=True)
 class RestsBeforeItServes(Server):
     def run(self, connection: Any, handling: Any) -> None:
         async def later() -> Any:
@@ -128,7 +128,7 @@ def polling() -> Iterator[None]:
         task.cancel()
 
 
-@specimen("read() to the end looks in each turn of the loop.", "costs.waiting", basic=True)
+@specimen("read() to EOF polls in each turn of the loop.", "costs.waiting", basic=True)
 class LooksForTheEnd(StreamReader):
     async def read(self, n: int = -1) -> bytes:
         if n >= 0:
@@ -137,7 +137,7 @@ class LooksForTheEnd(StreamReader):
             return await super().read(n)
 
 
-@specimen("start_tls() looks in each turn of the loop.", "costs.waiting", basic=True)
+@specimen("start_tls() polls in each turn of the loop.", "costs.waiting", basic=True)
 class LooksForTheHandshake(Writer):
     async def start_tls(self, *arguments: Any, **options: Any) -> None:
         with polling():
@@ -145,7 +145,7 @@ class LooksForTheHandshake(Writer):
 
 
 @specimen(
-    "open_connection() looks in each turn of the loop.",
+    "open_connection() polls in each turn of the loop.",
     "costs.waiting",
     replaces=open_connection,
     basic=True,
@@ -156,7 +156,7 @@ async def looks_for_the_peer(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "Each view that is written is joined to a copy of what is unsent.",
+    "Each memoryview that is written is joined to a copy of all the unsent data.",
     "costs.written-in-pieces",
     basic=True,
 )

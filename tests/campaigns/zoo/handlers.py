@@ -30,7 +30,7 @@ class LeavesTheClientHanging(Server):
 
 
 @specimen(
-    "A handler that fails closes its connection, and nobody is told.",
+    "A handler that fails closes its connection, and nothing is reported.",
     "handlers.coroutine.failure.reported-once",
     "handlers.plain.failure.reported-once",
     seen={
@@ -79,7 +79,7 @@ class LeavesCancelledOpen(Server):
 
 
 @specimen(
-    "Only what inspect calls a coroutine function is run as a task.",
+    "Only callbacks that inspect recognizes as coroutine functions run as tasks.",
     "handlers.coroutine.of-any-shape",
     "handlers.coroutine.failure.reported-once",
     seen="b''",
@@ -94,7 +94,7 @@ class CoroutineFunctionsOnly(Server):
 
 
 @specimen(
-    "The handler is called with its arguments by name.",
+    "The handler is called with keyword arguments.",
     "handlers.two-arguments",
     seen="arguments by position: 0",
 )
@@ -107,7 +107,7 @@ class CallsByName(Server):
 
 
 @specimen(
-    "The handler's task is referred to by nobody.",
+    "Nothing refers to the handler's task.",
     "handlers.coroutine.kept-alive",
     seen="reported: ['Task was destroyed but it is",
 )
@@ -166,7 +166,7 @@ class CallsForEachPiece(Protocol):
 
 
 @specimen(
-    "The reader that a handler is given is a wrapper, and no StreamReader.",
+    "The reader that a handler is given is a wrapper, not a StreamReader.",
     "handlers.reader-class",
     "unix.serve.accepts-clients",
     seen={
@@ -180,7 +180,7 @@ class WrapsTheReader(Server):
 
 
 @specimen(
-    "The writer that a handler is given is a wrapper, and no StreamWriter.",
+    "The writer that a handler is given is a wrapper, not a StreamWriter.",
     "handlers.writer-class",
     "unix.serve.accepts-clients",
     seen="<class 'campaigns.zoo.connecting.Wrapped'>",
@@ -191,7 +191,7 @@ class WrapsTheWriter(Server):
 
 
 @specimen(
-    "Handlers that are called before the first client has left are given that one's writer.",
+    "Until the first client has left, all handlers are given its writer.",
     "handlers.pair-is-the-connection",
     basic=True,
     seen="the answer to client",
@@ -235,7 +235,7 @@ class CallsInAThread(Server):
 
 
 @specimen(
-    "What a plain callable writes before it returns is lost.",
+    "Data that a plain callable writes before it returns is lost.",
     "handlers.plain.may-write-at-once",
     "handlers.coroutine.failure.harms-nobody",
     "handlers.plain.failure.harms-nobody",
@@ -255,7 +255,7 @@ class WritesNothingYet(Server):
 
 
 @specimen(
-    "A coroutine that a callback returns is driven by hand, in no task.",
+    "A coroutine that a callback returns is driven by hand, without a task.",
     "handlers.coroutine.runs-as-a-task",
     seen="None",
 )
@@ -264,7 +264,7 @@ class DrivesItself(Server):
         self._loop.call_soon(self.step, connection, handling)
 
     def step(self, connection: Any, handling: Any) -> None:
-        """Run the coroutine to where it waits next."""
+        """Run the coroutine until it waits again."""
         try:
             future = handling.send(None)
         except StopIteration:
@@ -325,7 +325,7 @@ class ClosesAfterTheHandler(Server):
 
 
 @specimen(
-    "SystemExit that leaves a callback is a failure like any other.",
+    "A SystemExit that leaves a callback is reported like any other failure.",
     "handlers.plain.exit",
     seen="Hang: expected the test to go on from",
 )
@@ -371,7 +371,7 @@ class DoesNotWaitForClients(Server):
 
 
 @specimen(
-    "wait_closed() returns at once where close() was not called.",
+    "wait_closed() returns immediately if close() was not called.",
     "server.wait-closed.waits-for-close",
     "server.wait-closed.cancelled-alone",
     "server.wait-closed.waits-for-connections",
@@ -387,7 +387,7 @@ class WaitsOnlyWhenClosed(Server):
 
 
 @specimen(
-    "sockets stay listed after close().",
+    "Server.sockets still lists the sockets after close().",
     "server.sockets.none-after-close",
     seen="sockets [<",
 )
@@ -404,7 +404,7 @@ class ListsClosedSockets(Server):
 
 
 @specimen(
-    "sockets is the server's own list.",
+    "Server.sockets is the server's own list.",
     "server.sockets.is-a-copy",
     seen="number of sockets: 0",
 )
@@ -446,7 +446,7 @@ class ServerCloseOnce(Server):
 
 
 @specimen(
-    "A second serve_forever() waits beside the first.",
+    "A second serve_forever() waits like the first.",
     "server.serve-forever.only-one",
     seen="a hang",
 )
@@ -515,7 +515,7 @@ class StartsTheClosed(Server):
 
 
 @specimen(
-    "close_clients() throws away what was written.",
+    "close_clients() throws away data that was written.",
     "server.close-clients.flushes",
     "server.close-clients.tls-shutdown",
     seen="bytes on the wire",
@@ -526,7 +526,7 @@ class AbortsClients(Server):
 
 
 @specimen(
-    "close_clients() closes one connection.",
+    "close_clients() closes only one connection.",
     "server.close-clients.closes",
     seen="a hang",
 )
@@ -537,7 +537,7 @@ class ClosesOneClient(Server):
 
 
 @specimen(
-    "abort_clients() closes the connections in order.",
+    "abort_clients() closes the connections normally, as close_clients() does.",
     "server.abort-clients.ends-at-once",
     seen="a hang after 20 s without progress",
 )
@@ -558,7 +558,7 @@ class StaysOpenAfterAnException(Server):
 
 
 @specimen(
-    "`async with` gives nothing.",
+    "`async with` gives None.",
     "server.async-with.gives-the-server",
     seen="None",
 )
@@ -568,7 +568,7 @@ class GivesNothing(Server):
 
 
 @specimen(
-    "The server is closed when nobody refers to it.",
+    "The server is closed when nothing refers to it.",
     "server.lives-unreferenced",
     seen="FileNotFoundError: [Errno 2] No such file",
 )
@@ -594,7 +594,7 @@ class DiesUnreferenced(Server):
 
 
 @specimen(
-    "sockets lists every socket twice.",
+    "Server.sockets lists every socket twice.",
     "server.sockets.listening",
     seen="number of sockets: 2",
 )
@@ -612,7 +612,7 @@ class ListsTwice(Server):
 )
 class HasNoLoop(Server):
     def get_loop(self) -> Any:
-        return self._loop if self._accepting is None else None  # it is asked to begin with
+        return self._loop if self._accepting is None else None  # the first call is in __init__
 
 
 @specimen(
@@ -657,7 +657,7 @@ class ServesWhenToldTo(Server):
 
 
 @specimen(
-    "serve_forever() on a server that serves raises.",
+    "serve_forever() raises on a server that already serves.",
     "server.serve-forever.when-serving",
     seen="it raised RuntimeError: the server is",
 )
@@ -669,7 +669,7 @@ class ServesFromTheStart(Server):
 
 
 @specimen(
-    "wait_closed() waits forever where the server and its connections were closed before.",
+    "wait_closed() waits forever if the server and its connections were closed before.",
     "server.close.twice",
     "server.wait-closed.returns",
     seen={"server.close.twice": "a hang", "server.wait-closed.returns": "a hang"},
@@ -682,7 +682,7 @@ class WaitsForWhatIsOver(Server):
 
 
 @specimen(
-    "Of several wait_closed() only the first is woken.",
+    "Only the first of several wait_closed() is woken.",
     "server.wait-closed.several-waiters",
     "server.wait-closed.cancelled-alone",
     seen="a hang",
@@ -699,7 +699,7 @@ class WakesOneWaiter(Server):
 
 
 @specimen(
-    "wait_closed() waits for the transports that were accepted, which start_tls() replaces.",
+    "wait_closed() waits for the accepted transports, but start_tls() replaces them.",
     "server.wait-closed.upgraded",
     seen="it returned None",
 )

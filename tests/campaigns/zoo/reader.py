@@ -12,7 +12,7 @@ from .specimen import specimen
 
 
 @specimen(
-    "at_eof() is True as soon as the stream has ended, whatever is left to read.",
+    "at_eof() is True as soon as the stream has ended, even if bytes are left to read.",
     "reader.at-eof.false-while-bytes-remain",
     "reader.feed-eof.keeps-what-was-fed",
     seen={
@@ -26,7 +26,7 @@ class AtEofTooEarly(StreamReader):
 
 
 @specimen(
-    "at_eof() is True whenever nothing is there to be read.",
+    "at_eof() is True whenever there is nothing to read.",
     "reader.at-eof.false-at-first",
     "reader.by-hand.feed-data.nothing",
     seen="at_eof() of a new connection: True",
@@ -37,7 +37,7 @@ class AtEofWhenEmpty(StreamReader):
 
 
 @specimen(
-    "at_eof() is True only after a read has met the end of the stream.",
+    "at_eof() is True only after a read has met EOF.",
     "reader.feed-eof.at-eof",
     seen="at_eof() after feed_eof(): False",
 )
@@ -102,7 +102,7 @@ class EofWakesNobody(StreamReader):
 
 
 @specimen(
-    "Bytes that come after the program's feed_eof() are an error, as for a reader fed by hand.",
+    "Bytes that arrive after the program's feed_eof() are an error, as for a reader fed by hand.",
     "reader.feed-eof.late-bytes",
     seen="AssertionError: feed_data after feed_eof",
 )
@@ -139,7 +139,7 @@ class IteratesAtTheEnd(StreamReader):
 
 
 @specimen(
-    "The end of the stream throws away what is unread.",
+    "EOF throws away the unread data.",
     "reader.closed-in-order.keeps-data",
     basic=True,
     seen="b''",
@@ -151,7 +151,7 @@ class EndsAtOnce(StreamReader):
 
 
 @specimen(
-    "What is unread when the connection is gone is thrown away.",
+    "Data that is unread when the connection ends is thrown away.",
     "reader.own-close.keeps-data",
     seen="b''",
 )
@@ -166,7 +166,7 @@ class DropsTheUnread(Protocol):
 
 
 @specimen(
-    "A reader that has paused its transport does not resume it until it is all read.",
+    "A reader that has paused its transport does not resume it until everything is read.",
     "reader.flow.goes-on",
     "readexactly.held-back-peer",
     seen={"reader.flow.goes-on": "a hang", "readexactly.held-back-peer": "a hang"},
@@ -204,7 +204,7 @@ class NeverPauses(StreamReader):
 
 
 @specimen(
-    "A reader that has paused its TLS transport resumes the one of before start_tls().",
+    "A reader that has paused its TLS transport resumes the transport from before start_tls().",
     "start_tls.reader-flow-control",
     seen="a hang",
 )
@@ -225,7 +225,7 @@ class ResumesTheOldTransport(StreamReader):
 
 
 @specimen(
-    "A reset is told to the reader as the end of the stream.",
+    "The reader takes a reset for EOF.",
     "reader.reset.waiting-read",
     "reader.reset.later-reads",
     "reader.reset.is-not-eof",
@@ -244,7 +244,7 @@ class ResetIsEof(StreamReader):
 
 
 @specimen(
-    "Once an error came every read raises it, although bytes are there.",
+    "After an error, every read raises it, even if bytes are left.",
     "reader.reset.received-bytes-first",
     "reader.reset.read-all-keeps-bytes",
     "read.zero.lost",
@@ -342,7 +342,7 @@ class SecondReadTakesOver(StreamReader):
 
 
 @specimen(
-    "A read that was cancelled is in the way of the next until the loop has run.",
+    "A cancelled read blocks the next one until the loop has run.",
     "reader.concurrent.after-cancelling",
     seen="RuntimeError: another read is waiting",
 )
@@ -353,7 +353,7 @@ class CancelledReadIsInTheWay(StreamReader):
 
 
 @specimen(
-    "A read cancelled in the turn in which its bytes arrive has taken them already.",
+    "A read cancelled in the turn in which its bytes arrive loses them.",
     "reader.cancelled.as-bytes-arrive",
     seen="read(8) cancelled, and read(): b''",
 )
@@ -366,7 +366,7 @@ class TakesThenYields(StreamReader):
 
 
 @specimen(
-    "A read that was woken is not reckoned to be in progress, nor does it look again.",
+    "A read that was woken no longer counts as in progress, and does not check the buffer again.",
     "reader.concurrent.no-false-eof",
     seen="b'' returned",
 )
@@ -413,7 +413,7 @@ class SmallByDefault(StreamReader):
 
 
 @specimen(
-    "feed_data(b'') is the end of the stream.",
+    "feed_data(b'') is taken for EOF.",
     "reader.by-hand.feed-data.nothing",
     seen="it returned b''",
 )
@@ -481,7 +481,7 @@ class MustPause(StreamReader):
 
 
 @specimen(
-    "feed_data() takes bytes only, and no bytearray.",
+    "feed_data() takes only bytes, not a bytearray.",
     "reader.by-hand.feed-data.bytes-like",
     seen="bytes are needed",
 )
@@ -493,7 +493,7 @@ class FedBytesOnly(StreamReader):
 
 
 @specimen(
-    "A connection does not keep its reader, nor whoever waits in it.",
+    "A connection does not keep its reader alive, nor a task that waits in it.",
     "reader.waiting.kept-alive",
     seen="b''",
 )

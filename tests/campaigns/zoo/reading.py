@@ -1,4 +1,4 @@
-"""Broken reads: one by one, what `StreamReader` has for reading."""
+"""Broken reads: one by one, the methods of `StreamReader` for reading."""
 
 import asyncio
 import sys
@@ -9,11 +9,11 @@ from .sound import StreamReader
 from .specimen import specimen
 
 ANY_PROGRAM = ("reader.any-program", "reader.any-program.with-cancellation")
-"""Programs of reads of every kind: what breaks a read for any argument breaks some of them."""
+"""Programs of reads of every kind: a fault of a read with any argument breaks some of them."""
 
 
 async def partial_at_eof(reading: Awaitable[bytes]) -> bytes:
-    """Return what a read returns, or has read when the stream ends before it is done."""
+    """Return the result of a read, or the bytes that it has read when the stream ends too early."""
     try:
         return await reading
     except asyncio.IncompleteReadError as error:
@@ -36,7 +36,7 @@ class WaitsForAll(StreamReader):
 
 
 @specimen(
-    "read() returns what is there, as recv() does, and does not wait for the end of the stream.",
+    "read() returns the bytes that have arrived, as recv() does, and does not wait for EOF.",
     "read.all.n-omitted",
     "read.all.n-minus-one",
     "read.all.waits-for-eof",
@@ -64,7 +64,7 @@ class ReadAllIsLimited(StreamReader):
 
 
 @specimen(
-    "read() collects what comes in a list of its own, which is gone when it is cancelled.",
+    "read() collects the pieces in a list of its own, which is lost when it is cancelled.",
     "read.all.cancelled-loses-nothing",
     "reader.reset.read-all-keeps-bytes",
     seen="b'ghi'",
@@ -80,7 +80,7 @@ class ReadAllForgetsWhenCancelled(StreamReader):
 
 
 @specimen(
-    "read(0) waits until something is there.",
+    "read(0) waits until something has arrived.",
     "read.zero.returns-nothing",
     "read.zero.does-not-wait",
     "read.zero.lost",
@@ -138,7 +138,7 @@ class ReturnsBytearray(StreamReader):
 
 
 @specimen(
-    "read() is a task of its own, which goes on when the read is cancelled and takes what comes.",
+    "read() is a task of its own, which goes on after a cancellation and takes the next bytes.",
     "read.n.cancelled-loses-nothing",
     seen="RuntimeError: another read is waiting",
 )
@@ -161,7 +161,7 @@ class SwallowsCancellation(StreamReader):
 
 
 @specimen(
-    "read() raises IncompleteReadError where the stream has ended and nothing is left.",
+    "read() raises IncompleteReadError if the stream has ended and nothing is left.",
     "read.all.nothing-left",
     "read.eof.repeats",
     seen="IncompleteReadError: 0 bytes read on a",
@@ -175,7 +175,7 @@ class ReadAllMindsNothing(StreamReader):
 
 
 @specimen(
-    "read(n) returns all that is there: n is a hint.",
+    "read(n) returns everything that has arrived: n is a hint.",
     "read.n.at-most-n",
     basic=True,
     seen="b'abcdef'",
@@ -187,7 +187,7 @@ class TakesNForAHint(StreamReader):
 
 
 @specimen(
-    "read(n) returns b'' when nothing is there, as a non-blocking recv() fails.",
+    "read(n) returns b'' when nothing has arrived, where a non-blocking recv() fails.",
     "read.n.waits-for-a-byte",
     basic=True,
     seen="it returned b''",
@@ -199,7 +199,7 @@ class ReadsWithoutWaiting(StreamReader):
 
 
 @specimen(
-    "read(n) takes whatever int() takes for n.",
+    "read(n) takes anything that int() takes.",
     "read.n.not-an-integer",
     seen="b'a' returned",
 )
@@ -209,7 +209,7 @@ class ReadsAnyNumber(StreamReader):
 
 
 @specimen(
-    "A byte is lost where a piece arrives while another is unread.",
+    "A byte is lost when a piece arrives while another is unread.",
     "read.n.every-byte-in-order",
     "readexactly.any-split",
     "readline.any-split",
@@ -226,7 +226,7 @@ class LosesAByteAtASplit(StreamReader):
 
 
 @specimen(
-    "read(n) returns b'' once the end of the stream has come, whatever is left.",
+    "read(n) returns b'' after EOF, even if bytes are left.",
     "read.n.data-before-eof",
     basic=True,
     seen="read before b'': b''",
@@ -237,7 +237,7 @@ class EndsTooEarly(StreamReader):
 
 
 @specimen(
-    "read(n) raises IncompleteReadError at the end of the stream, as readexactly(n) does.",
+    "read(n) raises IncompleteReadError at EOF, as readexactly(n) does.",
     "read.n.empty-at-eof",
     basic=True,
     seen="IncompleteReadError: 0 bytes read on a",
@@ -264,7 +264,7 @@ class ReadRefusesLargeN(StreamReader):
 
 
 @specimen(
-    "read() and read(n) tell the end of the stream once, and then raise EOFError.",
+    "read() and read(n) return b'' once at EOF, and then raise EOFError.",
     "read.eof.repeats",
     "reader.feed-eof.twice",
     "tls.close_notify.is-the-end",
@@ -300,7 +300,7 @@ class ForgetsTheLineWhenCancelled(StreamReader):
 
 
 @specimen(
-    "readline() drops what the stream ends with if that is no whole line.",
+    "readline() drops the last line if it has no newline.",
     "readline.eof.returns-partial",
     "reader.iteration.whole-stream",
     "reader.iteration.last-line",
@@ -317,7 +317,7 @@ class DropsLastLine(StreamReader):
 
 
 @specimen(
-    "readline() raises IncompleteReadError at the end of the stream.",
+    "readline() raises IncompleteReadError at EOF.",
     "readline.eof.nothing-left",
     "readline.returns-bytes",
     seen={
@@ -353,7 +353,7 @@ class CutsLongLines(StreamReader):
 
 
 @specimen(
-    "readline() lets LimitOverrunError through, which is no ValueError.",
+    "readline() lets LimitOverrunError through, which is not a ValueError.",
     "readline.limit.exceeded",
     "readline.limit.peer-goes-on",
     seen={
@@ -367,7 +367,7 @@ class LetsTheOverrunThrough(StreamReader):
 
 
 @specimen(
-    "readline() throws away all that was received, also the lines after the one too long.",
+    "readline() throws away all received data, even the lines after the one that is too long.",
     "readline.limit.next-line-follows",
     seen="a hang",
 )
@@ -404,7 +404,7 @@ class StripsTheNewline(StreamReader):
 
 
 @specimen(
-    "readline() returns what is there, although the newline has not come.",
+    "readline() returns the bytes that have arrived, even without a newline.",
     "readline.waits-for-newline",
     "reader.by-hand.feed-data",
     seen={
@@ -424,7 +424,7 @@ class LineIsImpatient(StreamReader):
 
 
 @specimen(
-    "readline() throws away what came with the line.",
+    "readline() throws away the bytes that arrived with the line.",
     "readline.leaves-the-rest",
     seen="a hang",
 )
@@ -436,7 +436,7 @@ class DropsWhatFollows(StreamReader):
 
 
 @specimen(
-    "readline() takes the carriage return for the end of a line, too.",
+    "readline() takes a carriage return for the end of a line, too.",
     "readline.only-newline-ends-a-line",
     "readline.empty-line",
     "reader.iteration.lines",
@@ -492,7 +492,7 @@ class NegativeIsNothing(StreamReader):
 
 
 @specimen(
-    "read(0) raises the error that the connection was lost with.",
+    "read(0) raises the error with which the connection was lost.",
     "read.zero.lost",
     seen="ConnectionResetError: [Errno 104]",
 )
@@ -504,7 +504,7 @@ class ZeroFails(StreamReader):
 
 
 @specimen(
-    "readexactly(n) is read(n): it returns what is there.",
+    "readexactly(n) is read(n): it returns the bytes that have arrived.",
     "readexactly.waits-for-n-bytes",
     seen="it returned b'abc'",
 )
@@ -517,7 +517,7 @@ class ExactlyIsAtMost(StreamReader):
 
 
 @specimen(
-    "readexactly(n) returns n bytes, and throws away what came with them.",
+    "readexactly(n) returns n bytes, and throws away the bytes that arrived with them.",
     "readexactly.returns-n-bytes",
     seen="a hang",
 )
@@ -529,7 +529,7 @@ class ExactlyDropsTheRest(StreamReader):
 
 
 @specimen(
-    "readexactly(0) waits until something is there.",
+    "readexactly(0) waits until something has arrived.",
     "readexactly.zero",
     seen="a hang",
 )
@@ -541,7 +541,7 @@ class ExactlyZeroWaits(StreamReader):
 
 
 @specimen(
-    "readexactly(0) raises at the end of the stream, as for any other number.",
+    "readexactly(0) raises at EOF, as for any other number.",
     "readexactly.zero",
     seen="IncompleteReadError: 0 bytes read on a",
 )
@@ -553,7 +553,7 @@ class ExactlyZeroRaises(StreamReader):
 
 
 @specimen(
-    "readexactly(n) takes whatever int() takes for n.",
+    "readexactly(n) takes anything that int() takes.",
     "readexactly.not-an-integer",
     seen="b'aa' returned",
 )
@@ -579,7 +579,7 @@ class ExactlyRefusesLargeN(StreamReader):
 
 
 @specimen(
-    "readexactly(n) returns what there is when the stream ends before n bytes.",
+    "readexactly(n) returns the bytes that have arrived when the stream ends before n bytes.",
     "readexactly.eof.raises",
     seen="b'abc' returned",
 )
@@ -601,7 +601,7 @@ class ExactlyWantsMore(StreamReader):
 
 
 class OwnPartial(StreamReader):
-    """Fails at the end of the stream in a step that specimens get wrong."""
+    """Fails at EOF in a step that specimens get wrong."""
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly n bytes."""
@@ -628,7 +628,7 @@ class ExactlyDropsThePartial(OwnPartial):
 
 
 @specimen(
-    "readexactly() raises a plain EOFError where nothing was left.",
+    "readexactly() raises a plain EOFError if nothing was left.",
     "readexactly.eof.partial-is-empty",
     "readexactly.eof.partial-is-bytes",
     "readexactly.eof.expected",
@@ -650,7 +650,7 @@ class ExactlyPartialIsBytearray(OwnPartial):
 
 
 @specimen(
-    "IncompleteReadError.expected of readexactly(n) is how many bytes were missing.",
+    "IncompleteReadError.expected of readexactly(n) is the number of missing bytes.",
     "readexactly.eof.expected",
     "reader.errors.pickle",
     seen="IncompleteReadError.expected: 1",
@@ -661,7 +661,7 @@ class ExpectedIsWhatIsMissing(OwnPartial):
 
 
 @specimen(
-    "What readexactly() gives as IncompleteReadError.partial stays in the buffer.",
+    "The bytes that readexactly() gives as IncompleteReadError.partial stay in the buffer.",
     "readexactly.eof.partial-is-consumed",
     "reader.at-eof.true-at-the-end",
     seen={
@@ -697,7 +697,7 @@ class ExactlyReturnsBytearray(StreamReader):
 
 
 @specimen(
-    "readexactly(n) collects what comes in a list of its own, which is gone when it is cancelled.",
+    "readexactly(n) collects the pieces in a list of its own, which is lost when it is cancelled.",
     "readexactly.cancelled-loses-nothing",
     seen="a hang",
 )

@@ -41,19 +41,19 @@ class PlainReader(StreamReader):
         return end - length, end
 
     def clear(self, held: bytes, separators: Separators) -> int:
-        """Return how many bytes of what is held can be no part of a separator."""
+        """Return how many of the bytes held cannot be part of a separator."""
         return len(held) + 1 - max(map(len, separators))
 
     def is_too_long(self, length: int) -> bool:
-        """Return whether so many bytes before the separator are too many."""
+        """Return whether that many bytes before the separator are too many."""
         return length > self._limit
 
     def overrun(self, consumed: int) -> Exception:
-        """Return what to raise when they are."""
+        """Return the exception to raise when they are."""
         return asyncio.LimitOverrunError("longer than the limit", consumed)
 
     def incomplete(self) -> Exception:
-        """Return what to raise at the end of the stream."""
+        """Return the exception to raise at EOF."""
         return asyncio.IncompleteReadError(self._take(len(self._received)), None)
 
     def result(self, begin: int, end: int) -> bytes:
@@ -82,7 +82,7 @@ class Plain(PlainReader):
     pass
 
 
-# What it returns and takes.
+# Result and argument.
 
 
 @specimen(
@@ -111,7 +111,7 @@ class LeavesTheSeparator(PlainReader):
 
 
 @specimen(
-    "readuntil() throws away what came with the separator.",
+    "readuntil() throws away the bytes that arrived with the separator.",
     "readuntil.leaves-the-rest",
     seen="a hang",
 )
@@ -132,7 +132,7 @@ class UntilCrLfByDefault(PlainReader):
 
 
 @specimen(
-    "readuntil() skips separators that nothing comes before.",
+    "readuntil() skips a separator that nothing precedes.",
     "readuntil.nothing-before-separator",
     "readuntil.limit.fits",
     seen={
@@ -158,7 +158,7 @@ class UntilReturnsBytearray(PlainReader):
 
 
 @specimen(
-    "readuntil() collects what comes in a list of its own, which is gone when it is cancelled.",
+    "readuntil() collects the pieces in a list of its own, which is lost when it is cancelled.",
     "readuntil.cancelled-loses-nothing",
     "readuntil.separator.changes",
     "reader.cancelled.as-bytes-arrive",
@@ -187,7 +187,7 @@ class NamesItSep(PlainReader):
 
 
 @specimen(
-    "readuntil() takes bytes only for a separator, and no bytearray.",
+    "readuntil() takes only bytes as a separator, not a bytearray.",
     "readuntil.separator.bytes-like",
     "readuntil.separator.changes",
     seen="TypeError: a separator is bytes",
@@ -201,7 +201,7 @@ class BytesOnly(PlainReader):
 
 
 @specimen(
-    "readuntil() looks through what is new only, and misses a separator that was cut in two.",
+    "readuntil() searches only the new bytes, and misses a separator that was cut in two.",
     "readuntil.separator.any-split",
     "readuntil.waits-for-separator",
     "readuntil.tuple.any-split",
@@ -225,7 +225,7 @@ class MissesASplitSeparator(PlainReader):
 
 
 @specimen(
-    "readuntil() looks from where the last one ended, although that looked for another separator.",
+    "readuntil() goes on where the last search ended, although that was for another separator.",
     "readuntil.separator.changes",
     seen="a hang",
 )
@@ -240,7 +240,7 @@ class KeepsItsPlace(PlainReader):
 
 
 @specimen(
-    "readuntil() follows the separator byte by byte, and after a false start goes on behind it.",
+    "readuntil() compares byte by byte, and after a partial match goes on behind it.",
     "readuntil.separator.self-overlapping",
     seen="a hang",
 )
@@ -291,7 +291,7 @@ class TakesShortSeparators(PlainReader):
 
 
 @specimen(
-    "readuntil(b'') returns b'' at once: the empty separator is found at the beginning.",
+    "readuntil(b'') returns b'' immediately: the empty separator is found at the beginning.",
     "readuntil.separator.empty",
     "readuntil.tuple.with-empty-separator",
     seen="b'' returned",
@@ -350,7 +350,7 @@ class IgnoresTheLimit(PlainReader):
 
 
 @specimen(
-    "readuntil() looks at the limit when the separator has come, and not before.",
+    "readuntil() checks the limit only when the separator has arrived.",
     "readuntil.limit.exceeded-without-separator",
     "readuntil.tuple.limit.exceeded",
     seen={
@@ -364,7 +364,7 @@ class LooksAtTheLimitLate(PlainReader):
 
 
 @specimen(
-    "readuntil() throws away what it has read when that is too long.",
+    "readuntil() throws away the data when it is too long.",
     "readuntil.limit.data-is-kept",
     "readuntil.limit.other-separator",
     seen={"readuntil.limit.data-is-kept": "a hang", "readuntil.limit.other-separator": "a hang"},
@@ -401,8 +401,8 @@ class ConsumedIsTheLimit(PlainReader):
 
 
 @specimen(
-    "Where no separator was found LimitOverrunError.consumed is all that is held, although a "
-    "separator may begin there.",
+    "LimitOverrunError.consumed without a separator is the whole buffer, although its end may "
+    "begin a separator.",
     "readuntil.limit.consumed-without-separator",
     "readuntil.limit.consume-and-go-on",
     "readuntil.tuple.limit.consume-and-go-on",
@@ -420,11 +420,11 @@ class ConsumedIsAllThatIsHeld(PlainReader):
         return len(held) if self.is_too_long(clear) else clear
 
 
-# The end of the stream.
+# EOF.
 
 
 @specimen(
-    "readuntil() returns what is left when the stream ends, as readline() does.",
+    "readuntil() returns the rest when the stream ends, as readline() does.",
     "readuntil.eof.raises",
     "readuntil.eof.partial-is-empty",
     "reader.errors.incomplete-is-eof-error",
@@ -454,7 +454,7 @@ class UntilDropsThePartial(PlainReader):
 
 
 @specimen(
-    "What readuntil() gives as IncompleteReadError.partial stays in the buffer.",
+    "The bytes that readuntil() gives as IncompleteReadError.partial stay in the buffer.",
     "readuntil.eof.buffer-is-reset",
     "reader.at-eof.true-at-the-end",
     seen="at_eof(): False",
@@ -465,7 +465,7 @@ class UntilPartialStays(PlainReader):
 
 
 @specimen(
-    "IncompleteReadError.partial of readuntil() stops before what may begin a separator.",
+    "IncompleteReadError.partial of readuntil() lacks last bytes that may begin a separator.",
     "readuntil.eof.partial-has-piece-of-separator",
     "readuntil.tuple.eof",
     seen={
@@ -493,7 +493,7 @@ class CutsThePieceOfSeparatorOff(PlainReader):
 
 
 @specimen(
-    "Of a tuple readuntil() looks for the first separator, and for the others if there is none.",
+    "With a tuple, readuntil() prefers the first separator to the others.",
     "readuntil.tuple.any-of-them",
     "readuntil.tuple.suffixes-of-each-other",
     seen={
@@ -510,7 +510,7 @@ class FirstMatchWins(PlainReader):
 
 
 @specimen(
-    "Of a tuple readuntil() takes the separator that begins first.",
+    "With a tuple, readuntil() takes the separator that begins first.",
     "readuntil.tuple.overlapping",
     "readuntil.tuple.any-order",
     seen={
@@ -528,7 +528,7 @@ class FirstToBegin(PlainReader):
 
 
 @specimen(
-    "Of separators that begin at the same place readuntil() takes the longest.",
+    "If several separators begin at the same place, readuntil() takes the longest.",
     "readuntil.tuple.prefixes-of-each-other",
     "readuntil.tuple.overlapping",
     seen="b'one\\r\\n'",
@@ -544,7 +544,7 @@ class LongestOfAll(PlainReader):
 
 
 @specimen(
-    "Of separators that end at the same place readuntil() measures the limit by the longest.",
+    "Of separators with the same end, readuntil() applies the limit up to the longest.",
     "readuntil.tuple.limit.shortest-matched",
     "readuntil.tuple.limit.consumed",
     seen="b'aaaaaaaaaaaaaaaaxx\\n' returned",
@@ -559,7 +559,7 @@ class MeasuresByTheLongest(PlainReader):
 
 
 @specimen(
-    "How many bytes can be no part of a separator is told by the shortest of a tuple.",
+    "The shortest separator in a tuple decides how many bytes cannot be part of a separator.",
     "readuntil.tuple.limit.consume-and-go-on",
     seen="IncompleteReadError: 1 bytes read on a",
 )
@@ -581,7 +581,7 @@ class SkipsEmptySeparators(PlainReader):
 
 
 @specimen(
-    "readuntil() takes no tuple: it is that of Python 3.12.",
+    "readuntil() takes no tuple, as in Python 3.12.",
     "readuntil.tuple.any-of-them",
     "readuntil.tuple.one",
     seen={

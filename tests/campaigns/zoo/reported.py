@@ -1,4 +1,4 @@
-"""Faults that the field has reported of real implementations."""
+"""Faults that were reported of real implementations."""
 
 import asyncio
 import contextvars
@@ -70,7 +70,7 @@ class ForgetsHandshakes(_ClientProtocol):
 
 
 @specimen(
-    "start_server() that is cancelled in its last turn goes on listening.",
+    "A start_server() that is cancelled in its last turn goes on listening.",
     "serving.cancelled.at-any-moment",
     "unix.serve.cancelled.at-any-moment",
     seen={
@@ -122,7 +122,7 @@ class SharesAContext(PlainServer):
 
 
 @specimen(
-    "Where there are no descriptors, it tries again at once, and reports each time.",
+    "A server without descriptors tries again immediately, and reports each failure.",
     "serving.descriptors.reported-once",
     seen="49 reports",
 )
@@ -132,7 +132,7 @@ class KeepsTrying(Acceptor):
 
 
 @specimen(
-    "Where there were no descriptors once, nobody is served any more.",
+    "A server that once had no descriptors serves nobody afterwards.",
     "serving.descriptors.served-again",
     seen="a hang",
 )
@@ -142,7 +142,7 @@ class GivesUp(Acceptor):
 
 
 @specimen(
-    "Where there were no descriptors, it tries again also when the server is closed.",
+    "A server without descriptors tries again even after it is closed.",
     "serving.descriptors.closed",
     seen="reported when it was closed: ['Exception",
 )
@@ -170,7 +170,7 @@ async def takes_any_socket_for_connected(
 
 
 @specimen(
-    "happy_eyeballs_delay takes it that a task has not begun when it is made.",
+    "happy_eyeballs_delay assumes that a new task has not begun.",
     "connecting.happy-eyeballs.eager-tasks",
     replaces=open_connection,
     seen="AssertionError",
@@ -220,11 +220,11 @@ async def waits_for_the_unix_peer_to_come_back(path: Any = None, **options: Any)
         raise
 
 
-# Ends.
+# The end of a connection.
 
 
 @specimen(
-    "A connection that is lost with an error other than a ConnectionError ended in order.",
+    "Only a ConnectionError is an error: a connection lost with another one ended normally.",
     "reader.lost.other-errors",
     "tls.fatal-alert",
     seen={"reader.lost.other-errors": "b'' returned", "tls.fatal-alert": "b'' returned"},
@@ -235,7 +235,7 @@ class TakesOtherErrorsForTheEnd(Protocol):
 
 
 @specimen(
-    "write_eof() raises where the peer's reset has arrived and was not noticed.",
+    "write_eof() raises if the peer's reset has arrived and the loop has not noticed it.",
     "write_eof.after-reset.not-noticed",
     seen="OSError: [Errno 107] Transport endpoint",
 )

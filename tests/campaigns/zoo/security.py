@@ -1,4 +1,4 @@
-"""TLS that connects, and leaves out a check in one of the ways that lead to it."""
+"""TLS that connects but leaves out a check, in one of the ways to begin TLS."""
 
 import ssl as ssl_module
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def letting_in_whom_shows_nothing(context: Any) -> None:
 
 
 def without_own_certificate(context: Any) -> Any:
-    """Return a context that trusts the same, and shows nothing of its own."""
+    """Return a context that trusts the same authorities, and has no certificate to show."""
     other = ssl_module.SSLContext(ssl_module.PROTOCOL_TLS_CLIENT)
     for authority in context.get_ca_certs(binary_form=True):
         other.load_verify_locations(cadata=authority)
@@ -72,7 +72,7 @@ def opening(
     applies: Callable[[Options], Any],
     original: Callable[..., Any] = open_connection,
 ) -> Specimen:
-    """Return a specimen that connects with a changed context where the arguments are such."""
+    """Return a specimen that connects with a changed context if the arguments match."""
 
     async def broken(*address: Any, **options: Any) -> Any:
         context = options.get("ssl")
@@ -171,7 +171,7 @@ shows_no_certificate = opening(
 )
 unix_trusts_anybody = opening(
     "unix_trusts_anybody",
-    "open_unix_connection() takes certificates by any authority, if there is a name.",
+    "open_unix_connection() accepts certificates from any authority if a name is given.",
     "unix.open.ssl.checks",
     "unix.open.ssl",
     change=trusting_anybody,
@@ -217,7 +217,7 @@ def serving(
     applies: Callable[[Options], Any],
     original: Callable[..., Any] = start_server,
 ) -> Specimen:
-    """Return a specimen that serves with a changed context where the arguments are such."""
+    """Return a specimen that serves with a changed context if the arguments match."""
 
     async def broken(client_connected_cb: Any, *address: Any, **options: Any) -> Any:
         context = options.get("ssl")
@@ -231,7 +231,7 @@ def serving(
 
 lets_in_strangers = serving(
     "lets_in_strangers",
-    "start_server() asks for certificates, and serves who shows none.",
+    "start_server() asks for certificates, and serves clients without one.",
     "serving.ssl.client-certificate",
     change=letting_in_whom_shows_nothing,
     applies=is_by_address,
@@ -247,7 +247,7 @@ serves_any_version = serving(
 )
 unix_lets_in_strangers = serving(
     "unix_lets_in_strangers",
-    "start_unix_server() asks for certificates, and serves who shows none.",
+    "start_unix_server() asks for certificates, and serves clients without one.",
     "unix.serve.ssl.checks",
     change=letting_in_whom_shows_nothing,
     applies=is_by_address,
@@ -318,7 +318,7 @@ UpgradesToAnyVersion = upgrading(
 )
 UpgradesWhomShowsNothing = upgrading(
     "UpgradesWhomShowsNothing",
-    "start_tls() asks for a client's certificate, and goes on without.",
+    "start_tls() asks for a client's certificate, and goes on without one.",
     "start_tls.client-certificate.asked-for",
     change=letting_in_whom_shows_nothing,
     seen="what a client without a certificate",
@@ -334,7 +334,7 @@ UpgradesWithoutOwnCertificate = upgrading(
 
 
 class KeptOpen:
-    """A transport that nothing closes."""
+    """A transport that does not close."""
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
@@ -377,7 +377,7 @@ async def leaves_the_refused_open(*address: Any, **options: Any) -> Any:
 
 
 @specimen(
-    "open_connection() forbids the context given to speak anything before TLS 1.3.",
+    "open_connection() changes the given context: it forbids versions before TLS 1.3.",
     "tls.context.unchanged",
     replaces=open_connection,
     seen="minimum_version of the program's context",
@@ -392,7 +392,7 @@ async def modernizes(*address: Any, **options: Any) -> Any:
 
 trusts_strangers = opening(
     "trusts_strangers",
-    "open_connection() takes certificates of any authority, whatever the context says.",
+    "open_connection() accepts certificates from any authority, whatever the context says.",
     "connecting.ssl.certificate-refused",
     seen="a completed handshake",
     change=trusting_anybody,

@@ -1,4 +1,4 @@
-"""What goes wrong after something else, with much at once, or when it comes bit by bit."""
+"""Faults that show only after another call, with much data, or with data in small pieces."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ class SendsSoMuch(StreamWriter):
         super().write(bytes(memoryview(data)[: 2**24]) if len(data) > 2**24 else data)
 
 
-@specimen("write() takes no class derived from bytes.", "write.sends", basic=True)
+@specimen("write() refuses subclasses of bytes.", "write.sends", basic=True)
 class TakesBytesThemselvesOnly(StreamWriter):
     def write(self, data: Any) -> None:
         if type(data) not in (bytes, bytearray, memoryview):
@@ -45,7 +45,7 @@ class LooksForEight(StreamReader):
 
 
 @specimen(
-    "readuntil() takes a tuple, and no class derived from it.",
+    "readuntil() takes a tuple, but refuses subclasses of tuple.",
     "readuntil.tuple.any-of-them",
     basic=True,
 )
@@ -74,7 +74,7 @@ class CountsTheSeparatorIfItWaited(StreamReader):
 
 
 class AfterTheEnd(StreamWriter):
-    """A writer that knows whether the peer has ended its direction."""
+    """A writer that knows whether the peer has half-closed."""
 
     @property
     def is_alone(self) -> bool:
@@ -82,7 +82,7 @@ class AfterTheEnd(StreamWriter):
 
 
 @specimen(
-    "writelines() sends nothing to a peer that has ended its direction.",
+    "writelines() sends nothing to a peer that has half-closed.",
     "write.after-peer-eof",
     basic=True,
 )
@@ -93,7 +93,7 @@ class WritesNoLinesAfterTheEnd(AfterTheEnd):
 
 
 @specimen(
-    "write_eof() does nothing when the peer has ended its direction.",
+    "write_eof() does nothing when the peer has half-closed.",
     "write_eof.ends-the-stream",
     basic=True,
 )
@@ -104,7 +104,7 @@ class EndsNothingAfterTheEnd(AfterTheEnd):
 
 
 @specimen(
-    "drain() waits for nothing when the peer has ended its direction.",
+    "drain() does not wait when the peer has half-closed.",
     "drain.waits",
     basic=True,
 )
@@ -115,7 +115,7 @@ class DrainsNothingAfterTheEnd(AfterTheEnd):
 
 
 @specimen(
-    "The time of start_tls()'s handshake begins anew with each piece that comes.",
+    "The timeout of start_tls()'s handshake starts again with each piece that arrives.",
     "start_tls.handshake-timeout",
     basic=True,
 )

@@ -113,7 +113,7 @@ async def larger_limit(
 
 
 @specimen(
-    "Of a sequence of hosts only the first is served.",
+    "Only the first of a sequence of hosts is served.",
     "serving.host.sequence",
     "serving.port.random-for-each-interface",
     "serving.failed.nothing-left-listening",
@@ -162,7 +162,7 @@ async def limit_by_position(
 
 
 @specimen(
-    "The callback is called `callback`.",
+    "The parameter for the callback has the name `callback`.",
     "serving.arguments.positional-or-keyword",
     replaces=start_server,
     seen="TypeError: names_it_callback() missing 1",
@@ -174,10 +174,10 @@ async def names_it_callback(
 
 
 @specimen(
-    "SO_REUSEADDR is not set unless it is asked for.",
+    "SO_REUSEADDR is not set by default.",
     "serving.reuse-address.default",
     "server.close.stops-listening",
-    # The fakes free a port with its listener, and not with the last connection of it.
+    # The fakes free a port when its listener closes, and not when its last connection ends.
     replaces=start_server,
     seen={
         "serving.reuse-address.default": "OSError: [Errno 98] error while",
@@ -209,7 +209,7 @@ async def shorter_backlog(
 
 
 @specimen(
-    "A callback that cannot be called is found out when the first client comes.",
+    "A callback that cannot be called is noticed only when the first client connects.",
     "serving.callback.not-callable",
     replaces=start_server,
     seen="no exception",
@@ -237,7 +237,7 @@ async def refuses_blocking_sockets(
 
 
 @specimen(
-    "Servers share their ports unless told otherwise.",
+    "Servers share their ports by default.",
     "serving.reuse-port.not-given",
     replaces=start_server,
     seen="<campaigns.lookalikes.plain.Server object",
@@ -251,7 +251,7 @@ async def shares_its_port(
 
 
 @specimen(
-    "The callback is called at once, and its client's TLS handshake is done afterwards.",
+    "The callback is called immediately, and its client's TLS handshake is done afterwards.",
     "handlers.tls.after-the-handshake",
     "serving.ssl.failed-handshake-harms-nobody",
     basic=True,
@@ -275,7 +275,7 @@ async def calls_before_the_handshake(
 
 
 @specimen(
-    "A client that has left some turns of the loop after it came is not served.",
+    "A client that leaves some turns of the loop after it connected is not served.",
     "handlers.data-of-a-client-that-left",
     seen="a hang",
 )
@@ -347,7 +347,7 @@ def starts(
     *fails: str,
     seen: Seen = NOTHING,
 ) -> Callable[[Any], Specimen]:
-    """Make a specimen of what replaces `start_server()`."""
+    """Make a specimen of a function that replaces `start_server()`."""
     return specimen(fault, *fails, seen=seen, replaces=start_server)
 
 
@@ -403,7 +403,7 @@ async def addresses_only(
 
 
 @starts(
-    "A server listens on IPv4 only, unless told otherwise.",
+    "A server listens only on IPv4 by default.",
     "serving.host.ipv6",
     "serving.host.none-or-empty",
     seen="gaierror: [Errno -9] Address family for",
@@ -430,7 +430,7 @@ async def needs_a_port(
 
 
 @starts(
-    "The port is a wish: any other will do.",
+    "If the port cannot be used, the server takes any other.",
     "serving.port.given",
     seen="ConnectionRefusedError: [Errno 111]",
 )
@@ -459,7 +459,7 @@ async def another_port(
 
 
 @starts(
-    "A socket that is no stream is refused with TypeError.",
+    "A socket that is not a stream socket is refused with TypeError.",
     "serving.sock.stream-only",
     seen="TypeError: a stream socket is needed",
 )
@@ -502,7 +502,7 @@ async def functions_only(
 
 
 @starts(
-    "ssl=None is refused: it is no SSLContext.",
+    "ssl=None is refused, because it is not an SSLContext.",
     "serving.ssl.none",
     seen="TypeError: ssl must be an SSLContext",
 )
@@ -528,7 +528,7 @@ async def offers_its_own_protocols(
 
 
 @starts(
-    "ssl=True is a context without a certificate.",
+    "ssl=True means a context without a certificate.",
     "serving.ssl.no-context",
     seen="no exception",
 )

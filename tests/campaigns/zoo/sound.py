@@ -1,6 +1,6 @@
-"""What specimens break: the lookalike `plain`, part by part.
+"""The parts that specimens break: the lookalike `plain`, part by part.
 
-They stand on it and not on the reference, whose inner names are free to change.
+They derive from it and not from the reference, whose inner names are free to change.
 """
 
 from ..lookalikes.plain import (

@@ -1,4 +1,4 @@
-"""What a specimen is: a sound implementation with one thing broken, and what of the suite tells."""
+"""A specimen: a sound implementation with one thing broken, and the clauses that find it."""
 
 import inspect
 import sys
@@ -13,12 +13,12 @@ from ..lookalikes import plain
 from .sound import Protocol, Server, StreamReader, Streams, StreamWriter
 
 PARTS = {StreamReader: "reader", StreamWriter: "writer", Protocol: "protocol", Server: "server"}
-"""What a specimen can derive from, and how `Streams` takes it."""
+"""The classes that a specimen can derive from, and their names in `Streams`."""
 
 MOST_STATED = 3
 
 Seen = str | Mapping[str, str]
-"""A piece of what a person reads in the failures: of the first clause stated, or by clause."""
+"""A piece of the text of the failures, of the first clause stated or by clause."""
 
 NOTHING: Seen = MappingProxyType({})
 
@@ -30,13 +30,13 @@ class Specimen:
 
     Args:
         original: the class or function that is replaced.
-        broken: what replaces it.
-        fault: what is wrong, in one sentence.
+        broken: the class or function that replaces it.
+        fault: the fault, in one sentence.
         fails: the ids of the clauses that name the fault, one to three; none for a control, which
-            is right. What else it fails is recorded in zoo.lock, and not stated.
-        seen: what a person reads in the failures, by clause: a piece of what was seen.
-        is_basic: whether only the clauses that it states are asked: because so much rests on what
-            is broken that little else can be, or because it is one value of one argument.
+            is right. The other clauses that it fails are recorded in zoo.lock, and not stated.
+        seen: a piece of what was seen, as a person reads it in the failures, by clause.
+        is_basic: whether only the clauses that it states are tested: because so much rests on the
+            broken part that little else can work, or because it is one value of one argument.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Specimen:
 
     @property
     def is_of_reference(self) -> bool:
-        """Whether it breaks the reference, in a part that `plain` does not have."""
+        """Whether it breaks a part of the reference that `plain` does not have."""
         return self.original.__module__.partition(".")[0] == reference_impl.__name__
 
     def reach(self) -> tuple[Lines, ...] | None:
-        """Return the lines that it replaces; `None` if it cannot be told which.
+        """Return the lines that it replaces; `None` if they are unknown.
 
-        What runs none of them does to the specimen what it does to the sound implementation.
+        A test that runs none of these lines has the same result as on the sound implementation.
         """
         if self.original in PARTS:
             originals = list(self._overridden())
@@ -98,7 +98,7 @@ class Specimen:
         return tuple(spans)
 
     def _overridden(self) -> Iterator[Any]:
-        """Return what the sound class has under the names that the broken one redefines."""
+        """Return the attributes of the sound class whose names the broken one redefines."""
         assert isinstance(self.broken, type)
         for kind in self.broken.__mro__:
             if kind is self.original:
@@ -111,9 +111,9 @@ class Specimen:
                     yield found
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the broken implementation has under a name of the streams page."""
+        """Return the broken implementation's object for a name of the streams page."""
         if name.startswith("_"):
-            raise AttributeError(name)  # asked by whoever inspects or copies: no use of it
+            raise AttributeError(name)  # inspecting and copying ask for these: that is no use of it
         return getattr(self.streams, name)
 
 
@@ -121,7 +121,7 @@ FOLDER = plain.__file__.rpartition("/")[0]
 
 
 class _Empty:
-    """Has what every class has."""
+    """Has the names that every class has."""
 
     nothing: None = None
 
@@ -150,7 +150,7 @@ def _replace(original: Callable[..., Any], broken: Callable[..., Any]) -> None:
 
 
 SPECIMENS: dict[str, Specimen] = {}
-"""All specimens that were defined, by the names that they are plugged in by."""
+"""All specimens that were defined, by the names under which they are plugged in."""
 
 
 def specimen(
@@ -160,19 +160,20 @@ def specimen(
     basic: bool = False,
     replaces: Callable[..., Any] | None = None,
 ) -> Callable[[Part], Specimen]:
-    """Make a specimen of what is decorated, a class or a function; see `Specimen`.
+    """Make a specimen of the decorated class or function; see `Specimen`.
 
     Args:
-        fault: what is wrong, in one sentence.
+        fault: the fault, in one sentence.
         fails: the ids of the clauses that name the fault, one to three.
-        seen: a piece of what a person reads in the failure, of the first clause or by clause.
-        basic: whether only those clauses are asked, because little holds without them, or nothing
+        seen: a piece of the text that a person reads in the failure, of the first clause or by
+            clause.
+        basic: whether only those clauses are tested, because little holds without them, or nothing
             else is touched.
         replaces: the function that is replaced, of `sound`; by default the class that the one
             decorated derives from. (Where `plain` has no such part, one of the reference.)
 
     Raises:
-        ValueError: more clauses than name a fault, or a text for a clause that is not stated.
+        ValueError: there are more than three clauses, or a text for a clause that is not stated.
     """
     if len(fails) > MOST_STATED:
         raise ValueError(

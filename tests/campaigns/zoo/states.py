@@ -10,12 +10,12 @@ from .specimen import specimen
 
 
 def is_half(connection: Any) -> bool:
-    """Return whether the client has ended its direction."""
+    """Return whether the client has half-closed."""
     return bool(connection.reader.ended()) and not connection.is_tls
 
 
 @specimen(
-    "A client that has ended its direction does not count as a connection any more.",
+    "A client that has half-closed does not count as a connection any more.",
     "server.close-clients.closes",
     basic=True,
 )
@@ -28,7 +28,7 @@ class ForgetsHalves(Protocol):
 
 
 @specimen(
-    "close_clients() passes over clients that have ended their direction.",
+    "close_clients() passes over clients that have half-closed.",
     "server.close-clients.closes",
     basic=True,
 )
@@ -40,7 +40,7 @@ class PassesOverHalves(Server):
 
 
 @specimen(
-    "close_clients() passes over clients that are held back.",
+    "close_clients() passes over clients that back pressure has stopped.",
     "server.close-clients.closes",
     basic=True,
 )
@@ -52,7 +52,7 @@ class PassesOverHeldBack(Server):
 
 
 @specimen(
-    "abort_clients() passes over clients that are held back.",
+    "abort_clients() passes over clients that back pressure has stopped.",
     "server.abort-clients.ends-at-once",
     basic=True,
 )
@@ -64,7 +64,7 @@ class AbortsNoHeldBack(Server):
 
 
 @specimen(
-    "close_clients() passes over clients of IPv6.",
+    "close_clients() passes over IPv6 clients.",
     "server.close-clients.closes",
     basic=True,
 )
@@ -76,7 +76,7 @@ class PassesOverIPv6(Server):
 
 
 class OfItsFirstSocket(Server):
-    """A server that knows which clients came by its first socket."""
+    """A server that knows which clients its first socket accepted."""
 
     first: Any = None
 
@@ -93,7 +93,7 @@ class OfItsFirstSocket(Server):
 
 
 @specimen(
-    "close_clients() closes the connections of the first socket.",
+    "close_clients() closes only the connections of the first socket.",
     "server.close-clients.closes",
     basic=True,
 )
@@ -104,7 +104,7 @@ class ClosesClientsOfTheFirst(OfItsFirstSocket):
 
 
 @specimen(
-    "abort_clients() aborts the connections of the first socket.",
+    "abort_clients() aborts only the connections of the first socket.",
     "server.abort-clients.ends-at-once",
     basic=True,
 )
@@ -115,7 +115,7 @@ class AbortsClientsOfTheFirst(OfItsFirstSocket):
 
 
 @specimen(
-    "sockets lists the first.",
+    "Server.sockets lists only the first socket.",
     "server.sockets.listening",
     basic=True,
 )
@@ -138,7 +138,7 @@ class StaysOpenWhenCancelledInside(Server):
 
 
 @specimen(
-    "What a handler wrote before it failed is dropped.",
+    "Data that a handler wrote before it failed is dropped.",
     "handlers.coroutine.failure.closes",
     basic=True,
 )
@@ -149,7 +149,7 @@ class DropsAfterAFailure(Server):
 
 
 @specimen(
-    "What a handler wrote before it was cancelled is dropped.",
+    "Data that a handler wrote before it was cancelled is dropped.",
     "handlers.coroutine.cancelled.closes",
     basic=True,
 )
@@ -185,7 +185,7 @@ class WaitsForStartedOnly(Server):
 
 
 @specimen(
-    "A serve_forever() that is refused makes the server forget the first.",
+    "A serve_forever() that is refused makes the server forget the first one.",
     "server.serve-forever.ends-on-close",
     basic=True,
 )
@@ -199,7 +199,7 @@ class ForgetsTheFirstToServe(Server):
 
 
 @specimen(
-    "Once the server is closed, the end of a client's direction is the end of its connection.",
+    "Once the server is closed, a client's half-close ends its connection.",
     "server.close.connections-stay",
     basic=True,
 )
@@ -209,7 +209,7 @@ class ClosesHalvesWhenClosed(Protocol):
 
 
 @specimen(
-    "Once the server is closed, drain() waits for nothing.",
+    "Once the server is closed, drain() does not wait.",
     "server.close.connections-stay",
     basic=True,
 )
@@ -233,7 +233,7 @@ class RunsTlsInAnEmptyContext(Server):
 
 
 @specimen(
-    "A TLS server serves three clients at once, and closes others.",
+    "A TLS server serves three clients at a time, and closes others.",
     "handlers.coroutine.concurrently",
     basic=True,
 )
@@ -247,7 +247,7 @@ class HasThreeSeatsForTls(Server):
 
 
 @specimen(
-    "The limit of a server is that of its first two clients.",
+    "Only the first two clients of a server get its limit.",
     "serving.limit.given",
     "unix.serve.limit.given",
     basic=True,

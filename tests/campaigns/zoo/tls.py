@@ -1,4 +1,4 @@
-"""Broken TLS: `StreamWriter.start_tls()`, and how reader and writer bear with TLS."""
+"""Broken TLS: `StreamWriter.start_tls()`, and readers and writers over TLS."""
 
 import asyncio
 import ssl
@@ -65,7 +65,7 @@ class AlwaysTheClient(StreamWriter):
 
 
 @specimen(
-    "start_tls() leaves what was received before in the reader.",
+    "start_tls() leaves bytes that were received before in the reader.",
     "start_tls.early-handshake",
     "start_tls.no-injection",
     seen={"start_tls.early-handshake": "a hang", "start_tls.no-injection": "b'from an attack'"},
@@ -78,7 +78,7 @@ class KeepsEarlyBytes(StreamWriter):
 
 
 @specimen(
-    "start_tls() throws away what was received before.",
+    "start_tls() throws away bytes that were received before.",
     "start_tls.early-handshake",
     "start_tls.early-handshake.with-the-request",
     "start_tls.early-handshake.in-part",
@@ -120,7 +120,7 @@ class KeepsTheOldTransport(StreamWriter):
 
 
 @specimen(
-    "The transport property is that of before start_tls().",
+    "The transport property is still the transport from before start_tls().",
     "start_tls.transport",
     seen="SSLError: [SSL: RECORD_LAYER_FAILURE]",
 )
@@ -135,7 +135,7 @@ class TellsTheOldTransport(StreamWriter):
 
 
 @specimen(
-    "start_tls() takes what is no SSLContext.",
+    "start_tls() accepts objects that are not an SSLContext.",
     "start_tls.context.refused",
     seen="None returned",
 )
@@ -146,7 +146,7 @@ class TakesNoContext(StreamWriter):
 
 
 @specimen(
-    "After a TLS stream was closed, what the peer still sends is an error.",
+    "After a TLS stream was closed, data that the peer still sends is an error.",
     "close.peer-goes-on.tls",
     seen="ConnectionError: [SSL",
 )
@@ -182,7 +182,7 @@ class ZeroIsNone(StreamWriter):
 
 
 @specimen(
-    "start_tls() takes the context by name only.",
+    "start_tls() takes the context only as a keyword argument.",
     "start_tls.sslcontext.positional-or-keyword",
     seen="TypeError: ContextByName.start_tls()",
 )
@@ -194,7 +194,7 @@ class ContextByName(StreamWriter):
 
 
 @specimen(
-    "start_tls() takes the host's name by position, too.",
+    "start_tls() also takes server_hostname as a positional argument.",
     "start_tls.options.keyword-only",
     seen="ValueError: server_hostname can only be",
 )
@@ -279,7 +279,7 @@ class FailsInSilence(StreamWriter):
 
 
 @specimen(
-    "What is written on a TLS connection goes around TLS.",
+    "Data that is written on a TLS connection bypasses TLS.",
     "tls.encrypted",
     basic=True,
     seen="SSLError: [SSL: RECORD_LAYER_FAILURE]",
@@ -318,7 +318,7 @@ class CloseNotifyIsAnError(Protocol):
 
 
 @specimen(
-    "Reading is not told of an error of TLS.",
+    "Reads do not raise an error of TLS.",
     "tls.garbage",
     seen="a hang",
 )
@@ -377,7 +377,7 @@ class UpgradesAlone(StreamWriter):
 
 
 @specimen(
-    "start_tls() takes a certificate for any name.",
+    "start_tls() accepts a certificate for any name.",
     "start_tls.server_hostname",
     seen="None returned",
 )
@@ -389,7 +389,7 @@ class UpgradesForAnyName(StreamWriter):
 
 
 @specimen(
-    "What is written while start_tls() is under way goes out between the records, in clear text.",
+    "Data that is written during start_tls() is sent between the records, in clear text.",
     "start_tls.written-meanwhile",
     seen="SSLError: [SSL",
 )
@@ -403,7 +403,7 @@ class WritesBetweenRecords(StreamWriter):
 
 
 @specimen(
-    "What is written while start_tls() is under way is lost.",
+    "Data that is written during start_tls() is lost.",
     "start_tls.written-meanwhile",
     seen="a hang",
 )
@@ -415,7 +415,7 @@ class LosesWhatIsWrittenMeanwhile(StreamWriter):
 
 
 @specimen(
-    "wait_closed() first awaits the upgrade, and is cancelled where that was.",
+    "wait_closed() first awaits the upgrade, and is cancelled if the upgrade was.",
     "start_tls.cancelled.ends",
     seen="wait_closed() and read() cancelled: [True, False]",
 )

@@ -1,4 +1,4 @@
-"""Arguments that are forgotten, or mean something else, beside another argument."""
+"""Arguments that are ignored, or mean something else, together with another argument."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ def forgetting(
     beside: str,
     when: Callable[[Options], bool],
 ) -> Specimen:
-    """Return a specimen whose `function` forgets an argument beside another."""
+    """Return a specimen whose `function` ignores an argument together with another."""
 
     async def broken(*address: Any, **options: Any) -> Any:
         if when(options):
@@ -41,12 +41,12 @@ def forgetting(
 
 
 def starting_later(options: Options) -> bool:
-    """Return whether a server is to be started later."""
+    """Return whether the program starts the server later."""
     return options.get("start_serving") is False
 
 
 def with_true(options: Options) -> bool:
-    """Return whether it is to speak TLS by default settings."""
+    """Return whether it uses TLS with default settings."""
     return options.get("ssl") is True
 
 
@@ -162,7 +162,7 @@ cleans_up_later = forgetting(
 
 
 def serving_hosts_without(argument: str, *fails: str) -> Specimen:
-    """Return a specimen whose start_server() forgets an argument where it has several hosts."""
+    """Return a specimen whose start_server() ignores an argument if it has several hosts."""
 
     async def broken(
         client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
@@ -191,7 +191,7 @@ serves_hosts_without_ssl_handshake_timeout = serving_hosts_without(
 )
 
 
-# What an argument is where it is not given.
+# Other defaults.
 
 
 def waiting(
@@ -220,7 +220,7 @@ waits_long_for_sockets = waiting(
     "connecting.ssl.handshake-timeout.default",
     "connecting.ssl.shutdown-timeout.default",
     when=with_sock,
-    fault="By default, TLS takes up to ten minutes over a socket that is given.",
+    fault="By default, TLS takes up to ten minutes over a given socket.",
 )
 waits_long_by_default = waiting(
     "waits_long_by_default",
@@ -236,7 +236,7 @@ serves_sockets_for_long = waiting(
     "serving.ssl.handshake-timeout.default",
     "serving.ssl.shutdown-timeout.default",
     when=with_sock,
-    fault="By default, a server on a socket that is given has ten minutes for TLS.",
+    fault="By default, a server on a given socket has ten minutes for TLS.",
 )
 
 
@@ -300,11 +300,12 @@ gives_sockets_up_otherwise = failing_otherwise(
 )
 
 
-# Checks of TLS that are left out beside another argument.
+# Checks of TLS that are left out together with another argument.
 
 
 def trusting_beside(argument: str, *, original: Callable[..., Any] = open_connection) -> Specimen:
-    """Return a specimen that trusts anybody where an argument is given that says nothing of TLS."""
+    """Return a specimen that trusts anybody if it gets an argument that has nothing to do with
+    TLS."""
 
     async def broken(*address: Any, **options: Any) -> Any:
         context = options.get("ssl")
@@ -382,26 +383,26 @@ def wrapping(
 
 needs_every_certificate = wrapping(
     *("needs_every_certificate", start_server),
-    "start_server() serves nobody without a certificate, where that is optional.",
+    "start_server() serves nobody without a certificate, although the certificate is optional.",
     "serving.ssl.context",
     change=certificate_always,
 )
 asks_for_no_certificate = wrapping(
     *("asks_for_no_certificate", start_server),
-    "start_server() takes any certificate, where that is optional.",
+    "start_server() accepts any certificate if the certificate is optional.",
     "serving.ssl.context",
     change=certificate_never,
 )
 asks_for_no_certificate_on_sockets = wrapping(
     *("asks_for_no_certificate_on_sockets", start_server),
-    "start_server() with `sock` takes any certificate, where that is optional.",
+    "start_server() with `sock` accepts any certificate if the certificate is optional.",
     "serving.sock.ssl",
     change=certificate_never,
     when=with_sock,
 )
 asks_for_no_unix_certificate = wrapping(
     *("asks_for_no_unix_certificate", start_unix_server),
-    "start_unix_server() takes any certificate, where that is optional.",
+    "start_unix_server() accepts any certificate if the certificate is optional.",
     "unix.serve.ssl.checks",
     change=certificate_never,
 )
@@ -415,7 +416,7 @@ serves_any_version_later = wrapping(
 
 
 @specimen(
-    "open_connection() trusts anybody where a name has several addresses.",
+    "open_connection() trusts anybody if a name has several addresses.",
     "connecting.ssl.checks",
     replaces=open_connection,
     basic=True,

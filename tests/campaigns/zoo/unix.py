@@ -152,12 +152,12 @@ serves_without_cleanup_socket = serving(
 
 
 def opens(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Specimen]:
-    """Make a specimen of what replaces `open_unix_connection()`."""
+    """Make a specimen of a function that replaces `open_unix_connection()`."""
     return specimen(fault, *fails, seen=seen, replaces=open_unix_connection)
 
 
 @opens(
-    "The reader of open_unix_connection() is a wrapper, and no StreamReader.",
+    "The reader of open_unix_connection() is a wrapper, not a StreamReader.",
     "unix.open.returns-a-pair",
     seen="<class 'campaigns.zoo.connecting.Wrapped'>",
 )
@@ -167,7 +167,7 @@ async def opens_wrapped(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() calls the path `address`.",
+    "The parameter of open_unix_connection() for the path has the name `address`.",
     "unix.open.path.positional-or-keyword",
     seen="TypeError: Streams.open_unix_connection()",
 )
@@ -176,7 +176,7 @@ async def names_it_address(address: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() takes the limit by position.",
+    "open_unix_connection() takes the limit as a positional argument.",
     "unix.open.options.keyword-only",
     seen="no exception",
 )
@@ -206,7 +206,7 @@ async def opens_text_only(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() takes no path-like object.",
+    "open_unix_connection() refuses path-like objects.",
     "unix.open.path.path-like",
     seen="TypeError: path should be str or bytes",
 )
@@ -217,7 +217,7 @@ async def opens_strings_only(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() looks whether there is a file before it connects.",
+    "open_unix_connection() checks that the file exists before it connects.",
     "unix.open.path.abstract",
     "unix.open.sock.excludes-a-path",
     seen="FileNotFoundError: [Errno 2] No such file",
@@ -229,7 +229,7 @@ async def looks_for_a_file(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() raises ConnectionRefusedError whatever is the matter with the path.",
+    "open_unix_connection() raises ConnectionRefusedError for any fault of the path.",
     "unix.open.path.missing",
     seen="ConnectionRefusedError: [Errno 2] No such",
 )
@@ -241,7 +241,7 @@ async def refused_whatever_it_is(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() raises FileNotFoundError whatever is the matter with the path.",
+    "open_unix_connection() raises FileNotFoundError for any fault of the path.",
     "unix.open.refused",
     seen="FileNotFoundError: [Errno 111] Connection",
 )
@@ -291,7 +291,7 @@ async def opens_a_copy(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "A socket given to open_unix_connection() excludes no path: the path is ignored.",
+    "open_unix_connection() accepts a socket and a path together: it ignores the path.",
     "unix.open.sock.excludes-a-path",
     seen="<campaigns.lookalikes.plain.StreamReader",
 )
@@ -313,7 +313,7 @@ async def opens_any_socket(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() trusts any certificate of a known authority, whatever name it is for.",
+    "open_unix_connection() accepts any certificate from a known authority, whatever its name.",
     "unix.open.ssl",
     seen="<campaigns.lookalikes.plain.StreamReader",
 )
@@ -326,7 +326,7 @@ async def opens_for_any_name(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "open_unix_connection() by TLS asks for no name where the context checks none.",
+    "open_unix_connection() with `ssl` needs no server_hostname if the context checks no names.",
     "unix.open.ssl.server-hostname.required",
     seen="a hang",
 )
@@ -348,7 +348,7 @@ async def opens_by_any_name(path: Any = None, **options: Any) -> Any:
 
 
 @opens(
-    "What is written on the stream of open_unix_connection() arrives in capitals.",
+    "Data written to the stream of open_unix_connection() arrives in capitals.",
     "unix.open.joins-the-two-ends",
     seen="b'FROM THE IMPLEMENTATION'",
 )
@@ -363,12 +363,12 @@ async def opens_in_capitals(path: Any = None, **options: Any) -> Any:
 
 
 def serves(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Specimen]:
-    """Make a specimen of what replaces `start_unix_server()`."""
+    """Make a specimen of a function that replaces `start_unix_server()`."""
     return specimen(fault, *fails, seen=seen, replaces=start_unix_server)
 
 
 @serves(
-    "start_unix_server() calls its callback `callback`.",
+    "The parameter of start_unix_server() for the callback has the name `callback`.",
     "unix.serve.arguments.positional-or-keyword",
     seen="TypeError: names_it_callback() missing 1",
 )
@@ -377,7 +377,7 @@ async def names_it_callback(callback: Any, path: Any = None, **options: Any) -> 
 
 
 @serves(
-    "start_unix_server() takes the limit by position.",
+    "start_unix_server() takes the limit as a positional argument.",
     "unix.serve.options.keyword-only",
     seen="no exception",
 )
@@ -409,7 +409,7 @@ async def serves_text_only(client_connected_cb: Any, path: Any = None, **options
 
 
 @serves(
-    "start_unix_server() takes no path-like object.",
+    "start_unix_server() refuses path-like objects.",
     "unix.serve.path.path-like",
     "unix.cleanup-socket.default",
     seen="TypeError: path should be str or bytes",
@@ -421,7 +421,7 @@ async def serves_strings_only(client_connected_cb: Any, path: Any = None, **opti
 
 
 @serves(
-    "start_unix_server() makes its path absolute, and an abstract name a file's.",
+    "start_unix_server() makes its path absolute, even an abstract name.",
     "unix.serve.path.abstract",
     seen="ValueError: stat: embedded null character",
 )
@@ -442,7 +442,7 @@ async def minds_what_is_left(client_connected_cb: Any, path: Any = None, **optio
 
 
 @serves(
-    "start_unix_server() removes whatever is at its path.",
+    "start_unix_server() removes any file at its path.",
     "unix.serve.path.other-file",
     seen="<campaigns.lookalikes.plain.Server object",
 )
@@ -476,7 +476,7 @@ async def serves_a_copy(client_connected_cb: Any, path: Any = None, **options: A
 
 
 @serves(
-    "A socket given to start_unix_server() excludes no path: the path is ignored.",
+    "start_unix_server() accepts a socket and a path together: it ignores the path.",
     "unix.serve.sock.excludes-a-path",
     seen="<campaigns.lookalikes.plain.Server object",
 )
@@ -543,7 +543,7 @@ def cleans_up(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], 
 
 
 def is_there(name: str, inode: int | None) -> bool:
-    """Return whether the socket is still what is at its path."""
+    """Return whether the socket is still at its path."""
     return inode is not None and os.path.exists(name) and os.stat(name).st_ino == inode
 
 
@@ -563,7 +563,7 @@ def removes_nothing(name: str, inode: int | None, closed: int) -> None:
 
 
 @cleans_up(
-    "A Unix server removes whatever is at its path when it is closed.",
+    "A Unix server removes any file at its path when it is closed.",
     "unix.cleanup-socket.replaced",
     seen="FileNotFoundError: [Errno 2] No such file",
 )
@@ -583,7 +583,7 @@ def removes_it_again(name: str, inode: int | None, closed: int) -> None:
 
 
 @cleans_up(
-    "A Unix server that is closed expects its socket to be there.",
+    "Closing a Unix server fails if its socket file is gone.",
     "unix.cleanup-socket.gone",
     seen="FileNotFoundError: [Errno 2] No such file",
 )
@@ -593,7 +593,7 @@ def misses_it(name: str, inode: int | None, closed: int) -> None:
 
 
 @cleans_up(
-    "A Unix server that is closed takes its name for a path.",
+    "Closing a Unix server takes an abstract name for a path.",
     "unix.cleanup-socket.abstract",
     "unix.serve.path.abstract",
     "unix.cleanup-socket.gone",

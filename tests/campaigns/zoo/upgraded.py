@@ -1,4 +1,4 @@
-"""What is right on every connection but one that start_tls() has upgraded."""
+"""Faults that show only on connections that start_tls() has upgraded."""
 
 import asyncio
 from typing import Any
@@ -27,7 +27,7 @@ class Reader(StreamReader):
 
 
 @specimen(
-    "writelines() goes around the TLS of an upgraded connection.",
+    "writelines() bypasses the TLS of an upgraded connection.",
     "start_tls.encrypts",
     "writelines.list",
     basic=True,
@@ -41,7 +41,7 @@ class WritesLinesInClear(Writer):
 
 
 @specimen(
-    "writelines() on an upgraded connection sends the first element.",
+    "writelines() on an upgraded connection sends only the first element.",
     "writelines.list",
     basic=True,
 )
@@ -52,7 +52,7 @@ class WritesTheFirstLine(Writer):
 
 
 @specimen(
-    "abort() of an upgraded connection's transport closes it in order.",
+    "abort() of an upgraded connection's transport closes it normally.",
     "transport.abort.at-once",
     "transport.abort.ends-reads",
     basic=True,
@@ -75,7 +75,7 @@ class PausesNothingWhenUpgraded(Writer):
 
 
 @specimen(
-    "An upgraded connection keeps the water marks that it has.",
+    "The high-water and low-water marks of an upgraded connection cannot be changed.",
     "transport.limits.set",
     basic=True,
 )
@@ -120,7 +120,7 @@ class HidesTheSocketWhenUpgraded(Writer):
 
 
 @specimen(
-    "drain() of an upgraded connection lets one task wait; others go on.",
+    "drain() of an upgraded connection makes only one task wait; others go on.",
     "drain.waits",
     basic=True,
 )
@@ -131,7 +131,7 @@ class LetsOneWaitWhenUpgraded(Writer):
 
 
 @specimen(
-    "A reset of an upgraded connection is told to the reader as the end of the stream.",
+    "The reader of an upgraded connection takes a reset for EOF.",
     "reader.reset.is-not-eof",
     basic=True,
 )
@@ -144,7 +144,7 @@ class TakesAResetForTheEndWhenUpgraded(Reader):
 
 
 @specimen(
-    "Two reads may wait at once on an upgraded connection.",
+    "Two reads may wait at the same time on an upgraded connection.",
     "reader.concurrent.refused",
     basic=True,
 )

@@ -1,4 +1,4 @@
-"""Arguments of which only some values, or only some kinds of values, are taken as given."""
+"""Arguments of which only some values, or some kinds of values, have the right effect."""
 
 import asyncio
 import socket
@@ -17,16 +17,16 @@ from .sound import (
 from .specimen import NOTHING, Seen, Specimen, specimen
 
 Bound = Callable[[Any], Any]
-"""What an implementation makes of a value that it is given."""
+"""The value that an implementation makes of a given one."""
 
 
 def at_most(most: float) -> Bound:
-    """Return what takes no more than `most`."""
+    """Return a `Bound` that lowers values above `most`."""
     return lambda value: min(value, most)
 
 
 def at_least(least: float) -> Bound:
-    """Return what takes no less than `least`."""
+    """Return a `Bound` that raises values below `least`."""
     return lambda value: max(value, least)
 
 
@@ -41,17 +41,17 @@ def with_sock(options: dict[str, Any]) -> bool:
 
 
 def with_tls_and_sock(options: dict[str, Any]) -> bool:
-    """Return whether a socket was given, to speak TLS over."""
+    """Return whether a socket was given, with TLS."""
     return with_sock(options) and bool(options.get("ssl"))
 
 
 def with_tls(options: dict[str, Any]) -> bool:
-    """Return whether it is to speak TLS."""
+    """Return whether it uses TLS."""
     return bool(options.get("ssl"))
 
 
 def with_happy_eyeballs(options: dict[str, Any]) -> bool:
-    """Return whether Happy Eyeballs are to be used."""
+    """Return whether it uses Happy Eyeballs."""
     return options.get("happy_eyeballs_delay") is not None
 
 
@@ -70,17 +70,17 @@ def bounding(
     seen: Seen = NOTHING,
     when: Callable[[dict[str, Any]], bool] = always,
 ) -> Specimen:
-    """Return a specimen whose `function` makes something else of an argument that it is given.
+    """Return a specimen whose `function` changes the value of an argument.
 
     Args:
         name: the specimen's.
         function: the function of the page.
-        argument: the argument, which is one by keyword.
-        bound: what it makes of it; `None` if it forgets it.
-        fault: in words.
+        argument: the keyword argument.
+        bound: returns the changed value; `None` if the argument is ignored.
+        fault: the fault, in words.
         fails: the clauses that name the fault.
-        seen: what a person reads.
-        when: in which ways to call the function it does so, by the other arguments.
+        seen: a piece of the text that a person reads.
+        when: decides by the other arguments whether it does so.
     """
 
     async def broken(*address: Any, **options: Any) -> Any:
@@ -219,7 +219,7 @@ alternates_soon = bounding(
 
 
 class Bounded(StreamWriter):
-    """What one argument of start_tls() means is changed by `bound`."""
+    """`bound` changes the value of one argument of start_tls()."""
 
     argument: str
     bound: Bound
@@ -251,7 +251,7 @@ class UpgradesForMinutes(Bounded):
 
 
 @specimen(
-    "open_connection() takes no port but an int.",
+    "open_connection() takes only an int as the port.",
     "connecting.port.string",
     seen="TypeError: port must be an int",
     replaces=open_connection,
@@ -264,7 +264,7 @@ async def opens_numbers_only(host: Any = None, port: Any = None, **options: Any)
 
 
 @specimen(
-    "open_connection() takes a port for digits, and knows no services.",
+    "open_connection() takes digits as the port, but no names of services.",
     "connecting.port.string",
     replaces=open_connection,
     basic=True,
@@ -274,7 +274,7 @@ async def opens_digits_only(host: Any = None, port: Any = None, **options: Any) 
 
 
 @specimen(
-    "open_connection() takes no port in local_addr but an int.",
+    "open_connection() takes only an int as the port in local_addr.",
     "connecting.port.string",
     replaces=open_connection,
     basic=True,
@@ -286,7 +286,7 @@ async def comes_from_numbers_only(*address: Any, local_addr: Any = None, **optio
 
 
 @specimen(
-    "open_connection() takes no host but a string.",
+    "open_connection() takes only a string as the host.",
     "connecting.host.bytes",
     seen="TypeError: host must be a str",
     replaces=open_connection,
@@ -299,7 +299,7 @@ async def opens_text_only(host: Any = None, port: Any = None, **options: Any) ->
 
 
 @specimen(
-    "start_server() takes no port but an int.",
+    "start_server() takes only an int as the port.",
     "serving.port.string",
     seen="TypeError: port must be an int",
     replaces=start_server,
@@ -314,7 +314,7 @@ async def serves_numbers_only(
 
 
 @specimen(
-    "open_connection() relies on a host to have an address.",
+    "open_connection() assumes that a host has an address.",
     "connecting.addresses.none",
     seen="IndexError: list index out of range",
     replaces=open_connection,
@@ -366,7 +366,7 @@ class LimitsOfAMegabyte(StreamReader):
 
 
 @specimen(
-    "read(n) and readexactly(n) take ints only.",
+    "read(n) and readexactly(n) take only ints.",
     "read.n.other-integers",
     "readexactly.other-integers",
     seen={
@@ -388,7 +388,7 @@ class TakesIntsOnly(StreamReader):
 
 
 @specimen(
-    "read(n) and readexactly(n) take ints only, and no subclass.",
+    "read(n) and readexactly(n) take only ints, and no subclass of int.",
     "read.n.at-most-n",
     "readexactly.returns-n-bytes",
     basic=True,
@@ -416,7 +416,7 @@ class ExactlyTwoMegabytes(StreamReader):
 
 
 @specimen(
-    "feed_eof() stops receiving: nobody is to read any more.",
+    "feed_eof() stops receiving, because nobody reads any more.",
     "reader.feed-eof.peer-leaves",
     seen="is_closing() after the peer's reset: False",
     basic=True,
@@ -429,7 +429,7 @@ class PausesAtTheEnd(StreamReader):
 
 
 class Capped:
-    """A transport whose water marks are 1 MiB at most."""
+    """A transport whose high-water and low-water marks are 1 MiB at most."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -444,7 +444,7 @@ class Capped:
 
 
 @specimen(
-    "The water marks are 1 MiB at most.",
+    "The high-water and low-water marks are 1 MiB at most.",
     "transport.limits.set",
     "drain.marks.high",
     basic=True,
@@ -456,7 +456,7 @@ class CapsTheMarks(StreamWriter):
 
 
 @specimen(
-    "close() after a drain() that was cancelled drops what is unsent: is the program not leaving?",
+    "close() after a cancelled drain() drops the unsent data.",
     "drain.cancelled.loses-nothing",
     basic=True,
 )
@@ -478,7 +478,7 @@ class DropsAfterACancelledDrain(StreamWriter):
 
 
 @specimen(
-    "wait_closed() waits for each drain(), also for one that was cancelled.",
+    "wait_closed() waits for each drain(), even for a cancelled one.",
     "drain.cancelled.loses-nothing",
     basic=True,
 )

@@ -1,4 +1,4 @@
-"""Arguments that mean something else in one of the ways, or at one of the values, to give them."""
+"""Arguments that mean something else with one way to give them, or with one value."""
 
 import asyncio
 import contextvars
@@ -92,7 +92,7 @@ serves_sockets_without_start_serving = serving_sockets_without(
 
 
 @specimen(
-    "open_unix_connection() takes no path-like objects but pathlib's.",
+    "open_unix_connection() takes no path-like objects except pathlib's.",
     "unix.open.path.path-like",
     replaces=open_unix_connection,
     seen="TypeError: path must be str, bytes or",
@@ -104,7 +104,7 @@ async def opens_pathlib_only(path: Any = None, **options: Any) -> Any:
 
 
 @specimen(
-    "open_unix_connection() that is cancelled in the TLS handshake goes on with it.",
+    "An open_unix_connection() that is cancelled in the TLS handshake goes on.",
     "unix.open.cancelled",
     replaces=open_unix_connection,
     seen="a hang",
@@ -192,7 +192,7 @@ class ForgetsUpgraded(StreamWriter):
 
 
 @specimen(
-    "start_tls() on the server's side makes the connection anew: the callback is called again.",
+    "start_tls() on the server's side makes the connection again: the callback is called twice.",
     "handlers.called-once-for-each-connection",
     seen="further calls after the upgrade: 1",
 )
@@ -206,7 +206,7 @@ class CallsAgain(StreamWriter):
 
 
 @specimen(
-    "start_tls() gives the reader the limit by default.",
+    "start_tls() gives the reader the default limit.",
     "start_tls.limit",
     seen="b'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 )
@@ -220,7 +220,7 @@ class ForgetsTheLimit(StreamWriter):
 
 
 class OfTheFirst:
-    """A server for each of several hosts: what is asked of them is asked of the first."""
+    """A server for each of several hosts: its calls go to the first server."""
 
     def __init__(self, servers: list[Any]) -> None:
         self.servers = servers
@@ -246,14 +246,14 @@ class StartsTheFirst(OfTheFirst):
 async def on_each(
     kind: type[OfTheFirst], callback: Any, host: Any, *arguments: Any, **options: Any
 ) -> Any:
-    """Serve on several hosts by a server of that kind."""
+    """Serve on several hosts with a server of that kind."""
     if not isinstance(host, list | tuple):
         return await start_server(callback, host, *arguments, **options)
     return kind([await start_server(callback, each, *arguments, **options) for each in host])
 
 
 @specimen(
-    "start_serving() and serve_forever() start the first socket.",
+    "start_serving() and serve_forever() start only the first socket.",
     "server.several-sockets.starts",
     replaces=start_server,
     seen="ConnectionRefusedError: [Errno 111]",
@@ -267,7 +267,7 @@ async def starts_the_first_socket(
 
 
 @specimen(
-    "close() closes the first socket; the others go on listening.",
+    "close() closes only the first socket; the others go on listening.",
     "server.several-sockets.closes",
     replaces=start_server,
     seen="a connection",
@@ -293,7 +293,7 @@ class ClosesWhatServes(Server):
 
 
 @specimen(
-    "close() after write_eof() drops what is unsent: is it not over?",
+    "close() after write_eof() drops the unsent data.",
     "writer.any-order",
     seen="bytes, not all of those",
 )

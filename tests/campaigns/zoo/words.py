@@ -1,12 +1,13 @@
-"""How a failure must not read: an implementer who knows nothing of the test has to act on it."""
+"""Wordings that a failure must not have: an implementer who has not read the test has to act on
+it."""
 
 import re
 
 SAYS_LITTLE = re.compile(
-    r"what the clause says"  # and what is that?
+    r"what the clause says"  # which state is that?
     r"|expected (True|False|None|\d+|\[\]); saw"  # of what?
     r"|done[^;`]*: (True|False); saw"  # what did it return?
-    r"|expected the test to end"  # for what does it wait?
+    r"|expected the test to end"  # what does it wait for?
 )
 
 

@@ -29,7 +29,7 @@ class EncodesStrings(StreamWriter):
 
 
 @specimen(
-    "write() takes nothing but bytes.",
+    "write() takes only bytes.",
     "write.bytearray",
     seen="TypeError: bytes are needed",
 )
@@ -120,7 +120,7 @@ class WriteRaisesAfterReset(StreamWriter):
 
 
 @specimen(
-    "The end of the peer's direction closes the connection: half-close is forgotten.",
+    "The peer's EOF closes the connection: half-close is not supported.",
     "write.after-peer-eof",
     "write_eof.does-not-close",
     "is_closing.after-peer-eof",
@@ -177,7 +177,7 @@ class SendsTheWholeObject(StreamWriter):
 
 
 class HoldsBack(StreamWriter):
-    """Holds data of its own, which it sends later."""
+    """Holds data, and sends it later."""
 
     held = b""
 
@@ -205,7 +205,7 @@ class HoldsBack(StreamWriter):
 
 
 @specimen(
-    "write() sends 64 KiB at most; the rest is sent by the next drain().",
+    "write() sends 64 KiB at most; the next drain() sends the rest.",
     "write.without-drain",
     seen="a hang",
 )
@@ -217,7 +217,7 @@ class SendsTheRestLater(HoldsBack):
 
 
 @specimen(
-    "Of the writes of one turn of the loop 1,024 are sent: as many as sendmsg() takes.",
+    "Only 1,024 of the writes of one turn of the loop are sent: as many as sendmsg() takes.",
     "write.many-small",
     seen="a hang",
 )
@@ -233,7 +233,7 @@ class SendsSomeOfMany(StreamWriter):
 
 
 @specimen(
-    "What is received while writing is paused is thrown away.",
+    "Data that is received while writing is paused is thrown away.",
     "write.both-directions",
     "start_tls.both-directions",
     seen={"write.both-directions": "a hang", "start_tls.both-directions": "a hang"},
@@ -264,7 +264,7 @@ class AddsNewlines(StreamWriter):
 
 
 @specimen(
-    "writelines() takes lists and tuples only.",
+    "writelines() takes only lists and tuples.",
     "writelines.iterable",
     "writelines.nothing",
     "writelines.fails-midway",
@@ -281,7 +281,7 @@ class TakesSequencesOnly(StreamWriter):
 
 
 @specimen(
-    "writelines() goes through its argument twice: to check it, and to send it.",
+    "writelines() iterates twice over its argument: to check it, and to send it.",
     "writelines.iterable",
     seen="a hang",
 )
@@ -308,7 +308,7 @@ class StopsAtNothing(StreamWriter):
 
 
 @specimen(
-    "writelines() takes bytes only as elements.",
+    "writelines() takes only bytes as elements.",
     "writelines.bytes-like",
     "writelines.wide-items",
     "writelines.later-changes",
@@ -340,7 +340,7 @@ class EncodesLines(StreamWriter):
 
 
 @specimen(
-    "write_eof() ends the stream before what was written has been sent.",
+    "write_eof() ends the stream before the written data has been sent.",
     "write_eof.after-the-data",
     seen="the number of bytes that arrived",
 )
@@ -447,7 +447,7 @@ class DrainYields(StreamWriter):
 
 
 @specimen(
-    "Of several drains only one is woken.",
+    "Only one of several drains is woken.",
     "drain.concurrent",
     "drain.cancelled.leaves-others",
     seen="a hang",
@@ -495,7 +495,7 @@ class OneDrainAtATime(StreamWriter):
 
 
 @specimen(
-    "A drain() that waits is not told that the connection is lost.",
+    "A waiting drain() does not end when the connection is lost.",
     "drain.reset.waiting",
     "drain.abort.waiting",
     seen={"drain.reset.waiting": "a hang", "drain.abort.waiting": "a hang"},
@@ -507,7 +507,7 @@ class LeavesDrainersWaiting(Protocol):
 
 
 @specimen(
-    "A drain() that waits when the connection is lost returns as if all had been sent.",
+    "A waiting drain() returns when the connection is lost, as if everything had been sent.",
     "drain.reset.waiting",
     "drain.abort.raises",
     seen={"drain.reset.waiting": "None returned", "drain.abort.raises": "None returned"},
@@ -534,7 +534,7 @@ class DrainSwallowsCancellation(StreamWriter):
 
 
 @specimen(
-    "drain() drops what was written when it is cancelled.",
+    "drain() drops the written data when it is cancelled.",
     "drain.cancelled.loses-nothing",
     "drain.cancelled.leaves-others",
     seen="bytes), then the end",
@@ -549,7 +549,7 @@ class CancelledDrainAborts(StreamWriter):
 
 
 @specimen(
-    "write() and writelines() take what is to be sent by position only.",
+    "write() and writelines() take the data only as a positional argument.",
     "write.data-by-keyword",
     "writelines.data-by-keyword",
     seen={
@@ -589,7 +589,7 @@ class DrainsWhatWasWritten(StreamWriter):
 
 
 @specimen(
-    "drain() waits for all to be sent, once it waits.",
+    "A waiting drain() waits until everything is sent.",
     "drain.low-water.not-later",
     seen="a hang",
 )
@@ -604,7 +604,7 @@ class DrainsToTheLastByte(StreamWriter):
 
 
 @specimen(
-    "drain() waits at 64 KiB, whatever water marks the transport was given.",
+    "drain() waits at 64 KiB, whatever high-water mark the transport was given.",
     "drain.marks.high",
     "drain.low-water.not-later",
     seen="a hang",
@@ -617,7 +617,7 @@ class HasItsOwnMark(StreamWriter):
 
 
 @specimen(
-    "drain() looks at the low water mark no more when TLS has paused at a mark of zero.",
+    "drain() ignores the low-water mark after TLS has paused at a high-water mark of zero.",
     "drain.marks.zero.nothing-left",
     seen="a hang",
 )
@@ -629,7 +629,7 @@ class TrustsTheTransport(StreamWriter):
 
 
 @specimen(
-    "drain() says nothing of a connection that is lost.",
+    "drain() does not raise when the connection is lost.",
     "drain.reset",
     "drain.closed",
     "drain.abort.loop",
@@ -646,7 +646,7 @@ class DrainKeepsQuiet(StreamWriter):
 
 
 @specimen(
-    "drain() after the first write does not wait, however much that was.",
+    "drain() after the first write does not wait, however large the write was.",
     "drain.waits.one-write",
     seen="it returned None",
 )

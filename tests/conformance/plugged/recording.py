@@ -45,7 +45,7 @@ def recording(function: str) -> Callable[..., Any]:
 
 
 def note_marks(transport: Any) -> None:
-    """Let the class of `transport` take note of the water marks."""
+    """Let the class of `transport` take note of the marks."""
     kind = type(transport)
     set_limits = kind.set_write_buffer_limits
     if getattr(set_limits, "notes", False):
