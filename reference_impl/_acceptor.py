@@ -1,8 +1,9 @@
 """Accepting connections on asyncio's own loops, whose servers lose some of them.
 
-A connection that asyncio has accepted is no client of the server yet: its task has to run first.
-If the server is closed before that, the connection is neither served nor ended. And when there are
-no descriptors left, asyncio reports it a hundred times a second, and once more after `close()`.
+A connection that asyncio has accepted is not a client of the server yet: its task has to run first.
+If the server is closed before that, asyncio neither serves the connection nor ends it. And when
+there are no descriptors left, asyncio reports it a hundred times a second, and once more after
+`close()`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-RETRY = 0.1  # seconds until the next look, when there are no descriptors to accept with
+RETRY = 0.1  # seconds until the next try, when there are no descriptors to accept with
 
 
 class Acceptor:
@@ -20,10 +21,9 @@ class Acceptor:
 
     Args:
         loop: the event loop.
-        sock: what asyncio's server has bound: it can be duplicated, and not accept.
+        sock: the socket that asyncio's server has bound: it can be duplicated, but does not accept.
         backlog: how many connections may wait, and how many are accepted in one turn.
         accepted: called with the socket of each connection.
-
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Acceptor:
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:
-                continue  # it has left
+                continue  # the client has left
             except OSError as error:
                 self._wait(error)
                 return
@@ -68,7 +68,7 @@ class Acceptor:
             self._accepted(connection)
 
     def _wait(self, error: OSError) -> None:
-        """Look again later, because the socket stays readable meanwhile; say why, but once."""
+        """Try again later, because the socket stays readable meanwhile; report the reason once."""
         self._loop.remove_reader(self._sock)
         self._retry = self._loop.call_later(RETRY, self._loop.add_reader, self._sock, self._accept)
         if not self._failing:

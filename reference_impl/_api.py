@@ -53,7 +53,7 @@ async def open_connection(
     loop: Any = asyncio.get_running_loop()
     reader, protocol = _client(limit, loop)
     options: dict[str, Any] = kwds  # type: ignore[assignment]
-    if not options:  # to go by way of `_compat` costs a hundredth of a connection on uvloop
+    if not options:  # a call through `_compat` costs a hundredth of a connection on uvloop
         transport, _ = await loop.create_connection(lambda: protocol, host, port)
     else:
         _check_client_tls(options, host)
@@ -78,7 +78,6 @@ async def open_unix_connection(
 
     Raises:
         OSError, ssl.SSLError, ValueError, TypeError: as for `open_connection()`.
-
     """
     options: dict[str, Any] = {**kwds}
     loop = asyncio.get_running_loop()
@@ -127,7 +126,6 @@ async def start_server(
         ValueError: arguments exclude or need each other; a *limit* or a timeout is not positive.
         TypeError: *client_connected_cb* is not callable, or another argument has the wrong type or
             name.
-
     """
     options: dict[str, Any] = {**kwds}
     server, serving = _server(client_connected_cb, limit, options)
@@ -163,7 +161,6 @@ async def start_unix_server(
 
     Raises:
         OSError, ValueError, TypeError: as for `start_server()`.
-
     """
     options: dict[str, Any] = {**kwds}
     server, serving = _server(client_connected_cb, limit, options)
@@ -183,7 +180,8 @@ def _server(
 ) -> tuple[Server, dict[str, Any]]:
     """Make the server, after the checks that would otherwise fail with the first connection.
 
-    Also return what it needs to know to serve. Left in *kwds* is what the loop needs to listen.
+    Also return the arguments with which it serves. Those with which the loop listens stay in
+    *kwds*.
     """
     loop = asyncio.get_running_loop()
     if not callable(client_connected_cb):
@@ -205,7 +203,7 @@ def _server(
 
 
 def _check_client_tls(kwds: dict[str, Any], host: str | bytes | None) -> None:
-    """Refuse what would otherwise fail when the connection is already made."""
+    """Refuse arguments that would otherwise fail when the connection is already made."""
     context = kwds.get("ssl")
     if not context:
         return  # the loop refuses the other arguments of TLS

@@ -1,29 +1,29 @@
 """The buffer of bytes that were received and not yet read.
 
 Plan. Pieces stay the ``bytes`` objects they arrived as: a first one, `head`, read up to `start`,
-and a queue of more. Whoever reads gets a slice, a join, or, if it takes exactly one piece, the
-piece itself. Three exceptions bound the time and the memory:
+and a queue of more. A read gets a slice, a join, or, if it takes exactly one piece, the piece
+itself. Three exceptions bound the time and the memory:
 
-* A small piece is joined to what is left of the head when that is no longer than the piece, so that
+* A small piece is joined to the rest of the head when that is no longer than the piece, so that
   messages that are cut by the pieces they arrive in are mostly found within the head.
 * Other small pieces are gathered in a ``bytearray`` behind the queue. It is sealed into one piece
   when it is full, when a large piece follows, or when its turn to be read comes.
-* Pieces larger than a block are cut into blocks, so that a head that is almost read holds less than
-  a block in vain. And blocks are small enough to come from the C library's heap and to go back to
-  it: with blocks of 256 KiB, bulk reading on uvloop takes twice as long, because the kernel has to
-  provide their pages again and again.
+* Pieces larger than a block are cut into blocks, so that a head that is almost read holds less
+  than a block of memory for nothing. And blocks are small enough to come from the C library's heap
+  and to go back to it: with blocks of 256 KiB, bulk reading on uvloop takes twice as long, because
+  the kernel has to provide their pages again and again.
 
-A read of more than a block needs none of that: what comes is put together in a ``BytesIO``, which
-hands it out as ``bytes`` without a copy. `read()` to EOF takes 0.6 of what it takes to join blocks
-in the end (Python 3.15, asyncio's loop).
+A read of more than a block needs none of that: pieces are gathered in a ``BytesIO``, which hands
+them out as ``bytes`` without a copy. `read()` to EOF takes 0.6 of the time that joining blocks in
+the end takes (Python 3.15, asyncio's loop).
 
 Positions are counted from the beginning of the head, read or not, so that reading within it moves
 nothing but `start`. The reader does that itself, before `ready`, to save a call: a fifth of the
 time of reading a short line. And it feeds the two most frequent kinds of pieces itself.
 
 Programs that look into asyncio's buffer (``reader._buffer``) find a ``bytearray`` there, and change
-it. The first that asks gets one: the buffer becomes `Exposed`, and everything held is in that one
-``bytearray`` from then on.
+it. On the first access the buffer becomes `Exposed`: from then on, everything held is in one
+``bytearray``.
 
 Cost. A byte is copied at most twice on the way in (gathered, sealed; joining copies at most as many
 again as arrive) and once on the way out, and a search goes on where the last one for the same
@@ -68,20 +68,20 @@ class Buffer:
         """Begin empty."""
         self.head = b""  # empty only if there is nothing behind it
         self.start = 0
-        self.sealed = 0  # the end of the pieces; behind it is what is gathered
-        # The head may be read up to here without seeing to anything: all of it, once some of it was
-        # taken; the reader takes that back at will. What is fed is not ready, as a read may wait.
+        self.sealed = 0  # the end of the pieces; the gathered bytes are behind it
+        # The head may be read up to here without further checks: all of it, once some of it was
+        # taken. The reader may set it back at any time. A piece that is fed is not ready, because a
+        # read may wait.
         self.ready = 0
-        # The length of the head, if that is all there is, unread and not ready; 0 if there is
-        # nothing. Otherwise -1. So that a read that wants just that, as most that wait do, sees it
-        # at a glance: a fifth of the byte codes of its part of an echo.
+        # The length of the head, if the head is everything, unread and not ready; 0 if there is
+        # nothing. Otherwise -1. A read that wants exactly the head, as most waiting reads do, has
+        # to check only this: it saves a fifth of the byte codes of its part of an echo.
         self.whole = 0
-        self._more: deque[bytes] | None = (
-            None  # until there is one: most messages come in one piece
-        )
-        # Made when a small piece is behind others: most messages come in one.
+        # Both are made when a second piece arrives, because most messages arrive in one.
+        self._more: deque[bytes] | None = None
         self.gathered: bytearray = NOTHING
-        # Where everything goes instead: a `BytesIO` while a large read waits, or what is exposed.
+        # Where everything goes instead: a `BytesIO` while a large read waits, or the exposed
+        # `bytearray`.
         self.apart: BytesIO | bytearray | None = None
         self._wanted = 0  # the bytes that the `BytesIO` is for
         # No match of these separators lies between `start` and `searched`.
@@ -129,7 +129,7 @@ class Buffer:
         return self.sealed
 
     def gather(self, wanted: int) -> None:
-        """Put together what comes, up to *wanted* bytes, until `settle()` or `spread()`."""
+        """Gather all pieces, up to *wanted* bytes, until `settle()` or `spread()`."""
         together = BytesIO()
         if self.head:
             together.write(self.head[self.start :])
@@ -159,7 +159,7 @@ class Buffer:
         return self.feed(rest if len(rest) > BLOCK else bytes(rest)) if rest else self.sealed
 
     def settle(self) -> None:
-        """End `gather()`: have what was put together as the head, to be taken at once."""
+        """End `gather()`: make the gathered bytes the head, to be taken immediately."""
         if self.apart is not None:
             assert isinstance(self.apart, BytesIO)
             self.head = self.apart.getvalue()
@@ -167,7 +167,7 @@ class Buffer:
             self.apart = None
 
     def spread(self) -> None:
-        """End `gather()`: nobody takes it at once, so cut what was put together into blocks."""
+        """End `gather()`: nobody takes the bytes immediately, so cut them into blocks."""
         self.settle()
         data = self.head
         if len(data) > BLOCK:
@@ -217,7 +217,7 @@ class Buffer:
     def _seal(self) -> None:
         gathered = self.gathered
         if gathered:
-            most = BLOCK + SMALL  # as much as small pieces come to, rather than a tiny rest
+            most = BLOCK + SMALL  # as large as small pieces get, rather than a tiny rest
             with memoryview(gathered) as view:
                 self._queue([bytes(view[i : i + most]) for i in range(0, len(view), most)])
             gathered.clear()
@@ -229,7 +229,7 @@ class Buffer:
         self.sealed += sum(map(len, pieces))
 
     def expose(self, instead: bytearray | None = None) -> bytearray:
-        """Hold everything, or *instead* of it that, in one ``bytearray`` from now on; return it."""
+        """Hold everything, or *instead* if given, in one ``bytearray`` from now on; return it."""
         self.settle()
         held = self.take(self.size)
         self.gathered = self.apart = bytearray(held) if instead is None else instead
@@ -242,8 +242,8 @@ class Buffer:
         """Return the first separator to be complete, as ``(begin, end)`` counted from `start`.
 
         Of those that end together it is the shortest. *longest* is the length of the longest
-        separator; none may be empty. None begins within the first *clear* bytes, which who does not
-        remember how far the last search came wants to know.
+        separator; none may be empty. None begins within the first *clear* bytes: this is for
+        callers that do not remember how far the last search came.
         """
         if separators != self._separators:
             self._separators = separators
@@ -258,10 +258,11 @@ class Buffer:
                 return match[0] - self.start, match[1] - self.start
             self.searched = self.sealed
             return None
-        before = b""  # what may begin a match that ends in the next piece
+        before = b""  # bytes that may begin a match that ends in the next piece
         for base, piece in self._pieces(position):
             begin = position - base if position > base else 0
-            # With what is before it: all that ends within the first longest - 1 bytes of the piece.
+            # With the bytes before it: every match that ends within the first longest - 1 bytes of
+            # the piece.
             found = before and first_match(before + piece[: longest - 1], 0, separators, longest)
             if found:
                 base -= len(before)
@@ -285,7 +286,7 @@ class Buffer:
         if position < len(self.head):
             bases = accumulate(map(len, chain((self.head,), self._more)), initial=0)
             return zip(bases, chain((self.head,), self._more, (self.gathered,)), strict=True)
-        # What has arrived since the last search is at the end: look for it from there.
+        # The bytes that have arrived since the last search are at the end: search from there.
         pieces: deque[tuple[int, bytes | bytearray]] = deque((gathered,))
         for piece in reversed(self._more):
             base = pieces[0][0]
@@ -296,9 +297,9 @@ class Buffer:
 
 
 class Exposed(Buffer):
-    """A buffer that is one ``bytearray``, which others read and change too.
+    """A buffer that is one ``bytearray``, which programs read and change too.
 
-    It has no head that could be ready: whoever reads has to ask it. What is gathered is all.
+    It has no head that could be ready: every read has to call it. `gathered` is everything.
     """
 
     __slots__ = ()
@@ -315,7 +316,7 @@ class Exposed(Buffer):
         return data
 
     def gather(self, wanted: int) -> None:
-        """Do nothing, as it is all in one place; nor do the two that end it."""
+        """Do nothing: everything is in one place. So do the two methods that end it."""
 
     def settle(self) -> None:
         """See `gather()`."""
@@ -324,7 +325,7 @@ class Exposed(Buffer):
         """See `gather()`."""
 
     def expose(self, instead: bytearray | None = None) -> bytearray:
-        """Return the ``bytearray``, after it is replaced by *instead* if that is given."""
+        """Return the ``bytearray``, after replacing it by *instead* if that is given."""
         if instead is not None:
             self.gathered = self.apart = instead
         return self.gathered
@@ -338,19 +339,19 @@ class Exposed(Buffer):
         return self.gathered
 
     def find(self, separators: Separators, longest: int, clear: int = 0) -> tuple[int, int] | None:
-        """Return what `Buffer.find()` does."""
+        """Return the result of `Buffer.find()`."""
         return first_match(self.gathered, clear, separators, longest)
 
 
 def first_match(
     piece: bytes | bytearray, begin: int, separators: Separators, longest: int
 ) -> tuple[int, int] | None:
-    """Find in one piece, from *begin* on, what `Buffer.find()` finds in all of them."""
+    """Find in one piece, from *begin* on, the match that `Buffer.find()` finds in all of them."""
     if len(separators) == 1:
         at = piece.find(separators[0], begin)
         return (at, at + longest) if at >= 0 else None
-    # One separator must not be looked for far beyond the match of another: look at a window, and
-    # double it while there is nothing in it.
+    # Do not search for one separator far beyond the match of another: search a window, and double
+    # it while it has no match.
     length = len(piece)
     window = WINDOW
     while begin < length:

@@ -1,7 +1,7 @@
 """Arguments of the four functions that older Pythons and other loops lack.
 
-Each entry asks the loop whether it has the argument, and makes up for it if it has not; it says
-from when on every loop will have it, and can go then. For uvloop, "now" is 0.23.
+Each entry asks the loop whether it has the argument, and adds it if it does not. The entry says
+when every loop will have the argument; then the entry can go. For uvloop, "now" is 0.23.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from . import _happy_eyeballs
 
 
 def _accepts(function: Callable[..., Any], name: str) -> bool:
-    """Return whether *function* has a parameter *name*, as far as can be told."""
+    """Return whether *function* has a parameter *name*, as far as its signature is known."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -49,7 +49,7 @@ async def create_server(
     server = await loop.create_server(factory, host, port, start_serving=False, **kwds)
     if keep_alive:
         for listener in server.sockets:
-            # A duplicate, because not every loop's sockets can be set options.
+            # A duplicate, because some loops' sockets have no setsockopt().
             with socket.socket(fileno=os.dup(listener.fileno())) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
     return server
@@ -68,7 +68,7 @@ async def create_unix_server(
 ) -> tuple[asyncio.AbstractServer, Callable[[], None] | None]:
     """Do what `loop.create_unix_server()` does, except for serving.
 
-    Also return what to call before the server is closed.
+    Also return a function to call before the server is closed.
     """
     kwds["start_serving"] = False
     if _accepts(loop.create_unix_server, "cleanup_socket"):
@@ -79,7 +79,7 @@ async def create_unix_server(
 
 
 def _remover(path: str | bytes) -> Callable[[], None] | None:
-    """Return what removes the socket at *path* if it is still the one that is there now."""
+    """Return a function that removes the socket at *path* if it is still the present one."""
     if isinstance(path, bytes):
         return None  # abstract: no file
     try:
@@ -95,8 +95,9 @@ def _remover(path: str | bytes) -> Callable[[], None] | None:
     return remove
 
 
-# A Unix server whose backlog is full: no loop waits until there is room. asyncio's take the socket
-# for connected, uvloop raises. Abstract paths: every Python takes them; goes when uvloop does.
+# A Unix server whose backlog is full: no loop waits until there is room. asyncio's loops take the
+# socket for connected, uvloop raises. Abstract paths: every Python takes them; this goes when
+# uvloop does, too.
 
 Ends = tuple[Any, asyncio.Protocol]  # a reader and its protocol
 
@@ -104,7 +105,7 @@ Ends = tuple[Any, asyncio.Protocol]  # a reader and its protocol
 async def create_unix_connection(
     loop: asyncio.AbstractEventLoop, make: Callable[[], Ends], path: Any, **kwds: Any
 ) -> tuple[asyncio.Transport, Ends]:
-    """Do what `loop.create_unix_connection()` does, and wait while the server has no room."""
+    """Do what `loop.create_unix_connection()` does, and wait while the server's backlog is full."""
     delay = _SHORTEST
     while True:
         ends = make()
@@ -116,7 +117,7 @@ async def create_unix_connection(
             if path is None or transport.get_extra_info("peername") is not None:
                 return transport, ends
             transport.abort()
-        # The kernel does not tell when there is room.
+        # The kernel does not report when there is room.
         await asyncio.sleep(delay)
         delay = min(2 * delay, _LONGEST)
 
@@ -164,7 +165,7 @@ async def create_connection(
     delay = kwds.pop("happy_eyeballs_delay", None)
     interleave = kwds.pop("interleave", None)
     if kwds.get("sock") is not None or (host is None and port is None):
-        # The addresses are not for us to choose.
+        # There are no addresses to try.
         transport, _ = await loop.create_connection(lambda: protocol, host, port, **kwds)
         return transport
     if kwds.get("ssl") and kwds.get("server_hostname") is None:
@@ -188,26 +189,26 @@ async def create_connection(
     return transport
 
 
-# writelines() takes longer than join() and write() of what is short: for 16 lines of 80 bytes 2.5
-# times as long on asyncio's loops from Python 3.12 on, a third longer on uvloop. On 3.11, and with
-# TLS, it is that. That of 3.12 counts for nothing in flow control, and fails on a closed transport;
-# so do others that are to behave like it, such as those of `fakes`.
+# For short data, writelines() takes longer than join() and write(): for 16 lines of 80 bytes, 2.5
+# times as long on asyncio's loops from Python 3.12 on, and a third longer on uvloop. On 3.11, and
+# with TLS, writelines() is a join() and a write(). Python 3.12's does not count in flow control,
+# and fails on a closed transport; so do copies of it, such as that of `fakes`.
 
 _OF_SOCKETS, _OF_TLS, _OF_UVLOOP = "asyncio.selector_events", "asyncio.sslproto", "uvloop.loop"
 _SOUND = sys.version_info >= (3, 13)  # asyncio's writelines()
 _ALWAYS, _IF_SHORT, _NEVER = sys.maxsize, 4096, -1
 
-# The loops' own transports: to find it out anew each time takes a tenth of the instructions of
-# writing 16 lines.
+# The loops' own transports: a new check for each call takes a tenth of the instructions of writing
+# 16 lines.
 _longest: dict[type, int] = {}
 
 
 def should_join(transport: Any, items: Sequence[bytes]) -> bool:
-    """Return whether *items* are better written as one."""
+    """Return whether it is faster to write *items* as one."""
     longest = _longest.get(type(transport))
     if longest is None:
         longest = _longest_to_join(type(transport))
-    # Mostly the last one is the longest. To look at all of them takes longer than to write.
+    # The last one is mostly the longest. Checking all of them takes longer than writing.
     return longest > 0 and (not items or len(items[-1]) <= longest)
 
 

@@ -11,8 +11,8 @@ Error = TypeVar("Error", bound=BaseException)
 def fresh(error: Error) -> Error:
     """Return a copy of *error* to raise, so that no raise adds to the traceback of another.
 
-    What an exception says and what caused it is kept. One that cannot be copied faithfully is
-    returned itself.
+    The copy has the same arguments and the same cause. An exception that cannot be copied
+    faithfully is returned itself.
     """
     try:
         twin = copy.copy(error)

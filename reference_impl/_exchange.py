@@ -2,8 +2,8 @@
 
 The classes here are subclasses of asyncio's, so that ``isinstance(reader, asyncio.StreamReader)``
 and annotations with asyncio's names hold for them anywhere. While `install()` has put them in the
-place of asyncio's, the reverse has to hold too: a reader of asyncio's own class, made by whoever
-imported that before, is still an `asyncio.StreamReader` to everybody who asks, asyncio included.
+place of asyncio's, the reverse has to hold too: a reader of asyncio's own class, made by a module
+that imported the class before, is still an `asyncio.StreamReader` everywhere, even within asyncio.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from abc import ABCMeta
 from typing import Any
 
 replaced: dict[type, type] = {}
-"""Of each class of this package that is installed, the class in whose place it is."""
+"""For each installed class of this package, the class that it replaces."""
 
 
 class Exchangeable(ABCMeta):
@@ -22,13 +22,13 @@ class Exchangeable(ABCMeta):
     """
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        """Return whether *instance* is of the class, or of the one in whose place it is."""
+        """Return whether *instance* is of the class, or of the one that it replaces."""
         return super().__instancecheck__(instance) or (
             cls in replaced and isinstance(instance, replaced[cls])
         )
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        """Return whether *subclass* is one of the class, or of the one in whose place it is."""
+        """Return whether *subclass* is one of the class, or of the one that it replaces."""
         return super().__subclasscheck__(subclass) or (
             cls in replaced and issubclass(subclass, replaced[cls])
         )

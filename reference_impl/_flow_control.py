@@ -19,15 +19,14 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
 
     Args:
         loop: the event loop; the running one by default.
-
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = asyncio.get_event_loop() if loop is None else loop
         self._paused = False
         self._connection_lost = False
-        self._reference_error: BaseException | None  # what the connection was lost with
-        # Those who wait, when there are some: for draining, for the end of the connection.
+        self._reference_error: BaseException | None  # the error with which the connection was lost
+        # The waiters, when there are some: for draining, and for the end of the connection.
         self._reference_draining: Waiters | None = None
         self._reference_closing: dict[Future, None] | None = None
 
@@ -45,7 +44,7 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
         """End every wait: a `drain()` with an error, a `wait_closed()` with *exc*, if any."""
         self._connection_lost = True
         self._reference_error = exc
-        # Whoever still waits for draining waits for bytes that were never sent.
+        # A drain() that still waits, waits for bytes that were never sent.
         if self._reference_draining is not None:
             wake(self._reference_draining, exc or ConnectionResetError("Connection lost"))
         if self._reference_closing is not None:
@@ -53,7 +52,7 @@ class FlowControlMixin(AsyncioFlowControlMixin, metaclass=Exchangeable):
 
     @property
     def _drain_waiters(self) -> Waiters:
-        """Those that wait for draining."""
+        """The waiters for draining."""
         if self._reference_draining is None:
             self._reference_draining = Waiters()
         return self._reference_draining

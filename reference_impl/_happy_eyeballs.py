@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from typing import Any
 
-Address = tuple[int, int, int, Any]  # family, type, proto, what connect() and bind() take
+Address = tuple[int, int, int, Any]  # family, type, proto, the addresses for connect() and bind()
 
 
 async def resolve(
@@ -96,7 +96,7 @@ def _bind(sock: socket.socket, origins: list[Address]) -> None:
 
 
 def _combined(errors: list[OSError]) -> OSError:
-    """Return the error to raise when there are several."""
+    """Return the error to raise for several failures."""
     if len({str(error) for error in errors}) == 1:
         return errors[0]
     return OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")

@@ -23,7 +23,7 @@ _REPLACEMENTS: dict[Any, dict[str, Any]] = {
     asyncio.streams: _PUBLIC | {"FlowControlMixin": _flow_control.FlowControlMixin},
 }
 
-_replaced: list[tuple[Any, str, Any]] = []  # module, name, what was there
+_replaced: list[tuple[Any, str, Any]] = []  # module, name, the replaced object
 _depth = 0
 
 
@@ -74,7 +74,6 @@ def uninstall() -> None:
 
     Raises:
         RuntimeError: it is not installed.
-
     """
     global _depth
     if _depth == 0:

@@ -19,7 +19,7 @@ from ._writer import StreamWriter, close
 
 ClientConnected = Callable[[StreamReader, StreamWriter], Any]
 
-# Handlers at work. Loops refer to their tasks only weakly, and a lost connection to nobody.
+# Handlers at work. Loops refer to their tasks only weakly, and nothing refers to a lost connection.
 _handlers: set[asyncio.Task[Any]] = set()
 
 
@@ -32,11 +32,10 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
             coroutine that it returns runs as a task. If it fails or is cancelled, the protocol
             closes the connection, and reports a failure to the loop's exception handler.
         loop: the event loop; the running one by default.
-
     """
 
     # A StreamReader, or one of asyncio's own, which was imported before it was installed.
-    _stream_reader: Any = None  # here, because it is a property of asyncio's class
+    _stream_reader: Any = None  # set here, because asyncio's class has a property of that name
 
     def __init__(
         self,
@@ -46,8 +45,8 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
     ) -> None:
         super().__init__(loop)
         self._stream_reader = stream_reader
-        # Attributes that are set for each connection have no default in the class: Python looks
-        # them up anew each time then, for five times as many instructions.
+        # Attributes that are set for each connection have no default in the class: with one, Python
+        # looks them up again each time, which takes five times as many instructions.
         self._transport: Any = None  # from connection_made() to connection_lost()
         self._reference_lost_transport: Any = None
         self._task: asyncio.Task[Any] | None = None  # of the handler
@@ -111,9 +110,9 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the reader's stream, then every wait."""
         if self._connection_lost:
-            return  # a failed upgrade tells of its end twice
+            return  # a failed upgrade reports its end twice
         if isinstance(exc, ssl.SSLError) and exc.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
-            exc = None  # we closed while the peer still sent, which is no error
+            exc = None  # we closed while the peer still sent: that is not an error
         reader = self._stream_reader
         if reader is not None:
             if exc is None:
@@ -136,14 +135,14 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         return not self._over_ssl
 
     def _reference_drained(self) -> bool:
-        # With a high-water mark of zero, TLS transports pause when a write has been sent already,
+        # With a high-water mark of zero, a TLS transport pauses when it has already sent a write,
         # and may resume only when more is received or written.
         if not is_tls(self._transport):
             return False
         low, _ = self._transport.get_write_buffer_limits()
         return bool(self._transport.get_write_buffer_size() <= low)
 
-    # What subclasses of asyncio's protocol and other programs use of it besides.
+    # Further attributes of asyncio's protocol that subclasses and other programs use.
 
     @cached_property
     def _closed(self) -> asyncio.Future[None]:
@@ -160,7 +159,7 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         self._stream_reader = None if reference is None else reference()
 
     def _replace_transport(self, transport: asyncio.Transport) -> None:
-        """Go on over *transport*, which does TLS over the one before."""
+        """Go on over *transport*, which adds TLS to the previous one."""
         self._transport = transport
         self._over_ssl = transport.get_extra_info("sslcontext") is not None
         if self._stream_reader is not None:
@@ -174,22 +173,23 @@ class StreamReaderProtocol(FlowControlMixin, asyncio.StreamReaderProtocol):
         """Do nothing: asyncio's looks after `_closed`."""
 
 
-BLOCK = 256 * 1024  # bytes; what asyncio's transports receive at once
+BLOCK = 256 * 1024  # bytes; the most that asyncio's transports receive in one go
 
 # For each of asyncio's loops, where its connections receive, one after the other.
 _blocks: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 
 class ReceivingProtocol(StreamReaderProtocol, asyncio.BufferedProtocol):
-    """The protocol of connections that are made here, which nobody subclasses.
+    """The protocol of connections that are made here: nobody subclasses it.
 
-    asyncio's transports let it say where to receive. Of any other protocol they allocate 256 KiB
-    for each receive and give most of that back at once. With the C library of many servers, glibc
-    2.36, that takes more time than all else: an echo of 64 bytes takes 35 µs, and 17 in this way.
-    All connections of a loop share a block, for which two things have to be: whatever is received
-    is taken from it at once, and nobody receives in the meantime. So it is with asyncio's loops;
-    should another ask, it gets a block for each connection. (uvloop takes this for the `Protocol`
-    that it also is, and `data_received()` is the faster way there.)
+    asyncio's transports let it choose where to receive. For any other protocol they allocate 256
+    KiB for each receive and free most of that immediately. With the C library of many servers,
+    glibc 2.36, this takes more time than everything else: an echo of 64 bytes takes 35 µs, and 17
+    in this way.
+    All connections of a loop share a block. This needs two things: received data is taken from the
+    block immediately, and no other connection receives meanwhile. Both hold on asyncio's loops; any
+    other loop gets a block for each connection. (uvloop takes this for the `Protocol` that it also
+    is, and `data_received()` is the faster way there.)
     """
 
     _reference_block: memoryview | None = None
@@ -212,7 +212,7 @@ class ReceivingProtocol(StreamReaderProtocol, asyncio.BufferedProtocol):
         """Feed the reader with *nbytes* that were received, as `data_received()` does."""
         reader = self._stream_reader
         if reader is not None and not reader._eof:
-            assert self._reference_block is not None  # what else was updated?
+            assert self._reference_block is not None  # the update is of this block
             received = self._reference_block[:nbytes]
             if nbytes > PIECE and type(reader) is StreamReader:
                 reader.feed_data(received)  # which copies it, in pieces

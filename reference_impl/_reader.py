@@ -44,7 +44,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     Raises:
         ValueError: *limit* is not positive.
         RuntimeError: no *loop* is given and there is none.
-
     """
 
     def __init__(
@@ -65,18 +64,20 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
 
     def _reference_begin_empty(self) -> None:
         self._reference_buffer = Buffer()
-        # Its `gathered`, at hand, if it is not empty: a thirtieth of the time of a small piece.
+        # The buffer's `gathered`, if it is not empty: a shortcut that saves a thirtieth of the time
+        # of a small piece.
         self._reference_gathered = self._reference_buffer.gathered
-        # The bytes that the read in progress cannot do without, until it is woken; then 0.
+        # The bytes that the read in progress needs, until it is woken; then 0.
         self._reference_wanted = 0
-        # With less gathered, another small piece neither wakes that read, nor is too much, nor
-        # fills a block. 0 while there is none, for others may wait for anything by `_waiter`.
+        # With less than this gathered, another small piece neither wakes that read, nor is too
+        # much, nor fills a block. 0 while there is no such read, because others may wait for
+        # anything with `_waiter`.
         self._reference_enough = 0
-        # The last argument of readuntil(), what to search for, and how long it is at most.
+        # The last argument of readuntil(), the separators, and the length of the longest.
         self._reference_search: tuple[object, Separators, int] = _FOR_LINES
 
     def __repr__(self) -> str:
-        """Show what a stuck program wants to know: bytes held, EOF, error, who waits."""
+        """Show the state that matters in a stuck program: bytes, EOF, error, waiting read."""
         info = [type(self).__name__]
         if self._reference_buffer.size:
             info.append(f"{self._reference_buffer.size} bytes")
@@ -94,7 +95,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             info.append("paused")
         return f"<{' '.join(info)}>"
 
-    # What the protocol, or whoever made the reader, tells it.
+    # Calls of the protocol, or of the program that made the reader.
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
         """Set the transport that the reader pauses when too much is unread; once only."""
@@ -109,13 +110,12 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         Raises:
             AssertionError: EOF was fed before.
             TypeError: *data* is not bytes-like.
-
         """
         assert not self._eof, "feed_data after feed_eof"
         gathered = self._reference_gathered
         if gathered:
-            # One of many small pieces; if it is not small, it is copied once more. To ask what it
-            # is first takes a fifth more instructions.
+            # One of many small pieces; a piece that is not small is copied once more. Checking its
+            # size first takes a fifth more instructions.
             try:
                 gathered += data
             except TypeError:
@@ -131,7 +131,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             elif buffer.whole or (length := len(data)) > BLOCK:
                 size = buffer.feed(data)
                 self._reference_gathered = buffer.gathered
-            else:  # what `feed()` does; to call it costs a twentieth of a read that waits
+            else:  # `feed()` does this; a call of it costs a twentieth of a waiting read
                 buffer.head = data
                 buffer.sealed = buffer.whole = size = length
         wanted = self._reference_wanted
@@ -143,9 +143,9 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
                     self._reference_pause()
             else:
                 waiter.set_result(None)
-                # asyncio's loops receive once in a turn, so that the read that is woken comes
-                # first; to pause in vain costs a tenth of bulk reading. uvloop receives up to 32
-                # times, and not to pause costs twice the time.
+                # asyncio's loops receive once in a turn, so that the woken read runs first; a
+                # needless pause costs a tenth of bulk reading. uvloop receives up to 32 times, and
+                # without a pause bulk reading takes twice the time.
                 if (
                     size > self._limit
                     and size > 2 * self._limit
@@ -153,7 +153,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
                 ):
                     self._reference_pause()
         elif size > 2 * self._limit and (self._waiter is None or self._waiter.done()):
-            self._reference_pause()  # whoever waited for still more was cancelled
+            self._reference_pause()  # the read that waited for more was cancelled
         if gathered:
             most = int(2 * self._limit) + 1
             if size < wanted < most:
@@ -179,10 +179,11 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         """Return whether EOF was fed and everything before it was read (asyncio-stream, 3.15)."""
         return self._eof and not self._reference_buffer.size
 
-    # Reading. What is wanted mostly lies within the part of the buffer's head that is ready, and is
-    # then taken at once, with nothing else to be seen to: nobody waits, and if reading is paused,
-    # more than the limit is left. Otherwise a read waits for what it wants, and takes it. It awaits
-    # the future itself, because a coroutine between them costs a tenth of a small message's echo.
+    # Reading. The wanted bytes mostly lie within the part of the buffer's head that is ready. Then
+    # the read takes them immediately and has nothing else to check: nobody waits, and if reading is
+    # paused, more than the limit is left. Otherwise a read waits for its bytes, and takes them. It
+    # awaits the future itself, because a coroutine in between costs a tenth of a small message's
+    # echo.
 
     async def read(self, n: int = -1) -> bytes:
         """Read the bytes that have arrived, at most *n* (asyncio-stream, 3.15).
@@ -198,7 +199,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             TypeError: *n* is not an integer.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection, once the bytes before it were read.
-
         """
         buffer = self._reference_buffer
         start = buffer.start
@@ -251,7 +251,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
                 dropped.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection, once the lines before it were read.
-
         """
         buffer = self._reference_buffer
         start = buffer.start
@@ -301,7 +300,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection; the bytes before it are kept.
-
         """
         given, separators, longest = self._reference_search
         if separator is not given:
@@ -320,7 +318,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
                 return head[start:stop]
         if self._waiter is not None:
             self._reference_refuse("readuntil")
-        clear = 0  # so many bytes begin no separator
+        clear = 0  # no separator begins within so many bytes
         while True:
             whole = buffer.whole
             if whole > 0:
@@ -330,7 +328,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
                     and head.find(separators[0]) == whole - longest <= self._limit
                     and len(separators) == 1
                     and not buffer.searched
-                ):  # the first piece is what is wanted: saves a fifth of a line's read
+                ):  # the first piece is the line: saves a fifth of a line's read
                     buffer.head = b""
                     buffer.sealed = buffer.whole = 0
                     if self._paused:
@@ -374,7 +372,6 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection; the bytes before it are kept.
-
         """
         buffer = self._reference_buffer
         start = buffer.start
@@ -432,14 +429,14 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
     # How reads wait and take.
 
     async def _reference_read_all(self) -> bytes:
-        """Do ``read(-1)`` in the way of asyncio's, by way of a `read()` that is overridden."""
+        """Do ``read(-1)`` as asyncio's reader does, through an overridden `read()`."""
         blocks = []
         while block := await self.read(self._limit):
             blocks.append(block)
         return b"".join(blocks)
 
     def _reference_accept(self, separator: Bytes | tuple[Bytes, ...]) -> tuple[Separators, int]:
-        """Check and remember the argument of `readuntil()`; return what to search for."""
+        """Check and remember the argument of `readuntil()`; return the separators."""
         given = separator if isinstance(separator, tuple) else (separator,)
         if not given:
             raise ValueError("Separator should contain at least one element")
@@ -453,7 +450,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         return separators, longest
 
     def _reference_refuse(self, name: str) -> None:
-        """Raise, because a read is in progress; unless it was cancelled and just has yet to end."""
+        """Raise, because a read is in progress; not if it was cancelled and has not ended yet."""
         if self._waiter is not None and not self._waiter.cancelled():
             raise RuntimeError(
                 f"{name}() called while another coroutine is already waiting for incoming data"
@@ -467,14 +464,14 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         if self._exception is not None:
             raise fresh(self._exception)
         if self._paused:
-            self._reference_resume()  # else the bytes that are wanted could never come
+            self._reference_resume()  # else the wanted bytes could never arrive
         self._reference_wanted = wanted
-        self._reference_buffer.ready = 0  # for nobody else to take
+        self._reference_buffer.ready = 0  # so that no other read takes them
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
     def _reference_give_up(self, waiter: asyncio.Future[None]) -> None:
-        """End to wait for *waiter*, unless the next read has begun already."""
+        """Stop waiting for *waiter*, unless the next read has begun already."""
         if self._waiter is waiter:
             self._waiter = None
             self._reference_wanted = self._reference_enough = 0
@@ -488,7 +485,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             self._reference_give_up(waiter)
 
     async def _reference_gather(self, wanted: int) -> None:
-        """Wait likewise, for so many that they are put together as they come."""
+        """Wait in the same way, for so many bytes that they are gathered as they arrive."""
         buffer = self._reference_buffer
         waiter = self._reference_begin(wanted)
         buffer.gather(wanted)
@@ -523,27 +520,27 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         try:
             self._transport.pause_reading()
         except NotImplementedError:
-            self._transport = None  # it cannot: do not ask again
+            self._transport = None  # it cannot pause: do not try again
         else:
             self._paused = True
-            self._reference_buffer.ready = 0  # whoever takes has to see when reading resumes
+            self._reference_buffer.ready = 0  # reads now have to check whether to resume
 
     def _reference_resume(self) -> None:
         self._paused = False
         self._transport.resume_reading()
 
-    # What subclasses of asyncio's reader and other programs use of it besides.
+    # Further attributes of asyncio's reader that subclasses and other programs use.
 
     @property
     def _buffer(self) -> bytearray:
-        """What is unread, to look at and to change."""
+        """The unread bytes, to inspect and to change."""
         self._reference_gathered = exposed = self._reference_buffer.expose()
         return exposed
 
     @_buffer.setter
     def _buffer(self, data: bytearray) -> None:
         if not hasattr(self, "_reference_buffer"):
-            self._reference_begin_empty()  # of a subclass whose __init__() is all its own
+            self._reference_begin_empty()  # of a subclass that does not call our __init__()
         self._reference_gathered = self._reference_buffer.expose(data)
 
     async def _wait_for_data(self, func_name: str) -> None:
@@ -570,32 +567,32 @@ _read, _readuntil = StreamReader.read, StreamReader.readuntil
 
 
 def _unchanging(data: Bytes) -> bytes | memoryview:
-    """Return what can be fed of *data*: a copy, unless it is large; then it is copied in blocks."""
+    """Return *data* as `feed()` takes it: copied, unless it is large; `feed()` copies that."""
     view = memoryview(data)
     whole = view.nbytes <= BLOCK or not view.c_contiguous
     return bytes(view) if whole else view.cast("B")
 
 
-# What is done to a reader, which may also be one of asyncio's own.
+# Operations on a reader, which may also be one of asyncio's own.
 
 
 def let_close(reader: Any) -> None:
     """Let *reader* resume reading, because its transport is being closed.
 
-    A TLS transport that was paused when its peer ended the connection first delivers what it
-    holds; until then it does not close.
+    A TLS transport that was paused when its peer ended the connection first delivers the data that
+    it holds; until then it does not close.
     """
     try:
         paused = reader._paused
     except AttributeError:
-        return  # there is no reader, or it is not asyncio's nor ours
+        return  # there is no reader, or it is neither asyncio's nor ours
     if paused is True:
         reader._paused = False
         reader._transport.resume_reading()
 
 
 def release(reader: Any) -> bytes:
-    """Let *reader* give up its transport and all that came from it, EOF too; return the bytes."""
+    """Take its transport and all that was received from *reader*, even EOF; return the bytes."""
     reader._transport = None
     reader._paused = reader._eof = False
     data = bytes(reader._buffer)

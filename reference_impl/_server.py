@@ -41,25 +41,25 @@ class Server(asyncio.Server):
     ) -> None:
         """Prepare to serve each client with *client_connected_cb*; see `start_server()`.
 
-        *tls* are the arguments of the handshake, if there is to be one.
+        *tls* are the arguments of the handshake, if the server speaks TLS.
         """
         self._client_connected_cb = client_connected_cb
-        # What a coroutine function does it does in its task, which has a context of its own.
+        # A coroutine function runs in its task, which has a context of its own.
         self._needs_context = not inspect.iscoroutinefunction(client_connected_cb)
         self._limit = limit
         self._loop = loop
         self._tls = tls
-        self._connections: set[_ClientProtocol] = set()  # also those that are not there yet
+        self._connections: set[_ClientProtocol] = set()  # also those that are not made yet
         self._closed = False
-        self._waiting = Waiters()  # for the clients of a closed server to be gone
+        self._waiting = Waiters()  # waits until the clients of a closed server are gone
         self._serving_forever_fut: asyncio.Future[None] | None = None
         self._protocol = _Factory(self)
         self._listener: Any
         self._backlog: int
-        self._accepts = False  # by itself, and not by way of the loop's server
+        self._accepts = False  # itself, and not through the loop's server
         self._accepting = False
-        # The loop holds them. A server that holds them, too, would need a garbage collection to be
-        # gone with its loop, and its port be free, when nobody has closed it.
+        # The loop holds them. If the server held them too, and nobody closed it, only a garbage
+        # collection would free it and its port with its loop.
         self._acceptors: WeakSet[Acceptor] = WeakSet()
         self._cleanup: Callable[[], None] | None
 
@@ -75,7 +75,7 @@ class Server(asyncio.Server):
         self._listener = listener
         self._cleanup = cleanup
         self._backlog = backlog
-        # Of asyncio's loops, the proactor's cannot be asked when a socket is readable.
+        # asyncio's proactor loop cannot watch whether a socket is readable.
         if isinstance(listener, asyncio.Server) and isinstance(
             self._loop, asyncio.SelectorEventLoop
         ):
@@ -88,12 +88,12 @@ class Server(asyncio.Server):
             try:
                 await self.start_serving()
             except BaseException:
-                self.close()  # whoever is cancelled here gets no server to close
+                self.close()  # a caller that is cancelled here gets no server to close
                 raise
         return self
 
     def _accepted(self, connection: socket.socket) -> None:
-        """Make a client of a connection that is accepted."""
+        """Make a client of an accepted connection."""
         client = _ClientProtocol(self)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(lambda: client, connection)
@@ -102,7 +102,7 @@ class Server(asyncio.Server):
         task.add_done_callback(partial(client._taken, connection))
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the loop's server has under the private *name*."""
+        """Return the private attribute *name* of the loop's server."""
         if not name.startswith("_") or name == "_listener":
             raise AttributeError(name)
         return getattr(self._listener, name)
@@ -143,7 +143,6 @@ class Server(asyncio.Server):
 
         Raises:
             RuntimeError: the server is closed.
-
         """
         if self._closed:
             raise RuntimeError(f"server {self!r} is closed")
@@ -159,7 +158,6 @@ class Server(asyncio.Server):
             RuntimeError: the server is closed, or another task is in here.
             asyncio.CancelledError: also when the server is closed by `close()`, which leaves the
                 connections open.
-
         """
         await self.start_serving()
         if self._serving_forever_fut is not None:
@@ -169,14 +167,14 @@ class Server(asyncio.Server):
             await self._serving_forever_fut
         finally:
             if not self._closed:
-                # Whoever interrupts a program does not want to wait for its clients.
+                # A user who interrupts a program does not want to wait for its clients.
                 self.close()
                 self.close_clients()
 
     def close(self) -> None:
         """Stop accepting connections; those that there are stay open."""
         if self._closed:
-            return  # whatever is at the path of a Unix socket by now is not this server's
+            return  # a file at the path of a Unix socket is no longer this server's
         self._closed = True
         _listening.discard(self)
         if self._cleanup is not None:
@@ -201,7 +199,7 @@ class Server(asyncio.Server):
     async def wait_closed(self) -> None:
         """Wait until `close()` was called and every connection is closed."""
         await self._listener.wait_closed()
-        if self._connections:  # once closed, Python 3.11's and uvloop's wait for none
+        if self._connections:  # once closed, Python 3.11's and uvloop's do not wait
             await self._waiting.wait(self._loop)
 
 
@@ -209,16 +207,15 @@ class _Factory:
     """Makes the protocols of the connections that the loop's server accepts.
 
     Attributes:
-        server: whose they are; None if the loop's server accepts none.
-
+        server: the server of the protocols; None if the loop's server accepts none.
     """
 
     def __init__(self, server: Server) -> None:
-        """Make them for *server*."""
+        """Make protocols for *server*."""
         self.server: Server | None = server
 
     def __call__(self) -> _ClientProtocol:
-        """Make one."""
+        """Make a protocol."""
         assert self.server is not None
         return _ClientProtocol(self.server)
 
@@ -230,7 +227,7 @@ class _ClientProtocol(ReceivingProtocol):
         loop = server._loop
         super().__init__(StreamReader(server._limit, loop), server._client_connected_cb, loop)
         self._server = server
-        self._unwanted = server._closed  # to be ended as soon as there is something to end
+        self._unwanted = server._closed  # to be ended as soon as there is a connection
         server._connections.add(self)
 
     @property
@@ -239,7 +236,7 @@ class _ClientProtocol(ReceivingProtocol):
         return self._transport is not None or self._connection_lost
 
     def _taken(self, connection: socket.socket, task: asyncio.Task[Any]) -> None:
-        """Let go of a connection that the loop did not take, because it is gone or we end."""
+        """Drop a connection that the loop did not take, because it is gone or the program ends."""
         _connecting.discard(task)
         if not self._connected:
             if not task.cancelled():
@@ -252,7 +249,7 @@ class _ClientProtocol(ReceivingProtocol):
         if self._unwanted:
             self._transport.abort()
         elif server._tls is not None:
-            self._transport.pause_reading()  # what comes is for TLS to read
+            self._transport.pause_reading()  # TLS reads the next bytes
             _keep(self._loop.create_task(self._secure(handler, server._tls)))
         elif server._needs_context:
             super()._reference_serve(handler)
@@ -262,18 +259,18 @@ class _ClientProtocol(ReceivingProtocol):
     async def _secure(self, handler: ClientConnected, tls: dict[str, Any]) -> None:
         """Serve when the handshake is done.
 
-        It is ours to do, because of a connection in the midst of it a loop's server knows nothing.
+        We do the handshake, because a loop's server does not know a connection in the middle of it.
         """
         try:
             await _tls.upgrade(
                 self._loop, self._transport, self, self._stream_reader, server_side=True, **tls
             )
         except OSError:
-            return  # the client's failure, of which nobody is to be told
+            return  # the client's failure, which is not reported
         super()._reference_serve(handler)
 
     def _end(self, *, abort: bool = False) -> None:
-        """Close the connection, also if it is not there yet."""
+        """Close the connection, even if it is not made yet."""
         if not self._connected:
             self._unwanted = True
         elif abort:

@@ -1,8 +1,8 @@
 """TLS: its arguments, and the upgrade of a connection.
 
-The loop's `start_tls()` puts a TLS protocol between the transport and ours. Two things it leaves to
+The loop's `start_tls()` puts a TLS protocol between the transport and ours. Two things are left to
 do. The bytes that were received before it, and wait in the reader, belong to the TLS protocol. And
-a handshake that fails may never be reported to our protocol, for which the connection ends there.
+the loop may never report a failed handshake to our protocol, whose connection ends there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from ._buffer import Buffer, Exposed
 from ._reader import release
 
-CHUNK = 64 * 1024  # bytes; tuning: as much as is given to a TLS transport at once
+CHUNK = 64 * 1024  # bytes; tuning: the most that a TLS transport is given in one go
 
 
-# Of the loops' own transports it is the class that does TLS or not. Here are those that do not: to
-# ask each of them takes a hundredth of a connection's instructions on uvloop, and a fifth of those
-# of a large write.
+# For the loops' own transports, the class decides whether they do TLS. These classes do not: asking
+# each transport takes a hundredth of a connection's instructions on uvloop, and a fifth of those of
+# a large write.
 _LOOPS = ("asyncio.selector_events", "uvloop.loop")
 _plain: set[type] = set()
 
@@ -44,7 +44,7 @@ def is_tls(transport: Any) -> bool:
     try:
         return isinstance(transport.get_extra_info("sslcontext"), ssl.SSLContext)
     except AttributeError:
-        return False  # uvloop's, once closed; or one that somebody wrote for a test
+        return False  # uvloop's, once closed; or a test's own
 
 
 def check(
@@ -53,11 +53,10 @@ def check(
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> None:
-    """Refuse arguments that would only fail when the connection is already made.
+    """Refuse arguments that would otherwise fail only when the connection is already made.
 
     Raises:
         ValueError: the context checks host names and there is none, or a timeout is not positive.
-
     """
     for name, seconds in (
         ("ssl_handshake_timeout", handshake_timeout),
@@ -70,13 +69,12 @@ def check(
 
 
 class Holding:
-    """The transport of a writer whose upgrade is under way: it holds what is written.
+    """The transport of a writer whose upgrade is under way: it holds the written data.
 
-    The transport below would send it between the records of the handshake, in clear text.
+    The transport below would send this data between the records of the handshake, in clear text.
 
     Args:
         transport: the transport below.
-
     """
 
     def __init__(self, transport: Any) -> None:
@@ -92,12 +90,12 @@ class Holding:
         self._held.extend(items)
 
     def release(self, secured: asyncio.WriteTransport) -> None:
-        """Write to *secured* what was held."""
+        """Write the held data to *secured*."""
         if self._held:
             secured.write(b"".join(self._held))
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the transport below has."""
+        """Return the attribute of the transport below."""
         return getattr(self.below, name)
 
 
@@ -110,7 +108,7 @@ async def upgrade(
     **options: Any,
 ) -> asyncio.Transport:
     """Do the handshake and return the TLS transport that *protocol* uses from then on."""
-    if transport.is_closing() is True:  # what a mock says is true, and no answer
+    if transport.is_closing() is True:  # a mock returns a true object, which is not an answer
         raise ConnectionResetError("Connection lost")
 
     buffer: Any = getattr(reader, "_reference_buffer", None)
@@ -119,7 +117,7 @@ async def upgrade(
     def hand_over() -> None:
         protocol._over_ssl = True  # EOF may come along with the last bytes of the handshake
         if isinstance(reader, asyncio.StreamReader):
-            # Of a server's reader newer loops have moved the bytes themselves, out of `_buffer`.
+            # Newer loops have moved the bytes of a server's reader themselves, out of `_buffer`.
             data = release(reader)
             if not was_exposed:
                 reader._reference_gathered = buffer.conceal()  # type: ignore[attr-defined]
@@ -127,13 +125,13 @@ async def upgrade(
 
     try:
         # The loop's first step installs the TLS protocol and schedules its connection_made() and
-        # the resumption of reading. Scheduled right after it, the bytes that came before are
-        # received after connection_made() and ahead of all that is yet to come.
+        # the resumption of reading. The bytes that arrived before are scheduled right after that:
+        # the TLS protocol receives them after connection_made() and before all later bytes.
         secured: asyncio.Transport | None = await _stepping(
             loop.start_tls(transport, protocol, sslcontext, **options),
             after_first=lambda: loop.call_soon(hand_over),
         )
-        # uvloop does not fail when our side closes the connection in the midst of the handshake.
+        # uvloop does not fail when our side closes the connection in the middle of the handshake.
         if secured is None or secured.get_extra_info("ssl_object") is None:
             raise ConnectionResetError("Connection lost")
     except BaseException as error:
@@ -200,8 +198,9 @@ class _Farewell(asyncio.Protocol):
 def _end(
     loop: asyncio.AbstractEventLoop, transport: Any, protocol: Any, error: BaseException
 ) -> None:
-    """See that *protocol* hears of the end of the connection, which a failed handshake closed."""
+    """Make sure that *protocol* learns that a failed handshake has closed its connection."""
     transport.set_protocol(_Farewell(transport.get_protocol(), protocol))
     if not transport.get_write_buffer_size():
-        # Nothing delays the end of the connection, and it may be over already, unheard.
+        # Nothing delays the end of the connection; it may be over already, and the protocol not
+        # know it.
         loop.call_soon(protocol.connection_lost, error if isinstance(error, Exception) else None)

@@ -11,10 +11,10 @@ Future = asyncio.Future[None]
 
 
 class Waiters(dict[Future, None]):
-    """Futures that wait for the same thing, each its owner's to cancel; in the order they came.
+    """Futures that wait for the same thing, in order; each belongs to a caller that may cancel it.
 
-    In so far as asyncio's protocols let others see theirs it can be used as theirs: a collection,
-    with `append()` and `remove()`.
+    asyncio's protocols show theirs to other code as a collection with `append()` and `remove()`; so
+    this has these methods, too.
     """
 
     __slots__ = ()
@@ -45,4 +45,4 @@ def wake(waiting: Iterable[Future], error: BaseException | None = None) -> None:
                 future.set_result(None)
             else:
                 future.set_exception(fresh(error))
-                future.exception()  # its owner may be gone: nothing to complain of then
+                future.exception()  # its owner may be gone; then nothing has to be reported

@@ -34,7 +34,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             _drain_helper()`` and for the future ``_get_close_waiter(writer)``.
         reader: the reader of the same connection, or None.
         loop: the event loop.
-
     """
 
     def __init__(
@@ -48,16 +47,16 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         self._protocol: Any = protocol
         self._reader = reader
         self._loop = loop
-        # The protocol, if it waits as a `FlowControlMixin` does: it need not be called then to see
-        # that there is nothing to wait for. To find that out anew each time takes a fifteenth of a
-        # small write with `drain()`.
+        # The protocol, if it waits as a `FlowControlMixin` does: then `drain()` can check it
+        # without a call. Finding this out again each time takes a fifteenth of a small write with
+        # `drain()`.
         self._reference_own: Any = None
         kind: Any = type(protocol)
         try:
             if kind._drain_helper is _DRAIN_HELPER and kind._get_close_waiter is _CLOSE_WAITER:
                 self._reference_own = protocol
         except AttributeError:
-            pass  # one that somebody wrote; on 3.15 getattr() takes seven times as long
+            pass  # a user's own; on 3.15 getattr() takes seven times as long
 
     def __repr__(self) -> str:
         """Show the transport and the reader."""
@@ -76,7 +75,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         try:
             return self._transport.get_extra_info(name, default)
         except AttributeError:
-            return default  # uvloop's transports ask a socket that they have no more
+            return default  # uvloop's transports ask a socket that is already gone
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, now or as soon as possible; pair it with `drain()`.
@@ -84,7 +83,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         Raises:
             TypeError: *data* is not bytes, a bytearray or a C-contiguous memoryview.
             RuntimeError: `write_eof()` was called.
-
         """
         if type(data) is not bytes:
             data = _frozen(data)
@@ -93,14 +91,14 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             if len(data) <= CHUNK or not _tls.is_tls(transport):
                 transport.write(data)
             else:
-                # TLS transports pass all of a write on, and find out with the next that it was too
-                # much. drain() has to know before.
+                # TLS transports pass on all of a write, and notice only at the next one that it was
+                # too much. drain() has to know earlier.
                 view = memoryview(data)
                 for start in range(0, len(data), CHUNK):
                     transport.write(view[start : start + CHUNK])
         except RuntimeError:
             if not transport.is_closing():
-                raise  # on a closed connection uvloop raises; it is for drain() to say
+                raise  # on a closed connection uvloop raises; drain() should report it
 
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send every item of *data* as `write()` does; none, if one of them is wrong.
@@ -108,11 +106,10 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         Raises:
             TypeError: *data* is not iterable, or an item is not what `write()` takes.
             RuntimeError: `write_eof()` was called.
-
         """
         items: Any = data if type(data) in (list, tuple) else list(data)
         if _compat.should_join(self._transport, items):
-            self.write(b"".join(items))  # which wants bytes too
+            self.write(b"".join(items))  # it takes bytes, too
             return
         if not _ALL_BYTES.issuperset(map(type, items)):
             items = [_frozen(item) for item in items]
@@ -136,7 +133,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
 
         Raises:
             NotImplementedError: the transport cannot, e.g. because it does TLS.
-
         """
         try:
             self._transport.write_eof()
@@ -144,9 +140,9 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             raise
         except RuntimeError:
             if not self._transport.is_closing():
-                raise  # on a closed connection uvloop raises; it is for drain() to say
+                raise  # on a closed connection uvloop raises; drain() should report it
         except OSError:
-            pass  # the peer's reset, which the loop has yet to notice; it is for reads to say
+            pass  # the peer's reset, which the loop has not noticed yet; reads report it
 
     async def drain(self) -> None:
         """Wait until it is appropriate to write more; at once if it is (asyncio-stream, 3.15).
@@ -154,15 +150,14 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
         Raises:
             ConnectionResetError: the connection is closed.
             OSError: or another error that ended the connection.
-
         """
         if self._reader is not None:
             error = self._reader.exception()
             if error is not None:
                 raise fresh(error)
         if self._transport.is_closing():
-            # The protocol may have yet to hear of the loss. Let it, or a loop of write() and
-            # drain() on a closed connection would never yield and never end.
+            # The protocol may not know of the loss yet. Give it a turn: otherwise a loop of write()
+            # and drain() on a closed connection never yields and never ends.
             await asyncio.sleep(0)
         protocol = self._protocol
         if protocol is not self._reference_own or protocol._paused or protocol._connection_lost:
@@ -182,7 +177,6 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
 
         Raises:
             OSError: or another error that ended the connection.
-
         """
         protocol = self._protocol
         if protocol is self._reference_own:
@@ -198,10 +192,11 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             return
         closed: Any = protocol._get_close_waiter(self)
         if not asyncio.isfuture(closed):
-            await closed  # of a protocol that somebody wrote
+            await closed  # of a user's own protocol
             return
         if not closed.done():
-            # Not `await closed`: the future may be shared, and is not ours to cancel.
+            # Not `await closed`: the future may be shared, and a cancellation of this call must not
+            # cancel it.
             await asyncio.wait([closed])
         error = closed.exception()
         if error is not None:
@@ -232,9 +227,8 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
                 timeout is not positive. The connection stays as it was.
             ssl.SSLError: the handshake failed. The connection is closed.
             OSError: the connection was closed, or the handshake took too long.
-
         """
-        # The loop sees to the type of *sslcontext*, unless a test has put another in its place.
+        # The loop checks the type of *sslcontext*, unless a test has replaced the loop.
         _tls.check(sslcontext, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         await self.drain()
         holding: Any = _tls.Holding(self._transport)

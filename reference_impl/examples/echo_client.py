@@ -17,7 +17,6 @@ async def echo(message: str, host: str, port: int) -> None:
 
     Raises:
         Failure: there is no server, or the connection broke.
-
     """
     try:
         reader, writer = await reference_impl.open_connection(host, port)

@@ -35,7 +35,6 @@ async def serve(host: str, port: int) -> None:
 
     Raises:
         Failure: it cannot listen there.
-
     """
     try:
         server = await reference_impl.start_server(echo, host, port)

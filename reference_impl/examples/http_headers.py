@@ -19,7 +19,6 @@ async def print_headers(url: urllib.parse.SplitResult, timeout: float) -> None: 
 
     Raises:
         Failure: the server cannot be reached or does not speak HTTP.
-
     """
     host = url.hostname or ""
     secure = url.scheme == "https"
