@@ -75,9 +75,9 @@ async def expect_encrypted(wire: TlsWire, secret: bytes, part: bytes) -> None:
 async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[Any]") -> None:
     """Expect `task` to end when simulated `seconds` have passed, and not much before.
 
-    That is a second, or a tenth where it takes less than two.
+    That is a tenth of a second, or of what it takes where that is less than a second.
     """
-    margin = 1 if seconds >= 2 else seconds / 10
+    margin = min(seconds, 1) / 10
     await trial.pass_time(int(seconds - margin))
     await asyncio.sleep((seconds - margin) % 1)
     if seconds:

@@ -402,16 +402,18 @@ async def expect_not_cancelled(
 
 @clause("handlers.data-of-a-client-that-left", roles=SERVER)
 async def test_data_of_a_client_that_left(trial: Trial) -> None:
+    said = b"all that there is to say"
     read: asyncio.Future[bytes] = trial.loop.create_future()
 
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
-        read.set_result(await take_rest(reader))
+        # Not to the end: a TLS transport may fail to answer a peer that is gone, and say so.
+        read.set_result(await take(reader, len(said)))
         writer.close()
 
     wire = await trial.dial((await trial.serve(handler)).server)
-    await wire.send(b"all that there is to say")
+    await wire.send(said)
     await wire.close()
-    expect(await read, b"all that there is to say")
+    expect(await read, said)
 
 
 @clause("handlers.tls.after-the-handshake", networks=TLS, roles=SERVER)

@@ -2,8 +2,9 @@
 
 import asyncio
 import errno
+import gc
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -11,6 +12,7 @@ from conformance.harness.addresses import SecureListener, carrier_of
 from conformance.harness.clause import (
     CLIENT,
     HALF_CLOSED,
+    RESETTABLE,
     TLS,
     UNIX,
     UPGRADED,
@@ -18,8 +20,10 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error
+from conformance.harness.patterns import fill
 from conformance.harness.reading import take_rest
-from conformance.harness.trial import Trial
+from conformance.harness.trial import Connection, Trial
+from conformance.harness.upgrading import upgraded
 from conformance.networks.memory import MemoryNetwork
 from conformance.networks.tls import (
     HOST_NAME,
@@ -69,10 +73,10 @@ async def test_lost_with_another_error_while_a_read_waits(trial: Trial) -> None:
 
 def fail(trial: Trial, wire: Wire, number: int) -> None:
     """Let the implementation's end of the connection fail with errno `number`."""
-    network, below = trial.network, wire
+    network = trial.network
     if isinstance(network, TlsNetwork):
-        assert isinstance(wire, TlsWire)
-        network, below = network.carrier, wire.carrier
+        network = network.carrier
+    below = wire.carrier if isinstance(wire, TlsWire) else wire
     assert isinstance(network, MemoryNetwork)
     network.fail(below, number)
 
@@ -91,6 +95,70 @@ async def test_fatal_alert(trial: Trial) -> None:
         for _ in range(2):
             await expect_error(ssl.SSLError, reader.read(1))
         expect(reader.at_eof(), False, "at_eof()")
+
+
+# Whatever the peer does, the program is told, and not the loop's exception handler.
+
+
+@clause("close.peer-ends.reports-nothing")
+async def test_ends_are_not_reported(trial: Trial) -> None:
+    tls = trial.network.name in TLS
+    await expect_no_reports(trial, trial.connect, ends(trial, tls))
+
+
+@clause("close.peer-ends.reports-nothing", networks=UPGRADED)
+async def test_ends_of_an_upgraded_connection_are_not_reported(trial: Trial) -> None:
+    await expect_no_reports(trial, lambda: upgraded(trial), ends(trial, tls=True))
+
+
+Ending = Callable[[Any], Awaitable[None]]
+
+
+def ends(trial: Trial, tls: bool) -> list[Ending]:
+    """Return the ways in which a far end can end its connection, with and without TLS."""
+    found: list[Ending] = [lambda wire: wire.send_eof()]
+    if trial.network.name in RESETTABLE:
+        found.append(lambda wire: wire.reset())
+    if trial.network.name in SIMULATED:
+        found.append(lambda wire: time_out(trial, wire))
+    if tls:
+        found.append(lambda wire: wire.cut_off())
+        found.append(lambda wire: wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        found.append(lambda wire: wire.carrier.send(b"\x17\x03\x03\x00\x20" + bytes(32)))
+    return found
+
+
+async def time_out(trial: Trial, wire: Wire) -> None:
+    """Let the connection fail with a timeout."""
+    fail(trial, wire, errno.ETIMEDOUT)
+
+
+async def expect_no_reports(
+    trial: Trial, connect: Callable[[], Awaitable[Connection]], endings: Iterable[Ending]
+) -> None:
+    """Expect no `ending` to be reported: in quiet, while a read waits, and while drain() does."""
+    for end in endings:
+        for busy in (None, "reading", "writing"):
+            reader, writer, wire = await connect()
+            waiting: list[asyncio.Task[Any]] = []
+            if busy == "reading":
+                waiting = [trial.start(reader.readline())]
+            elif busy == "writing":
+                await fill(trial, writer)
+                waiting = [trial.start(writer.drain())]
+            await trial.turns()
+            await end(wire)
+            await wire.settle()
+            writer.close()
+            writer.transport.abort()
+            await wire.settle()
+            for each in waiting:  # that they end by themselves is another clause's
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await wire.close()
+    gc.collect()
+    await trial.turns()
+    expect(trial.reported, [], "the loop's exception handler was told")
 
 
 # A peer that leaves in the handshake.

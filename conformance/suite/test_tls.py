@@ -62,6 +62,15 @@ async def test_says_close_notify(trial: Trial) -> None:
     expect(end, "eof", "the end: (eof with close_notify, reset without)")
 
 
+@clause("tls.close.says-close_notify", networks=TLS)
+async def test_answers_close_notify(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send_eof()
+    expect(await take_rest(reader), b"")
+    writer.close()
+    expect(await wire.receive_to_end(), (b"", "eof"), "what arrives, and its end:")
+
+
 async def expect_end(reader: asyncio.StreamReader) -> None:
     """Expect reading to end: at the end of the stream, or with an error of the connection."""
     with suppress(ssl.SSLError, ConnectionError):

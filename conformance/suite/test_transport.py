@@ -11,7 +11,7 @@ from conformance.harness.addresses import address_of_wire, address_seen_by, carr
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, COUNTED, PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
-from conformance.harness.extra_info import known
+from conformance.harness.extra_info import known, unknown_to
 from conformance.harness.patterns import KIB, fill
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
@@ -382,12 +382,8 @@ async def test_compression(trial: Trial) -> None:
 @clause("get_extra_info.known")
 async def test_known(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
-    names = ["socket", "peername", "sockname"]
-    if trial.network.name in TLS:
-        names += ["sslcontext", "ssl_object", "cipher", "peercert", "compression"]
-    missing = object()
-    unknown = [name for name in names if writer.get_extra_info(name, missing) is missing]
-    expect(unknown, [], "names that the transport does not know:")
+    tls = trial.network.name in TLS
+    expect(unknown_to(writer, tls, trial.role), [], "names that the transport does not know:")
 
 
 @clause("repr.names-the-class")

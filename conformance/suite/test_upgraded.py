@@ -11,7 +11,7 @@ from typing import Any, cast
 from conformance.harness.clause import RESETTABLE, UPGRADED, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
 from conformance.harness.expectations import expect_encrypted
-from conformance.harness.extra_info import known
+from conformance.harness.extra_info import known, unknown_to
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -126,6 +126,23 @@ async def test_reset(trial: Trial) -> None:
         await wire.reset()
         await expect_error(ConnectionError, reading)
         expect(reader.at_eof(), False, "at_eof()")
+
+
+@clause("tls.close.says-close_notify", networks=UPGRADED)
+async def test_says_close_notify(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    writer.write(b"the last words")
+    writer.close()
+    expect(await wire.receive_to_end(), (b"the last words", "eof"), "what arrives, and its end:")
+
+
+@clause("tls.close.says-close_notify", networks=UPGRADED)
+async def test_answers_close_notify(trial: Trial) -> None:
+    reader, writer, wire = await upgraded(trial)
+    await wire.send_eof()
+    expect(await take_rest(reader), b"")
+    writer.close()
+    expect(await wire.receive_to_end(), (b"", "eof"), "what arrives, and its end:")
 
 
 @clause("tls.cut-off", networks=UPGRADED)
@@ -250,10 +267,7 @@ async def forgotten(trial: Trial) -> TlsWire:
 async def test_known(trial: Trial) -> None:
     connection = await upgraded(trial)
     writer, tls = connection.writer, tls_of(connection).tls
-    missing = object()
-    names = ("socket", "peername", "sockname", "sslcontext", "ssl_object", "cipher", "peercert")
-    unknown = [name for name in names if writer.get_extra_info(name, missing) is missing]
-    expect(unknown, [], "names that the transport does not know:")
+    expect(unknown_to(writer, True, trial.role), [], "names that the transport does not know:")
     expect(known(writer, "ssl_object").server_side, trial.role == "server", "server_side")
     expect(known(writer, "cipher"), tls.cipher(), "cipher")
     if trial.role == "client":

@@ -12,9 +12,10 @@ class OnDemand(StreamReader):
 
     def set_transport(self, transport: Any) -> None:
         super().set_transport(transport)
-        # Not at once: a transport of asyncio's that is paused as soon as it is made sends the end
-        # of a TLS handshake when it is resumed.
-        asyncio.get_running_loop().call_soon(self._hold_back)
+        # Two turns later: a transport that is paused in the turn in which it is made (asyncio's),
+        # or in the next (uvloop's), keeps back the end of a TLS handshake until it is resumed.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._hold_back)
 
     def feed_data(self, data: Any) -> None:
         super().feed_data(data)

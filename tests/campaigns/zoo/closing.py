@@ -799,3 +799,16 @@ mistakes_compression = mistaking(
 mistakes_peercert = mistaking(
     "peercert", lambda found: {}, "get_extra_info.peercert", seen="subjectAltName None"
 )
+
+
+@specimen(
+    "A connection that is lost is reported to the loop's exception handler.",
+    "close.peer-ends.reports-nothing",
+    seen="the loop's exception handler was told [{",
+)
+class ReportsLosses(Protocol):
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            context = {"message": "the connection was lost", "exception": error}
+            self.loop.call_exception_handler(context)
+        super().connection_lost(error)

@@ -1,6 +1,7 @@
 """Faults that show only on connections that start_tls() has upgraded."""
 
 import asyncio
+import ssl
 from typing import Any
 
 from ..lookalikes.upgrading import Secured
@@ -117,6 +118,75 @@ class HidesTheSocketWhenUpgraded(Writer):
         if name == "socket" and self.is_upgraded:
             return default
         return super().get_extra_info(name, default)
+
+
+@specimen(
+    "The extra information of an upgraded connection names a cipher, which is None.",
+    "get_extra_info.known",
+    seen="['cipher']",
+    basic=True,
+)
+class NamesNoCipherWhenUpgraded(Writer):
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "cipher" and self.is_upgraded:
+            return None
+        return super().get_extra_info(name, default)
+
+
+@specimen(
+    "An upgraded connection does not answer the peer's close_notify.",
+    "tls.close.says-close_notify",
+    seen="'reset'",
+    basic=True,
+)
+class AnswersNoCloseNotify(Writer):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        layer = self.transport._layer
+        hear_farewell, send = layer.hear_farewell, layer.send
+
+        def go_without() -> None:
+            if layer.has_ended:
+                layer.send = lambda: None
+            hear_farewell()
+            layer.send = send
+
+        layer.hear_farewell = go_without
+
+
+@specimen(
+    "start_tls() without ssl_shutdown_timeout waits for 29 seconds.",
+    "start_tls.shutdown-timeout.default",
+    seen="it returned (",
+    basic=True,
+)
+class WaitsASecondLess(StreamWriter):
+    async def start_tls(
+        self, sslcontext: Any, *, ssl_shutdown_timeout: float | None = None, **options: Any
+    ) -> None:
+        seconds = 29.0 if ssl_shutdown_timeout is None else ssl_shutdown_timeout
+        await super().start_tls(sslcontext, ssl_shutdown_timeout=seconds, **options)
+
+
+@specimen(
+    "What is not TLS, on an upgraded connection, is reported to the loop's exception handler.",
+    "close.peer-ends.reports-nothing",
+    seen="the loop's exception handler was told [{",
+    basic=True,
+)
+class ReportsGarbageWhenUpgraded(Writer):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        layer = self.transport._layer
+        lost = layer.above.connection_lost
+
+        def report(error: Exception | None) -> None:
+            if isinstance(error, ssl.SSLError):
+                context = {"message": "an error of TLS", "exception": error}
+                layer.loop.call_exception_handler(context)
+            lost(error)
+
+        layer.above.connection_lost = report
 
 
 @specimen(
