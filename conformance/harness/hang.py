@@ -10,6 +10,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from conformance.errors import Hang, Stopped, is_standard, place_of
+from conformance.networks.wire import Progress
 
 _SUITE = str(Path(__file__).parents[1])
 _ASYNCIO = Path(asyncio.__file__).parent
@@ -31,19 +32,34 @@ _FAR_END = {
 """What a test waits for in a method of a wire, a listener or a network."""
 
 
+_LONG_TURNS = 10
+"""Times that a watchdog waits on because the loop has come round since it last woke."""
+
+
 @contextmanager
-def watchdog(seconds: float) -> Iterator[None]:
-    """Stop the block with `Hang` if it never gives control back to the event loop.
+def watchdog(seconds: float, progress: Progress | None = None) -> Iterator[None]:
+    """Stop the block with `Hang` if it does not give control back to the event loop.
 
     The timer repeats, since an implementation may catch what the first one raised.
+
+    Args:
+        seconds: for how long the loop may not come round.
+        progress: where turns of the loop are noted. In virtual time much can happen, in many turns,
+            before the first second has passed.
     """
 
     class TimeIsUp(Stopped):
         pass
 
     stopped: list[Hang] = []
+    seen, patience = progress.turns if progress else 0, _LONG_TURNS
 
     def stop(_signal: int, frame: FrameType | None) -> None:
+        nonlocal seen, patience
+        if progress and progress.turns != seen and patience:
+            seen, patience = progress.turns, patience - 1
+            signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+            return
         stopped.append(_hang_of_running(frame))
         raise TimeIsUp
 

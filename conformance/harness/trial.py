@@ -311,7 +311,7 @@ class Trial:
         for _ in range(round(longest / bound * TICKS)):
             began = time.monotonic()
             try:
-                with watchdog(LONGEST * self.bound):
+                with watchdog(LONGEST * self.bound, self.progress):
                     self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
             except SystemExit:
                 self._let_stop()

@@ -33,10 +33,12 @@ class Progress:
 
     Attributes:
         steps: the pieces of data that far ends have sent and received, and that tests have read.
+        turns: how often the event loop has been seen to come round since the trial began.
     """
 
     def __init__(self) -> None:
         self.steps = 0
+        self.turns = 0
 
 
 trials_progress: ContextVar[Progress] = ContextVar("trials_progress")
@@ -48,6 +50,14 @@ def moved() -> None:
     progress = trials_progress.get(None)
     if progress is not None:
         progress.steps += 1
+
+
+async def give_way() -> None:
+    """Let the event loop come round once, and note that it did."""
+    await asyncio.sleep(0)
+    progress = trials_progress.get(None)
+    if progress is not None:
+        progress.turns += 1
 
 
 def pause(tried: int) -> float:

@@ -14,8 +14,9 @@ import pytest
 
 from conformance.errors import Deviation, Hang
 from conformance.harness.reading import take
-from conformance.harness.trial import Trial
+from conformance.harness.trial import LONGEST, Trial
 from conformance.networks import NETWORKS
+from conformance.networks.wire import give_way
 from conformance.subject.event_loop import loop
 from conformance.subject.implementation import implementation
 
@@ -227,6 +228,19 @@ def test_a_hang_ends_with_where_it_was(make: Make, test: Any, message: str) -> N
     trial = make("tcp", bound=0.2)
     with pytest.raises(Hang, match=message):
         trial.run(test(trial))
+
+
+def test_much_in_one_moment_of_virtual_time_is_no_hang(make: Make) -> None:
+    bound = 0.01
+    trial = make("memory", bound=bound)
+
+    async def test() -> str:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 3 * LONGEST * bound:
+            await give_way()
+        return "done"
+
+    assert trial.run(test()) == "done"
 
 
 def test_waiting_in_virtual_time_takes_no_time(make: Make) -> None:
