@@ -35,11 +35,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 CONFORMS, DEVIATES, CANNOT_RUN = 0, 1, 2  # exit statuses
 
 MOST_WORKERS = 64
-"""More processes than anybody has a use for; a machine takes thousands of them badly."""
+"""More processes than anybody needs; a machine cannot cope with thousands of them."""
 
 
 def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn `CannotRun` into one line on standard error and exit status 2; so, too, an interrupt."""
+    """Turn `CannotRun`, or an interrupt, into one line on standard error and exit status 2."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -117,12 +117,12 @@ def outputs(command: F) -> F:
 
 
 class Certification:
-    """What certify and explain have in common: an order, checked, the run, and the files.
+    """The common part of certify and explain: a checked order, the run, and the files.
 
-    Making one checks all that the user gave, before any test runs.
+    The constructor checks everything that the user gave, before any test runs.
 
     Args:
-        words: what the user asked for.
+        words: the user's request.
         workers: the number of processes, or `auto`.
         files: the files to write, by the name of the parameter.
     """

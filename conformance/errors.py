@@ -25,18 +25,18 @@ class CannotRun(Exception):
 
 
 class Stopped(KeyboardInterrupt):
-    """The suite stops what runs: at the user's wish, or because it takes too long.
+    """The suite stops a run: at the user's wish, or because it takes too long.
 
-    A `KeyboardInterrupt`, since that passes through an event loop's callbacks and tasks.
+    A `KeyboardInterrupt`, because that passes through an event loop's callbacks and tasks.
     """
 
 
 @contextmanager
 def users_code(doing: str) -> Iterator[None]:
-    """Let code of the user's run before there is any test, whatever it raises.
+    """Run code of the user's before there is any test, whatever it raises.
 
     Args:
-        doing: what it is run for, as in `"import 'mypackage.streams'"`.
+        doing: the purpose of the code, as in `"import 'mypackage.streams'"`.
 
     Raises:
         CannotRun: it raised something, be it `SystemExit`.
@@ -53,10 +53,10 @@ def users_code(doing: str) -> Iterator[None]:
 
 
 def raised_in(error: BaseException) -> str:
-    """Return the file and the line that `error` came from: the innermost that is the user's.
+    """Return the file and the line that `error` came from: the innermost line of the user's.
 
-    It is not the suite's, nor the network's in memory, which does what the kernel does; and the
-    standard library's only if no other is there.
+    Lines of the suite and of the network in memory, which stands for the kernel, do not count;
+    lines of the standard library count only if there is no other.
 
     It is empty if all of them are, or if the error's message says it.
     """
@@ -66,7 +66,7 @@ def raised_in(error: BaseException) -> str:
         (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
     ]
     while lines and not lines[0][0].startswith(_SUITE):
-        del lines[0]  # of whoever called the suite
+        del lines[0]  # frames of the suite's caller
     found = [
         (file, line)
         for file, line in reversed(lines)
@@ -90,7 +90,7 @@ def is_suites(file: str) -> bool:
 
 
 def place_of(file: str) -> str:
-    """Return the name of a source file without what differs from machine to machine."""
+    """Return the name of a source file without the part that differs from machine to machine."""
     folders = [*(each for each in sys.path if each), os.getcwd()]
     within = [each for each in folders if file.startswith(each.rstrip("/") + "/")]
     return file[len(max(within, key=len).rstrip("/")) + 1 :] if within else file

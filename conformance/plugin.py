@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _said(config: pytest.Config) -> dict[str, Any]:
-    """Return what the user said in pytest's options."""
+    """Return the values of pytest's options."""
     said = {each.key: config.getoption(f"--streams-{each.name}") for each in (*HOW, *WHICH, JSON)}
     selections = {"-k": config.getoption("keyword"), "-m": config.getoption("markexpr")}
     chosen = [f"{option} {text!r}" for option, text in selections.items() if text]
@@ -96,8 +96,8 @@ def trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
     """One run of one test: the implementation, a network, a role and an event loop."""
     if not hasattr(request, "param"):
         pytest.fail("`trial` is for tests of the suite, which are marked @clause", pytrace=False)
-    # What the test before left goes now. Then tests that collect garbage look through what they
-    # have made themselves, and not each time through thousands of tests and their modules.
+    # Collect what the previous test left. Then tests that collect garbage search only their own
+    # objects, and not each time thousands of tests and their modules.
     gc.collect()
     gc.freeze()
     made = request.config.stash[SESSION].trial(*request.param)

@@ -14,7 +14,7 @@ class Untestable:
     """A sentence of the description that no test can decide.
 
     Attributes:
-        sentence: what it says, in our own words.
+        sentence: the sentence, in our own words.
         source: where it comes from, as in `Clause`.
         reason: why no test can decide it.
     """
@@ -31,10 +31,11 @@ class Untestable:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that the description says.
+    """The whole description.
 
     Attributes:
-        clauses: what can be true or false of an implementation, in the description's order.
+        clauses: the sentences that are true or false of an implementation, in the description's
+            order.
         untestable: the rest.
     """
 
@@ -85,8 +86,8 @@ class Description:
 def description() -> Description:
     """Return the description that this suite certifies against.
 
-    What is not testable is in `clauses/untestable.toml`: an array of tables `[[untestable]]`, each
-    with the fields of `Untestable`.
+    The sentences that no test can check are in `clauses/untestable.toml`: an array of tables
+    `[[untestable]]`, each with the fields of `Untestable`.
     """
     file = resources.files("conformance.clauses") / UNTESTABLE
     entries = (

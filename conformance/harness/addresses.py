@@ -34,7 +34,7 @@ DUAL_STACK = Some(INTERNET if _has_ipv6_loopback() else ("memory",), INTERNET.wh
 
 
 def _most_waiting() -> int:
-    """Return the longest backlog that Linux keeps: it lowers what is longer."""
+    """Return the longest backlog that Linux keeps: it lowers longer ones."""
     try:
         return min(int(Path("/proc/sys/net/core/somaxconn").read_text()), 60_000)
     except OSError:
@@ -42,7 +42,7 @@ def _most_waiting() -> int:
 
 
 BACKLOGS = (1, _most_waiting())
-"""Two backlogs, as far apart as the kernel tells them apart."""
+"""Two backlogs, as far apart as the kernel allows."""
 
 
 def address_of(listener: Listener) -> Any:
@@ -53,7 +53,7 @@ def address_of(listener: Listener) -> Any:
 
 
 def address_of_wire(trial: Trial, wire: Wire) -> Any:
-    """Return the address of the far end `wire`, as its own socket tells it."""
+    """Return the address of the far end `wire`, as its own socket gives it."""
     carrier(trial)  # an adapter's ends have none
     below = wire.carrier if isinstance(wire, TlsWire) else wire
     assert isinstance(below, SocketWire)
@@ -86,7 +86,7 @@ def carrier(trial: Trial) -> SocketNetwork:
 
 @contextlib.asynccontextmanager
 async def closing(wire: Wire) -> AsyncIterator[Wire]:
-    """Close `wire`, which the trial does not know of, when the block ends."""
+    """Close `wire`, which the trial does not know, when the block ends."""
     try:
         yield wire
     finally:
@@ -118,7 +118,7 @@ def family_of(host: str) -> socket.AddressFamily:
 
 
 def family_at(address: Any) -> socket.AddressFamily:
-    """Return the family of what a socket is bound to: a Unix path, or a numeric host and a port."""
+    """Return the family of a socket's address: a Unix path, or a numeric host and a port."""
     return socket.AF_UNIX if isinstance(address, str | bytes) else family_of(address[0])
 
 
@@ -155,14 +155,14 @@ def bound(trial: Trial, *hosts: str) -> Iterator[tuple[int, list[socket.socket]]
                 if error.errno != errno.EADDRINUSE:
                     raise
                 for each in sockets:
-                    each.close()  # somebody has that port on one of the hosts: take another
+                    each.close()  # another process has that port on one of the hosts: take another
             else:
                 break
         yield port, sockets
 
 
 async def stall(trial: Trial, sock: socket.socket, stack: ExitStack) -> None:
-    """Let `sock`, which is bound, listen with a full queue: who connects to it waits.
+    """Let `sock`, which is bound, listen with a full queue: a client that connects to it waits.
 
     Args:
         trial: the trial.

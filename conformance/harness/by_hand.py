@@ -12,8 +12,8 @@ LIMIT = 64 * 1024
 def by_hand(trial: Trial, limit: int = LIMIT, *needs: str) -> StreamReader:
     """Return a reader that the test feeds itself.
 
-    The page advises against making readers, and does not tell how they are fed. So only clauses
-    about that ask an implementation for it.
+    The page advises against making readers, and does not say how they are fed. So only clauses
+    about such readers need them.
 
     Args:
         trial: the trial.

@@ -22,7 +22,7 @@ class Some(tuple[str, ...]):
 
     Args:
         names: their names.
-        why: why not the others: what does not exist there, or makes no difference.
+        why: why not the others: a feature does not exist there, or makes no difference.
     """
 
     why: str
@@ -65,7 +65,7 @@ BY_HAND = Some(("client",), "the reader is fed by hand, and has no connection: i
 
 
 class ClauseMark(NamedTuple):
-    """What a test's mark says.
+    """The content of a test's mark.
 
     Attributes:
         clause: the id of the clause that it checks.

@@ -1,7 +1,7 @@
-"""What streams cost: how time and memory grow with what passes through them.
+"""The costs of streams: how time and memory grow with the data that passes through them.
 
-Growth is measured, and not speed: the processor time that a few and that many times as much take,
-with a wide margin, and the fastest of several tries, so that a busy machine makes no difference.
+The tests measure growth, not speed: the processor time for a little data and for many times as
+much, with a wide margin, and the fastest of several tries. So a busy machine makes no difference.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from conformance.networks.wire import moved
 
 MORE = 8  # times as much
 MARGIN = 3  # times as long as in proportion; a square takes MORE times as long as in proportion
-SLACK = 0.05  # seconds, for what has nothing to do with it
+SLACK = 0.05  # seconds, for unrelated work
 TRIES = 3
 
 Work = Callable[[int], Coroutine[Any, Any, object]]
@@ -43,12 +43,12 @@ async def expect_proportion(work: Work, pieces: int, what: str) -> None:
 async def expect_measured_proportion(
     measure: Callable[[int], Awaitable[float]], pieces: int, what: str
 ) -> None:
-    """Expect what `measure` returns for many times as many `pieces` to be about as much more.
+    """Expect the result of `measure` for many times as many `pieces` to grow in proportion.
 
     Args:
         measure: does the work on that many pieces, and returns the processor time in seconds.
-        pieces: how many are few.
-        what: what the work is, for the message.
+        pieces: the smaller number of pieces.
+        what: the work, for the message.
     """
     few = many = float("inf")
     for _ in range(TRIES):
@@ -74,7 +74,7 @@ async def seconds(work: Awaitable[object]) -> float:
 
 
 async def expect_quiet(trial: Trial, *waits: Any) -> None:
-    """Expect the event loop to have nothing to do while all those wait."""
+    """Expect the event loop to have nothing to do while all these wait."""
     loop = trial.loop
     if not isinstance(loop, fakes.Loop):
         raise NotApplicable("only the loop in virtual time tells that nothing is left to run")
@@ -83,17 +83,17 @@ async def expect_quiet(trial: Trial, *waits: Any) -> None:
     expect_that(loop.is_settled(), "nothing left to run", "callbacks that come again and again")
     with mock.patch.object(loop, "call_at", wraps=loop.call_at) as timers:
         await trial.pass_time(10)
-    # A timer for each second that passes, and some for the rest.
+    # A timer for each second that passes, and some for other purposes.
     expect_that(timers.call_count < 50, "nothing to run at times", f"{timers.call_count} timers")
     for task in tasks:
-        task.cancel()  # whether it ends then is other clauses' matter
+        task.cancel()  # other clauses check that it ends then
 
 
 # Memory.
 
-SIZE = 256 * KIB  # bytes that pass at first, of which a few are kept for good reasons
+SIZE = 256 * KIB  # bytes that pass at first; a connection may keep a few of them
 CALLS = 50
-ENOUGH = 512  # bytes that each of the calls may leave, for what has nothing to do with it
+ENOUGH = 512  # bytes that each of the calls may leave, for unrelated objects
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def tracing() -> Iterator[None]:
 
 
 async def expect_nothing_kept(pass_bytes: Callable[[int], Awaitable[object]]) -> None:
-    """Expect memory not to grow by what passes."""
+    """Expect memory not to grow with the data that passes."""
     with tracing():
         await pass_bytes(SIZE)
         before = taken()
@@ -132,11 +132,11 @@ def taken() -> int:
 async def expect_calls_keep_nothing(
     call: Callable[[], Awaitable[object]], what: str, enough: int = ENOUGH, calls: int = CALLS
 ) -> None:
-    """Expect memory not to grow by the number of calls.
+    """Expect memory not to grow with the number of calls.
 
     Args:
         call: makes a call.
-        what: what the calls are, for the message.
+        what: the calls, for the message.
         enough: how many bytes each may leave.
         calls: how many are made before it is measured; twice as many are made afterwards.
     """

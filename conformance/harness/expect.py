@@ -22,7 +22,7 @@ def expect(seen: object, expected: object, what: str = "") -> None:
     Args:
         seen: the value that the implementation gave.
         expected: the value that the clause asks for.
-        what: what the value is (`"the line"`, `"LimitOverrunError.consumed"`), for the message;
+        what: the name of the value (`"the line"`, `"LimitOverrunError.consumed"`), for the message;
             by default the expression that gave it.
 
     Raises:
@@ -51,7 +51,7 @@ def expect_pending(task: "asyncio.Task[Any]", call: str) -> None:
 
     Args:
         task: the task.
-        call: what it waits for, such as `"readexactly(4)"`.
+        call: the call that it waits for, such as `"readexactly(4)"`.
 
     Raises:
         Deviation: it has ended; the message says how.
@@ -71,7 +71,7 @@ def expect_done(task: "asyncio.Task[Any]", call: str) -> None:
 
 
 def outcome(task: "asyncio.Task[Any]") -> str:
-    """Return in words how `task` has ended."""
+    """Return, in words, how `task` has ended."""
     if task.cancelled():
         return "it was cancelled"
     error = task.exception()
@@ -79,7 +79,7 @@ def outcome(task: "asyncio.Task[Any]") -> str:
 
 
 def _first_difference(seen: bytes, expected: bytes) -> tuple[str, str]:
-    """Return in words where two long strings of bytes part: what is expected there, what seen."""
+    """Return, in words, where two long byte strings differ: the expected and the seen bytes."""
     pairs = enumerate(zip(seen, expected, strict=False))
     at = next((place for place, (one, other) in pairs if one != other), None)
     at = min(len(seen), len(expected)) if at is None else at
@@ -111,7 +111,7 @@ def expect_bytes(value: object, what: str) -> None:
 
     Args:
         value: what the implementation gave.
-        what: what that is, such as `"read(1)"`.
+        what: the call that gave it, such as `"read(1)"`.
 
     Raises:
         Deviation: it is of another type.
@@ -136,7 +136,7 @@ def expect_that(holds: bool, expected: str, seen: object) -> None:
 
 
 class Raised:
-    """What `expect_raises()` caught; `error` is set when its block has ended."""
+    """The exception that `expect_raises()` caught; `error` is set when its block has ended."""
 
     error: Any
 

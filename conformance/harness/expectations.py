@@ -1,4 +1,4 @@
-"""What tests of several clauses expect, and how they bring it about."""
+"""Expectations of several clauses' tests, and the steps that lead to them."""
 
 import asyncio
 import contextlib
@@ -29,8 +29,8 @@ async def lost(trial: Trial, connection: Connection) -> BaseException | None:
     """Reset the connection and let the implementation notice.
 
     Returns:
-        What a read that waited raised; `None` if it raised nothing, or waits on: that is for the
-        clauses on reading to mind.
+        The exception of a read that waited; `None` if it raised nothing, or still waits: the
+        clauses on reading check that.
     """
     await connection.wire.reset()
     reading = trial.start(connection.reader.read(5))
@@ -44,17 +44,17 @@ async def lost(trial: Trial, connection: Connection) -> BaseException | None:
     return None if reading.cancelled() else reading.exception()
 
 
-# What is reported.
+# Reports.
 
 
 async def collected(trial: Trial) -> None:
-    """Let the loop report each error that nobody has looked at: it does when it is collected."""
+    """Let the loop report each error that nobody has retrieved: it does so on collection."""
     for _ in range(10):
         await trial.turns()
         gc.collect()
 
 
-# What is encrypted.
+# Encryption.
 
 
 async def expect_encrypted(wire: TlsWire, secret: bytes, part: bytes) -> None:
@@ -69,11 +69,11 @@ async def expect_encrypted(wire: TlsWire, secret: bytes, part: bytes) -> None:
     expect_that(part not in records, "no clear text on the network", records)
 
 
-# What takes its time.
+# Time.
 
 
 async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[Any]") -> None:
-    """Expect `task` to end when simulated `seconds` have passed, and not much before.
+    """Expect `task` to end when simulated `seconds` have passed, and not much earlier.
 
     That is a tenth of a second, or of what it takes where that is less than a second.
     """
@@ -87,14 +87,14 @@ async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[An
     expect_done(task, f"what takes {seconds} s")
 
 
-# What both sides have in common.
+# Both sides.
 
 
 async def expect_limit(trial: Trial, connection: Connection, limit: int) -> None:
     """Expect the connection's reader to take lines up to `limit` bytes, and no longer ones."""
     reader, _, wire = connection
     line = b"x" * (limit - 1) + b"\n"
-    # Beside the read: a reader may take megabytes only while somebody reads.
+    # At the same time as the read: a reader may take megabytes only while somebody reads.
     sending = trial.start(wire.send(line))
     await reader.readuntil(b"\n")
     await sending
@@ -123,7 +123,7 @@ async def expect_talk(connection: Connection) -> None:
 
 
 async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) -> None:
-    """Expect what `open_` makes of a connected socket in blocking mode not to stop the loop."""
+    """Expect the connection that `open_` makes of a blocking socket not to stop the loop."""
     listener = await trial.listen()
     sock = await connected_socket(trial, listener)
     let_block(sock)
@@ -136,7 +136,7 @@ async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) ->
 async def expect_server_never_blocks(
     trial: Trial, start: Callable[..., Any], sock: socket.socket
 ) -> None:
-    """Expect what `start` makes of a bound `sock` in blocking mode not to stop the loop."""
+    """Expect the server that `start` makes of a blocking bound `sock` not to stop the loop."""
     served, address = Served(), sock.getsockname()
     let_block(sock)
     with contextlib.closing(await start(served.accepted, sock=sock)):
@@ -168,7 +168,7 @@ async def expect_served(trial: Trial, served: Served, address: Any) -> None:
 
 
 async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
-    """Expect that soon nobody listens at `address`: a server is closed asynchronously."""
+    """Expect that nobody listens at `address` soon: a server closes asynchronously."""
 
     async def refused() -> bool:
         try:
@@ -176,7 +176,7 @@ async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
         except (ConnectionRefusedError, FileNotFoundError):
             return True
         except ConnectionResetError:
-            return False  # the server closed in the midst of it
+            return False  # the server closed in the middle of it
         await wire.close()
         return False
 

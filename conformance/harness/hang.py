@@ -1,4 +1,4 @@
-"""Hung tests: how they are stopped, and who waited for what."""
+"""Hung tests: how they are stopped, and which coroutine waited for what."""
 
 import asyncio
 import linecache
@@ -29,7 +29,7 @@ _FAR_END = {
     "handshake": "the TLS handshake to end",
     "dial": "the far end to be able to connect",
 }
-"""What a test waits for in a method of a wire, a listener or a network."""
+"""The events that a test waits for in a method of a wire, a listener or a network."""
 
 
 _LONG_TURNS = 10
@@ -40,7 +40,7 @@ _LONG_TURNS = 10
 def watchdog(seconds: float, progress: Progress | None = None) -> Iterator[None]:
     """Stop the block with `Hang` if it does not give control back to the event loop.
 
-    The timer repeats, since an implementation may catch what the first one raised.
+    The timer repeats, because an implementation may catch the first exception.
 
     Args:
         seconds: for how long the loop may not come round.
@@ -75,13 +75,13 @@ def watchdog(seconds: float, progress: Progress | None = None) -> Iterator[None]
 
 
 def hang_of(test: "asyncio.Task[Any]", started: Iterable["asyncio.Task[Any]"], how: str) -> Hang:
-    """Return what there is to say of a test that waits, and has for too long.
+    """Return the report on a test that has waited for too long.
 
     Args:
         test: the task of the test.
-        started: the tasks that it has started, in order. Where none of them waits for the
-            implementation, all others are looked at.
-        how: for how long, in words.
+        started: the tasks that it has started, in order. If none of them waits for the
+            implementation, all others are examined.
+        how: how long, in words.
     """
     chain = _chain(test.get_coro())
     others = sorted(asyncio.all_tasks(test.get_loop()), key=asyncio.Task.get_name)
@@ -112,7 +112,7 @@ class _Link(NamedTuple):
 
     Attributes:
         name: its qualified name.
-        frame: its frame, unless it has none, not being of Python's.
+        frame: its frame; none if it is not a Python coroutine.
     """
 
     name: str
@@ -127,8 +127,8 @@ class _Waiting(NamedTuple):
     """A call of the implementation that does not return.
 
     Attributes:
-        name: of what was called, and on which end, if not on the one under test.
-        at: the innermost coroutine of it that is worth naming.
+        name: the name of the call, and its end if that is not the one under test.
+        at: its innermost coroutine that is worth naming.
     """
 
     name: str
@@ -164,7 +164,7 @@ def _call(chain: list[_Link]) -> _Waiting | None:
 
 
 def _waited_for_at_far_end(chain: list[_Link]) -> str:
-    """Return in words what a test waits for that waits for something to arrive; else nothing."""
+    """Return, in words, what a test waits to receive; nothing if it waits for something else."""
     for link in chain:
         owner, _, name = link.name.rpartition(".")
         if owner.endswith(("Wire", "Listener", "Network")) and name in _FAR_END:
@@ -192,12 +192,12 @@ def source_line(file: str, number: int) -> str:
 
 
 def _hang_of_running(frame: FrameType | None) -> Hang:
-    """Return what there is to say of code that runs on and on, where it was stopped."""
+    """Return the report on code that runs without end, from the place where it was stopped."""
     stack: list[FrameType] = []
     while frame is not None:
         stack.append(frame)
         frame = frame.f_back
-    inner: list[FrameType] = []  # from the innermost out, up to what the suite or the loop calls
+    inner: list[FrameType] = []  # from the innermost out, up to the call of the suite or the loop
     for each in stack:
         file = each.f_code.co_filename
         if inner and (file.startswith(_SUITE) or file.endswith("asyncio/events.py")):
@@ -214,9 +214,9 @@ def _hang_of_running(frame: FrameType | None) -> Hang:
 
 
 def line_of(error: BaseException, code: CodeType) -> int:
-    """Return the number of the line at which `error` came out of the test whose `code` it is.
+    """Return the number of the line at which `error` left the test with that `code`.
 
-    It is 0 if it did not come out of the test.
+    It is 0 if it did not leave the test.
     """
     found, trace = 0, error.__traceback__
     while trace is not None:

@@ -12,7 +12,7 @@ from types import FrameType
 from conformance.errors import Stopped
 
 SAME_WISH = 2.0
-"""Seconds within which two signals are one wish."""
+"""Seconds within which two signals count as one."""
 
 _PR_SET_PDEATHSIG = 1  # see prctl(2)
 
@@ -28,8 +28,8 @@ class Interrupted(Stopped):
 def listening() -> Iterator[None]:
     """Raise `Interrupted` in the block when the user wants the run to end.
 
-    A second signal that comes with the first is the same wish: some who end a process end its group
-    too. One that comes later ends what the first has begun.
+    A second signal that arrives with the first counts as one with it: some programs end a process
+    and its group. A later one ends the clean-up that the first has begun.
     """
     last = -math.inf
 
@@ -49,6 +49,6 @@ def listening() -> Iterator[None]:
 
 def leave_to_parent() -> None:
     """Ignore the terminal's Ctrl-C, which the parent handles; end when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all of them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of them
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

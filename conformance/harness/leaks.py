@@ -13,7 +13,7 @@ def open_sockets(trial: Trial) -> set[str]:
 
 
 async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
-    """Expect that soon no socket is open that was not open `before`."""
+    """Expect that no socket stays open that was not open `before`."""
 
     async def closed() -> bool:
         return open_sockets(trial) <= before
@@ -23,7 +23,7 @@ async def expect_no_new_socket(trial: Trial, before: set[str]) -> None:
 
 
 async def expect_given_socket_closed(trial: Trial, sock: socket.socket) -> None:
-    """Expect that soon `sock` is closed, which the test gave away."""
+    """Expect that `sock`, which the test gave away, is closed soon."""
 
     async def closed() -> bool:
         return sock.fileno() == -1

@@ -21,10 +21,10 @@ def overfill(trial: Trial) -> bytes:
 
 
 async def fill(trial: Trial, writer: asyncio.StreamWriter) -> bytes:
-    """Write `overfill()`, and return it: drains wait now until the far end reads.
+    """Write `overfill()`, and return it: from now on, drains wait until the far end reads.
 
-    It is written piece by piece, because asyncio's TLS transport takes no notice of the high water
-    mark within one write (`drain.waits.one-write`).
+    It is written piece by piece, because asyncio's TLS transport ignores the high-water mark within
+    one write (`drain.waits.one-write`).
     """
     data = overfill(trial)
     for start in range(0, len(data), 64 * KIB):

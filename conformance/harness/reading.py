@@ -1,7 +1,6 @@
-"""Reading by `read(n)` alone, the one read that tests of everything else trust.
+"""Reading with `read(n)` alone, the one read that tests of everything else trust.
 
-So a read of another kind that is broken fails the clauses about it, and not those for which
-somebody has to read.
+So a broken read of another kind fails the clauses about it, and no others.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from conformance.networks.wire import give_way, moved
 PIECE = 64 * 1024  # bytes
 
 SHORT_READS = 4096
-"""Bytes after which the event loop gets a turn, where they come one at a time."""
+"""Bytes after which the event loop gets a turn, if they arrive one at a time."""
 
 
 async def take(reader: asyncio.StreamReader, count: int) -> bytes:
@@ -21,17 +20,17 @@ async def take(reader: asyncio.StreamReader, count: int) -> bytes:
         taken += piece
         moved()
         if len(taken) % SHORT_READS == 0:
-            await give_way()  # a reader that gives a byte at a time need not wait for any
+            await give_way()  # a reader that gives single bytes may never wait
     return bytes(taken)
 
 
 async def next_line(reader: asyncio.StreamReader) -> bytes:
-    """Return what `async for` gives next."""
+    """Return the next item of `async for`."""
     return await anext(aiter(reader))
 
 
 async def take_rest(reader: asyncio.StreamReader) -> bytes:
-    """Return all until the end of the stream."""
+    """Return all bytes until EOF."""
     taken = bytearray()
     while piece := await reader.read(PIECE):
         taken += piece

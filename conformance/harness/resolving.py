@@ -1,4 +1,4 @@
-"""A host name of the test, whichever resolver the implementation uses."""
+"""A host name for a test, whichever resolver the implementation uses."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from conformance.harness.expect import expect_that
 from conformance.harness.trial import Trial
 
 NAME = "streams.test"
-"""A host name that nothing but `resolving()` knows."""
+"""A host name that only `resolving()` knows."""
 
 OWN_RESOLVER = "names are looked up by a resolver that nothing can stand in for"
 
@@ -31,12 +31,12 @@ class Lookups:
         self._event = asyncio.Event()
 
     def note(self) -> None:
-        """Say that the name is looked up."""
+        """Note that the name is looked up."""
         self.made = True
         self._loop.call_soon_threadsafe(self._event.set)
 
     async def first(self, opening: asyncio.Task[Any]) -> None:
-        """Wait until the name is looked up, or `opening` has ended without."""
+        """Wait until the name is looked up, or `opening` has ended without a lookup."""
         waiting = self._loop.create_task(self._event.wait())
         await asyncio.wait([waiting, opening], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -46,16 +46,16 @@ class Lookups:
 def resolving(trial: Trial, *hosts: str) -> Iterator[Lookups]:
     """Let `NAME` resolve to the numeric `hosts`, in that order, for every resolver.
 
-    An implementation asks the loop's `getaddrinfo()`, or the socket module's; any other name is
-    theirs to answer.
+    An implementation calls the loop's `getaddrinfo()`, or the socket module's; these still answer
+    for any other name.
 
     Yields:
-        What is known of the lookups. A test that does not wait for `open_connection()` to end
-        waits for the first of them: a loop's threads may take their time.
+        The record of the lookups. A test that does not wait for `open_connection()` to end waits
+        for the first lookup, because a loop's threads may be slow.
 
     Raises:
         NotApplicable: the loop's `getaddrinfo()` cannot be replaced; or the name was looked up in
-            some other way, as uvloop does, so that what the block saw says nothing.
+            some other way, as uvloop does, so that the block has seen nothing.
     """
     lookups = Lookups(trial)
     ask_loop: Any = trial.loop.getaddrinfo
@@ -105,7 +105,7 @@ def resolving(trial: Trial, *hosts: str) -> Iterator[Lookups]:
 async def tried(trial: Trial, *hosts: str, **options: float | None) -> list[str]:
     """Return the order in which open_connection() tries the addresses of a host.
 
-    Once connected to, an address refuses, so that each call shows the next one.
+    An address refuses after the first connection to it, so that each call shows the next one.
     """
     order: list[str] = []
     while len(order) < len(hosts):

@@ -31,29 +31,29 @@ from conformance.subject.implementation import Implementation
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 2**16
-"""What a reader may look through, as the streams page has it."""
+"""The number of bytes that a reader may search, by default, as the streams page states it."""
 
 BOUND = 1.0
 """Seconds without any progress after which a test on a kernel's network is a hang, unless the user
 says otherwise. Nothing in the suite waits for time to pass: a test takes milliseconds."""
 
 TICKS = 20
-"""The loop has to come round this many times, evenly spread, before the bound is used up: a machine
-that stalls for seconds, and the tests on it with it, makes no hang."""
+"""The loop has to turn this many times, evenly spread, before the bound is used up: so a machine
+that stalls for seconds does not make a hang."""
 
 CLOSING_TURNS = 20
-"""The turns of the loop in which what a test has left comes to its end, unless threads are at work
-on it."""
+"""The turns of the loop in which everything that a test has left ends, unless threads work on
+it."""
 
 THREADS = threading.active_count()
-"""The threads that are none of an implementation's."""
+"""The threads that do not belong to an implementation."""
 
 LOOKS = 100
-"""The times that a test looks whether something has happened, before it says that it has not."""
+"""How often a test checks whether something has happened, before it decides that it has not."""
 
 LONGEST = 20
-"""Bounds after which a test is a hang whatever the progress, as is code that never gives control
-back to the loop."""
+"""Bounds after which a test is a hang whatever the progress, and so is code that never gives
+control back to the loop."""
 
 LONGEST_SIMULATED = 4000
 """Simulated seconds after which a test is a hang whatever the progress: more than an hour, so that
@@ -61,8 +61,8 @@ timeouts of many minutes can be seen to be kept."""
 
 VIRTUAL_BOUND = 20.0
 """Simulated seconds after which a test in virtual time is a hang: less than asyncio's own timeouts
-(60 s for a TLS handshake, 30 s for its shutdown), so that a timeout that was given, and ignored,
-does not pass for one that was kept."""
+(60 s for a TLS handshake, 30 s for its shutdown), so that an ignored timeout does not look like one
+that was kept."""
 
 
 class Connection(NamedTuple):
@@ -74,7 +74,7 @@ class Connection(NamedTuple):
 
 
 class Trial:
-    """What a clause's test is given.
+    """The object that a clause's test is given.
 
     Args:
         streams: the implementation under test.
@@ -109,14 +109,14 @@ class Trial:
         self._servers: list[asyncio.Server] = []
         self._writers: list[asyncio.StreamWriter] = []
         self._test: asyncio.Task[Any] | None = None
-        # Weakly: whether what waits is kept alive is for the implementation (a clause asks it).
+        # Weak references: the implementation has to keep waiting tasks alive (a clause checks it).
         self._started: list[weakref.ref[asyncio.Task[Any]]] = []
         self._adapted: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._inapplicable: NotApplicable | None = None
 
     @property
     def without(self) -> frozenset[str]:
-        """What is lacking on the trial's side."""
+        """The capabilities that the trial's end lacks."""
         far = self.role == "server" and self.streams.adapter is not None
         return self.streams.far_without if far else self.streams.without
 
@@ -140,7 +140,7 @@ class Trial:
     async def _adapt(
         self, adapter: ReaderAdapter | PairAdapter, options: ConnectionOptions
     ) -> Connection:
-        """Return what `adapter` makes, as a connection."""
+        """Return the ends that `adapter` makes, as a connection."""
         without, far_without = self.streams.without, self.streams.far_without
         if self.role == "server":
             without, far_without = far_without, without
@@ -235,13 +235,13 @@ class Trial:
     # Watching what the implementation does.
 
     async def turns(self, count: int = 50) -> None:
-        """Let the event loop run `count` turns, so that what is due has happened."""
+        """Let the event loop run `count` turns, so that everything due has happened."""
         await turns(count)
 
     async def soon(self, condition: Callable[[], Awaitable[bool]]) -> bool:
-        """Return whether `condition` comes true, for what need not be so at once.
+        """Return whether `condition` becomes true, for conditions that need not hold immediately.
 
-        It is for what can only be seen by looking. Between two looks is some time, in which
+        It is for conditions that can only be polled. Between two checks is some time, in which
         implementations with threads of their own get the processor.
         """
         for _ in range(LOOKS):
@@ -254,10 +254,10 @@ class Trial:
         return await condition()
 
     async def pass_time(self, seconds: int) -> None:
-        """Let simulated `seconds` pass, more than would make a hang.
+        """Let simulated `seconds` pass, even more than make a hang.
 
         Raises:
-            NotApplicable: time on this network's loop is real, and nobody waits for it.
+            NotApplicable: time on this network's loop is real, and no test waits for real time.
         """
         if not self.network.virtual_time:
             raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
@@ -267,10 +267,11 @@ class Trial:
             self.progress.steps += 1
 
     def start(self, awaitable: Awaitable[T]) -> "asyncio.Task[T]":
-        """Start `awaitable` as a task, for what is expected to wait.
+        """Start `awaitable` as a task, because it is expected to wait.
 
-        It need not be a coroutine: whether it is, is for the clause on that to ask.
-        If it needs what the implementation lacks, that ends the test, which may never ask for it.
+        It need not be a coroutine: a clause of its own checks that.
+        If it needs something that the implementation lacks, the test ends, even if it never awaits
+        the task.
         """
         coroutine = awaitable if inspect.iscoroutine(awaitable) else awaiting(awaitable)
         task = self.loop.create_task(coroutine)
@@ -284,7 +285,7 @@ class Trial:
 
     def _report(self, context: dict[str, Any]) -> None:
         self.reported.append(context)
-        self._see(context.get("exception"))  # that of a handler that needs what is lacking
+        self._see(context.get("exception"))  # of a handler that needs something lacking
 
     def _see(self, reason: BaseException | None) -> None:
         """End the test if `reason` is that it is not applicable."""
@@ -304,7 +305,7 @@ class Trial:
         bound, longest = self.bound, LONGEST * self.bound
         if self.network.virtual_time:
             bound, longest = VIRTUAL_BOUND, LONGEST_SIMULATED
-        trials_progress.set(self.progress)  # also for all that the test starts
+        trials_progress.set(self.progress)  # also for everything that the test starts
         task = self.loop.create_task(test)
         self._test = task
         quiet, signs, spent = 0, self._signs(), time.process_time()
@@ -341,9 +342,9 @@ class Trial:
         return task.result()
 
     def _let_pass(self, seconds: float, began: float) -> None:
-        """Let real `seconds` have passed since `began`, on a loop whose own time is not real.
+        """Wait until real `seconds` have passed since `began`, on a loop in virtual time.
 
-        Kernels and threads need real time, of which such a loop lets none pass when it waits.
+        Kernels and threads need real time, and none passes while such a loop waits.
         """
         if not self.network.virtual_time:
             time.sleep(max(0.0, began + seconds - time.monotonic()))
@@ -356,14 +357,14 @@ class Trial:
     def _works(self, seconds: float) -> bool:
         """Return whether an adapter's ends have worked in a tick that took the processor `seconds`.
 
-        What moves bytes between them may be a program that computes for long, which neither the
-        suite nor the kernel sees.
+        A program may move the bytes between them, and compute for a long time; neither the suite
+        nor the kernel sees that.
         """
         adapted = isinstance(self.network, AdapterNetwork) and not self.network.virtual_time
         return adapted and seconds > self.bound / TICKS / 4
 
     def _let_stop(self) -> None:
-        """Let the loop call what is to stop it, after an exit in the turn in which a wait ended.
+        """Run a pending loop.stop(), which an exit has left in the turn in which a wait ended.
 
         It would stop the next run. uvloop takes a second run to call it.
         """
@@ -382,13 +383,13 @@ class Trial:
                 self.loop.run_until_complete(self._close())
                 for task in asyncio.all_tasks(self.loop):
                     task.cancel()
-                # Also without a task left: an implementation's threads may have to end something.
+                # Even if no task is left: an implementation's threads may have to end something.
                 self.loop.run_until_complete(turns(closing_turns()))
                 end(self.loop, self.bound)
         except Interrupted:
             raise
         except (SystemExit, KeyboardInterrupt) as exit_:
-            # pytest would leave the rest undone, and blame the next test for it.
+            # Otherwise pytest leaves the rest undone, and blames the next test for it.
             raise Deviation("the program to go on", described(exit_)) from exit_
         finally:
             self.network.close()
@@ -420,7 +421,7 @@ class Trial:
 
 @contextmanager
 def _adapters_code(expected: str) -> Iterator[None]:
-    """Say of an exception in the block that it is an adapter's, and nothing that a clause asks."""
+    """Mark an exception in the block as an adapter's, which no clause is about."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -428,7 +429,7 @@ def _adapters_code(expected: str) -> Iterator[None]:
 
 
 def _half_closes(writer: Any) -> bool:
-    """Return whether an adapter's writer has a `write_eof()`, as far as it says so."""
+    """Return whether an adapter's writer says that it has a `write_eof()`."""
     says = getattr(writer, "can_write_eof", None)
     return says is None or bool(says())
 
@@ -454,5 +455,5 @@ async def awaiting(awaitable: Awaitable[T]) -> T:
 
 
 def closing_turns() -> int:
-    """Return how many turns of the loop what a test has left gets to come to its end."""
+    """Return how many turns of the loop a test's leftovers have to end."""
     return CLOSING_TURNS if threading.active_count() <= THREADS else SETTLING_TURNS

@@ -18,7 +18,7 @@ def far_end(trial: Trial, carrier: Wire, context: ssl.SSLContext | None = None) 
 
 
 def arguments(trial: Trial) -> dict[str, Any]:
-    """Return what start_tls() takes on the implementation's side of that handshake."""
+    """Return the arguments of start_tls() on the implementation's side of that handshake."""
     if trial.role == "client":
         return {"sslcontext": client_context(), "server_hostname": HOST_NAME}
     return {"sslcontext": server_context()}
@@ -27,10 +27,10 @@ def arguments(trial: Trial) -> dict[str, Any]:
 async def upgrade(
     trial: Trial, connection: Connection, first: bytes = b"", **options: Any
 ) -> TlsWire:
-    """Upgrade the connection, on both sides at once; return the far end.
+    """Upgrade the connection, on both sides at the same time; return the far end.
 
     Args:
-        first: what the far end sends in one piece with the end of its handshake.
+        first: the data that the far end sends in one piece with the end of its handshake.
         options: passed to `start_tls()`.
     """
     wire = far_end(trial, connection.wire)

@@ -37,12 +37,12 @@ class AdapterNetwork(Network):
         return loop.factory() if self.below is None else self.below.new_loop(loop)
 
     def start_trace(self) -> None:
-        """Record what crosses the fakes' network, if that is what the ends stand on."""
+        """Record the segments on the fakes' network, if the ends use it."""
         if self.below is not None:
             self.below.start_trace()
 
     def trace(self) -> str:
-        """Return what was recorded."""
+        """Return the record."""
         return "" if self.below is None else self.below.trace()
 
     async def listen(self) -> NoReturn:
@@ -75,7 +75,7 @@ class PairNetwork(AdapterNetwork):
 
 
 def network_of(adapter: ReaderAdapter | PairAdapter) -> AdapterNetwork:
-    """Return a new network for what `adapter` makes."""
+    """Return a new network for the ends that `adapter` makes."""
     if isinstance(adapter, ReaderAdapter):
         return ReaderNetwork(True, PairAdapter.unread_capacity)
     return PairNetwork(adapter.virtual_time, adapter.unread_capacity)
@@ -128,14 +128,14 @@ class PeerWire(Wire):
     async def received(self) -> None:
         """Settle, if the loop can tell that nothing is on its way.
 
-        What carries a pair's bytes may be another program.
+        Another program may carry a pair's bytes.
         """
         if not self.is_prompt:
             raise NotApplicable("when a pair's bytes have arrived cannot be known")
         await self.settle()
 
     async def send(self, data: bytes) -> None:
-        """Write one piece; a large one bit by bit, so that its progress can be seen."""
+        """Write one piece; a large one in parts, so that its progress can be seen."""
         for start in range(0, len(data), CHUNK):
             self.writer.write(data[start : start + CHUNK])
             await self.writer.drain()
@@ -146,13 +146,13 @@ class PeerWire(Wire):
         self.writer.write_eof()
 
     async def receive_some(self) -> bytes:
-        """Read what there is."""
+        """Read the bytes that have arrived."""
         received = bytes(await self.reader.read(CHUNK))
         moved()
         return received
 
     async def reset(self) -> None:
-        """Not applicable: what one end could do to make the other see a reset is not defined."""
+        """Not applicable: no call of one end is defined to make the other see a reset."""
         raise NotApplicable("a reset by the far end is not offered")
 
     async def close(self) -> None:

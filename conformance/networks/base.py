@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionOptions(TypedDict, total=False):
-    """What tests give a connection in either role, beside the address."""
+    """The arguments, beside the address, that tests give a connection in either role."""
 
     limit: int
     ssl: ssl.SSLContext | bool | None
@@ -22,7 +22,7 @@ class ConnectionOptions(TypedDict, total=False):
 
 
 class ClientOptions(ConnectionOptions, total=False):
-    """What tests give `open_connection()` or `open_unix_connection()` beside the address."""
+    """The arguments, beside the address, that tests give `open_(unix_)connection()`."""
 
     flags: int
     happy_eyeballs_delay: float
@@ -31,7 +31,7 @@ class ClientOptions(ConnectionOptions, total=False):
 
 
 class ServerOptions(ConnectionOptions, total=False):
-    """What tests give `start_server()` or `start_unix_server()` beside the address."""
+    """The arguments, beside the address, that tests give `start_(unix_)server()`."""
 
     backlog: int
     keep_alive: bool
@@ -55,7 +55,7 @@ class Listener(ABC):
 class Network(ABC):
     """A kind of network: how the implementation connects or serves, and the far ends.
 
-    One instance serves one trial. What a kind of network can do, its class says; the sets of
+    One instance serves one trial. The class says what its kind of network can do; the sets of
     networks that tests run on (`conformance.harness.clause`) follow from that.
     """
 
@@ -77,8 +77,8 @@ class Network(ABC):
     """Whether a far end can reset a connection."""
 
     unread_capacity: int
-    """Bytes that this network holds, at most, for a far end that does not read: more than that
-    written at once stays, in part, in the implementation's own write buffer."""
+    """The most bytes that this network holds for a far end that does not read: of a larger write, a
+    part stays in the implementation's own write buffer."""
 
     @property
     def virtual_time(self) -> bool:
@@ -110,13 +110,13 @@ class Network(ABC):
         """Connect a far end to the implementation's `server`."""
 
     def start_trace(self) -> None:
-        """Record what crosses the wire from now on, where the network can tell."""
+        """Record what crosses the wire from now on, if the network can."""
         return
 
     def trace(self) -> str:
-        """Return what has crossed the wire, as text; empty where that is not known."""
+        """Return the record of what has crossed the wire, as text; empty if there is none."""
         return ""
 
     def close(self) -> None:
-        """Give back what the network holds."""
+        """Release the network's resources."""
         return

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conformance.subject.implementation import Implementation, Pair
 
 SIOCOUTQ = termios.TIOCOUTQ  # of a socket: bytes sent that the other end has not acknowledged
-FAR_END_RECEIVE_BUFFER = 64 * 1024  # bytes; small, so that a far end that does not read is felt
+FAR_END_RECEIVE_BUFFER = 64 * 1024  # bytes; small, so that it fills soon
 KERNEL_CAPACITY = 8 * 1024 * 1024  # bytes; above what Linux lets one connection hold by default
 
 
@@ -39,9 +39,9 @@ def kernel_socket(family: int) -> socket.socket:
 
 
 def bytes_in_kernel() -> list[tuple[str, bytes, bytes]]:
-    """Return how much waits to be read from, and to leave, each descriptor of this process.
+    """Return how many bytes wait in each descriptor of this process, to be read and to be sent.
 
-    That this changes shows that bytes move, whoever moves them.
+    A change shows that bytes move, in any thread or process.
     """
     found = []
     for name in os.listdir("/proc/self/fd"):
@@ -56,17 +56,17 @@ def bytes_in_kernel() -> list[tuple[str, bytes, bytes]]:
 def open_kernel_sockets() -> set[str]:
     """Return the sockets that this process has open, as the kernel names them.
 
-    Pairs of nameless Unix sockets do not count: loops wake themselves through them, and open them
-    when they please.
+    Pairs of nameless Unix sockets do not count: loops wake themselves through them, and may open
+    them at any time.
     """
     found = set()
     for number in os.listdir("/proc/self/fd"):
         try:
-            descriptor = os.dup(int(number))  # which no thread of the implementation can close
+            descriptor = os.dup(int(number))  # no thread of the implementation can close it
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            continue  # closed meanwhile, as is that of the listing itself
+            continue  # closed meanwhile, like the descriptor of the listing itself
         target = os.readlink(f"/proc/self/fd/{descriptor}")
         if not target.startswith("socket:"):
             os.close(descriptor)
@@ -87,8 +87,8 @@ def _is_nameless_pair(sock: socket.socket) -> bool:
 class TcpWire(SocketWire):
     """The far end of a TCP connection.
 
-    What it sends leaves at once: else the kernel would hold a small piece back until the one
-    before is acknowledged.
+    Its data is sent immediately: otherwise the kernel holds a small piece back until the one before
+    is acknowledged.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -98,8 +98,8 @@ class TcpWire(SocketWire):
     async def arrived(self) -> None:
         """Wait until the other end's kernel has acknowledged everything.
 
-        Or, since an implementation that does not read, or has reset the connection, never lets it:
-        until nothing more is acknowledged for some turns.
+        An implementation that does not read, or has reset the connection, never lets it do so; then
+        wait until nothing more is acknowledged for some turns.
         """
         unacknowledged, quiet = -1, 0
         while unacknowledged != 0 and quiet < SETTLING_TURNS and self.sock.fileno() != -1:
@@ -142,14 +142,14 @@ class UnixNetwork(KernelNetwork):
 
     name = "unix"
     paths = True
-    resets = False  # a Unix socket has no such thing
+    resets = False  # a Unix socket cannot be reset
 
     def __init__(self) -> None:
         self.directory = tempfile.mkdtemp(prefix="streams-")
         self.taken = 0
 
     def free_path(self) -> str:
-        """Return a path that nothing is at."""
+        """Return a path at which there is no file."""
         self.taken += 1
         return os.path.join(self.directory, f"s{self.taken}")
 

@@ -1,4 +1,4 @@
-"""The network in memory: that of the fakes, in virtual time if the loop can be theirs."""
+"""The network in memory: that of the fakes, in virtual time if the loop can be the fakes' own."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from conformance.networks.wire import Wire
 if TYPE_CHECKING:
     from conformance.subject.event_loop import Loop
 
-LONGEST_TRACE = 60  # segments; what a person reads
+LONGEST_TRACE = 60  # segments; as many as a person reads
 
 
 class MemoryNetwork(InternetNetwork):
@@ -56,7 +56,7 @@ class MemoryNetwork(InternetNetwork):
 
     def socket(self, family: int) -> socket.socket:
         """Return a new socket of the simulated network."""
-        # Shaped like the real thing, as far as a far end needs.
+        # It has the methods of a real socket that a far end needs.
         return cast(socket.socket, self.network.socket(family))
 
     def socketpair(self) -> SocketPair:
@@ -71,7 +71,7 @@ class MemoryNetwork(InternetNetwork):
     def fail(self, wire: Wire, number: int) -> None:
         """Let the implementation's end of a connection fail with errno `number`.
 
-        So it does where the network has become unreachable, or the peer has fallen silent.
+        This happens when the network becomes unreachable, or the peer falls silent.
         """
         assert isinstance(wire, SocketWire)
         sock: Any = wire.sock

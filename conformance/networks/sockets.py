@@ -50,7 +50,7 @@ class SocketWire(Wire):
     async def reset(self) -> None:
         """Close with a linger time of zero, which makes TCP send a reset.
 
-        A Unix socket has no such thing: there the implementation sees a reset only if the far end
+        A Unix socket cannot send one: there the implementation sees a reset only if the far end
         closes with data unread, so a test that resets does not run on that network.
         """
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HOST_NAME = "streams.test"  # the name that the certificates are for
-OTHER_HOST_NAME = "other.test"  # a name that they are not for
+OTHER_HOST_NAME = "other.test"  # a name for which they are not valid
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when the certificates that have expired did so
 
 
@@ -46,7 +46,7 @@ def server_context(
     """Return a context for the serving side, with a certificate.
 
     Args:
-        issuer: who signs the certificate; by default the authority that clients trust.
+        issuer: the authority that signs the certificate; by default the one that clients trust.
         name: the name that it is for.
         expired: whether its time is over.
     """
@@ -65,7 +65,7 @@ def _certificate(
 def show_certificate(
     context: ssl.SSLContext, issuer: trustme.CA | None = None, *, expired: bool = False
 ) -> ssl.SSLContext:
-    """Let a client's `context` show a certificate to whom asks for one, and return it."""
+    """Let a client's `context` show a certificate to servers that ask for one, and return it."""
     _certificate(issuer or authority(), expired=expired).configure_cert(context)
     return context
 
@@ -79,7 +79,7 @@ def ask_for_certificate(context: ssl.SSLContext) -> ssl.SSLContext:
 
 @contextmanager
 def trusted_by_the_system() -> Iterator[None]:
-    """Let `authority()` be one of the system's, of which `ssl=True` asks."""
+    """Let `authority()` be one of the system's, which `ssl=True` trusts."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "authority.pem")
         authority().cert_pem.write_to_path(path)
@@ -95,7 +95,7 @@ def client_context() -> ssl.SSLContext:
 
 
 # A far end's own settings are never changed, so one context of each kind serves all far ends. The
-# implementation gets a new one each time: it may well keep, or change, what it was given.
+# implementation gets a new one each time, because it may keep or change it.
 _serving_far_end = cache(server_context)
 _connecting_far_end = cache(client_context)
 
@@ -126,7 +126,7 @@ class TlsWire(Wire):
         )
 
     async def _drive(self, operation: Callable[[], T]) -> T:
-        """Return what `operation` returns, carrying records both ways while it needs them."""
+        """Return the result of `operation`, and carry records both ways while it needs them."""
         while True:
             try:
                 result = operation()
@@ -181,8 +181,8 @@ class TlsWire(Wire):
     async def receive_some(self) -> bytes:
         """Return the next bytes; see `Wire.receive_some()`.
 
-        The end is `b""` when the implementation said so (`close_notify`); a connection that ends
-        without that counts as reset, since TLS cannot tell it from a truncation.
+        The end is `b""` when the implementation has sent `close_notify`; a connection that ends
+        without it counts as reset, because TLS cannot tell it from a truncation.
         """
         try:
             return await self._drive(lambda: self.tls.read(CHUNK))
@@ -192,7 +192,7 @@ class TlsWire(Wire):
             raise ConnectionResetError("the TLS stream was cut off") from error
 
     def decrypted(self, piece: bytes) -> bytes:
-        """Return what the records hold that end in `piece`, which the carrier received."""
+        """Return the content of the records that end in `piece`, which the carrier received."""
         self.incoming.write(piece)
         clear = bytearray()
         with suppress(ssl.SSLWantReadError):
@@ -201,7 +201,7 @@ class TlsWire(Wire):
         return bytes(clear)
 
     async def send_eof(self) -> None:
-        """Send `close_notify`, which says that nothing more will be sent."""
+        """Send `close_notify`: nothing more will be sent."""
         with suppress(ssl.SSLWantReadError):  # the implementation's own may come later, or never
             self.tls.unwrap()
         await self._flush()
@@ -215,7 +215,7 @@ class TlsWire(Wire):
         await self.carrier.reset()
 
     async def close(self) -> None:
-        """Say `close_notify`, as far as the connection still carries it, and close."""
+        """Send `close_notify`, if the connection still carries it, and close."""
         with suppress(OSError, ssl.SSLError):  # closed already, from either side
             await self.send_eof()
         await self.carrier.close()
@@ -304,7 +304,7 @@ class TlsNetwork(Network):
         return self.carrier.trace()
 
     def close(self) -> None:
-        """Give back what the carrier holds."""
+        """Release the carrier's resources."""
         self.carrier.close()
 
 

@@ -13,13 +13,13 @@ from conformance.errors import Deviation, shown
 T = TypeVar("T")
 
 SETTLING_TURNS = 50
-CHUNK = 256 * 1024  # bytes asked for at a time when a wire reads all there is
+CHUNK = 256 * 1024  # bytes per recv() when a wire reads everything
 
 
 async def turns(count: int = SETTLING_TURNS) -> None:
     """Let the event loop run `count` whole turns, each of which looks at its sockets.
 
-    A loop that can tell that nothing is left to run before time goes on needs no more of them.
+    A loop that knows that nothing is left to run before time goes on stops earlier.
     """
     loop = asyncio.get_running_loop()
     for _ in range(count):
@@ -29,7 +29,7 @@ async def turns(count: int = SETTLING_TURNS) -> None:
 
 
 class Progress:
-    """Counts what moves in one trial: a test that is slow, and moves, does not hang.
+    """Counts the pieces that move in one trial: a slow test that makes progress is not a hang.
 
     Attributes:
         steps: the pieces of data that far ends have sent and received, and that tests have read.
@@ -61,7 +61,7 @@ async def give_way() -> None:
 
 
 def pause(tried: int) -> float:
-    """Return the seconds between two attempts, after so many in vain."""
+    """Return the seconds between two attempts, after so many failed ones."""
     if tried < 500:
         return 0
     return 0.001 if tried < 1500 else 0.01 if tried < 2400 else 0.1
@@ -70,9 +70,9 @@ def pause(tried: int) -> float:
 async def attempt(operation: Callable[[], T]) -> T:
     """Return what a non-blocking `operation` returns, as soon as the kernel lets it.
 
-    The loop under test runs in between. This asks nothing of that loop but `asyncio.sleep()`, so
-    that a wire works on any loop; after many turns it asks less often, so that implementations
-    with threads of their own get the processor, and still less after a second and after ten, so
+    The loop under test runs in between. This needs nothing of that loop but `asyncio.sleep()`, so a
+    wire works on any loop. After many turns it tries less often, so that implementations with
+    threads of their own get the processor, and even less often after a second and after ten, so
     that minutes of virtual time do not take thousands of turns.
     """
     tried = 0
@@ -89,8 +89,8 @@ async def attempt(operation: Callable[[], T]) -> T:
 class Wire(ABC):
     """The far end of one connection.
 
-    It does nothing by itself: it reads only when asked to, so that a test can hold data back, and
-    what it sends goes out in exactly the pieces given, as far as its network keeps pieces apart.
+    It does nothing by itself: it reads only when a test calls it, so that a test can hold data
+    back, and it sends exactly the pieces given, as far as its network keeps pieces apart.
     """
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Wire(ABC):
 
     @abstractmethod
     async def receive_some(self) -> bytes:
-        """Return the next bytes that arrive, at least one; `b""` at the end of the stream.
+        """Return the next bytes that arrive, at least one; `b""` at EOF.
 
         Raises:
             ConnectionResetError: the implementation reset the connection.
@@ -111,15 +111,15 @@ class Wire(ABC):
 
     @abstractmethod
     async def send_eof(self) -> None:
-        """Close the sending direction: the implementation sees the end of the stream."""
+        """Close the sending direction: the implementation sees EOF."""
 
     @abstractmethod
     async def reset(self) -> None:
-        """Reset the connection: what is on its way is lost, the implementation sees an error."""
+        """Reset the connection: data on its way is lost, and the implementation sees an error."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Close both directions in order. Closing twice is allowed."""
+        """Close both directions normally. Closing twice is allowed."""
 
     async def arrived(self) -> None:
         """Wait until the implementation's end of the network holds all that was sent.
@@ -129,19 +129,20 @@ class Wire(ABC):
         return
 
     async def settle(self) -> None:
-        """Let the implementation receive what was sent, and do whatever it does about it.
+        """Let the implementation receive the data that was sent, and act on it.
 
-        For expecting that something does *not* happen: an implementation that keeps the clause
-        passes however short this is; it is long enough for one that breaks it to show.
+        It is for tests that expect that something does *not* happen: an implementation that keeps
+        the clause passes however short this is; it is long enough for one that breaks the clause to
+        fail.
         """
         await self.arrived()
         await turns()
 
     async def received(self) -> None:
-        """Let the implementation receive all that was sent, for expecting what it does then.
+        """Let the implementation receive all data that was sent, for tests that expect a reaction.
 
         Raises:
-            NotApplicable: nobody can tell when it has.
+            NotApplicable: nothing shows when it has.
         """
         await self.settle()
 
@@ -169,7 +170,7 @@ class Wire(ABC):
         return bytes(received)
 
     async def receive_rest(self) -> bytes:
-        """Return all that the implementation sends until it ends the stream in order.
+        """Return all the bytes that the implementation sends until it ends the stream normally.
 
         Raises:
             Deviation: it reset the connection instead.
@@ -180,7 +181,7 @@ class Wire(ABC):
         return data
 
     async def receive_to_end(self) -> tuple[bytes, str]:
-        """Return all that arrives until the connection ends, and how: `"eof"` or `"reset"`."""
+        """Return all bytes until the connection ends, and how it ended: `"eof"` or `"reset"`."""
         received = bytearray()
         while True:
             try:

@@ -16,7 +16,7 @@ CHARACTER = 6.8  # about as wide as Verdana's, of size 11, are; `textLength` mak
 def badge(certificate: Certificate) -> str:
     """Return an SVG image: `asyncio streams | conforms 3.15`, or in how many clauses it deviates.
 
-    Where not all clauses apply, it says how many do.
+    If not all clauses apply, it says how many do.
 
     It needs nothing else to be shown; its title names the implementation, the Python and the loop.
     """

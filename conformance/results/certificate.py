@@ -32,7 +32,7 @@ class Variant(NamedTuple):
 
     @classmethod
     def of(cls, nodeid: str) -> "Variant | None":
-        """Return the variant that a test's id speaks of, or `None` if it speaks of none."""
+        """Return the variant in a test's id, or `None` if there is none."""
         found = re.search(r"\[([^:\[\]]+):([^:]+):([^:\]]+)\]$", nodeid)
         return cls(*found.groups()) if found else None
 
@@ -63,7 +63,7 @@ class Finding(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What helps to look into a failure.
+    """Evidence on a failure.
 
     Attributes:
         wire: what crossed the wire, in memory; else empty.
@@ -75,22 +75,22 @@ class Evidence(NamedTuple):
 
 
 class Inapplicable(NamedTuple):
-    """Why a test could not be asked of an implementation."""
+    """Why a test is not applicable to an implementation."""
 
     reason: str
 
 
 Outcome = Finding | Inapplicable | None
-"""What came of a test; `None` if it passed."""
+"""The outcome of a test; `None` if it passed."""
 
 
 PLAIN_LOOP = "plain"
-"""The mode of an event loop that runs as it was made."""
+"""The mode of an event loop whose settings are not changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one clause.
+    """The result of one clause.
 
     Attributes:
         clause: the clause.
@@ -114,14 +114,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What else there is to know of a certification.
+    """The circumstances of a certification.
 
     Attributes:
         when: the time at which it ended, as ISO 8601 has it.
         versions: of streamcert, and of the distributions that the implementation and the event loop
             come from, where they come from any.
         platform: the system.
-        without: what the implementation is declared to lack.
+        without: the capabilities that the implementation is declared to lack.
         loop_mode: the mode in which the event loop ran.
         part: the selection of tests in words, if not all were run; else empty.
         missing: how many of the tests chosen have not been run, because the run was interrupted.
@@ -160,14 +160,14 @@ class Certificate:
 
     @property
     def applied(self) -> int:
-        """How many clauses could be asked of the implementation."""
+        """How many clauses apply to the implementation."""
         return len(self.verdicts) - self.summary[NOT_APPLICABLE]
 
     @property
     def conforms(self) -> bool:
         """Whether no clause that decides it failed; a known deviation is still a deviation.
 
-        While tests are missing, nobody knows.
+        It is unknown while tests are missing.
         """
         return self.complete and not any(
             each.verdict in (FAILED, KNOWN) and each.clause.level in DECISIVE
@@ -236,14 +236,14 @@ class Certificate:
 
 @dataclass(slots=True)
 class Record:
-    """What has been seen so far in one certification.
+    """The outcomes so far in one certification.
 
     Args:
         implementation: its name.
         loop: the event loop's name.
         spec: the specification's version.
         networks: the networks chosen.
-        circumstances: what else there is to know.
+        circumstances: the other circumstances.
     """
 
     implementation: str
@@ -267,7 +267,7 @@ class Record:
         """Return the certificate.
 
         Args:
-            incomplete: whether it may be one of what has been seen so far.
+            incomplete: whether it may be a certificate of the outcomes so far.
 
         Raises:
             CannotRun: not every test has been run, or none.
@@ -351,7 +351,7 @@ def _less_what_follows(verdicts: Mapping[str, Verdict]) -> Iterator[Verdict]:
 
 
 def where(variants: Iterable[Variant]) -> str:
-    """Return in words where a deviation was seen: `client on tcp and unix; server on tcp`."""
+    """Return, in words, where a deviation was seen: `client on tcp and unix; server on tcp`."""
     networks: dict[str, list[str]] = {}
     for variant in variants:
         networks.setdefault(variant.role, []).append(variant.network)

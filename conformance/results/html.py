@@ -39,7 +39,7 @@ HEADS = (
     ("Python", ("implementation", "loop", "python")),
     ("Specification", ("implementation", "loop", "python", "spec")),
 )
-"""The rows of a matrix's head: a title, and what neighbours share that stand under one name."""
+"""The rows of a matrix's head: a title, and the attribute that neighbours under one name share."""
 
 
 def certificate_page(certificate: Certificate) -> str:
@@ -121,7 +121,7 @@ def _grouped(verdicts: tuple[Verdict, ...]) -> dict[str, list[Verdict]]:
 
 
 def _counts(pairs: list[tuple[str, str]], rows: tuple[str, ...] = ()) -> dict[str, dict[str, int]]:
-    """Count pairs of a row and a column; `rows` come first, also where nothing is in them."""
+    """Count pairs of a row and a column; `rows` come first, even if they are empty."""
     counts: dict[str, dict[str, int]] = {row: {} for row in rows}
     for row, column in pairs:
         counted = counts.setdefault(row, {})
@@ -130,7 +130,7 @@ def _counts(pairs: list[tuple[str, str]], rows: tuple[str, ...] = ()) -> dict[st
 
 
 def code(text: str) -> Markup:
-    """Return `text` with what stands in back quotes marked up as code."""
+    """Return `text` with the parts in back quotes marked up as code."""
     *parts, last = text.split("`")
     if len(parts) % 2:  # a back quote without its other half
         return escape(text)
@@ -140,7 +140,7 @@ def code(text: str) -> Markup:
 
 
 def breakable(id_: str) -> Markup:
-    """Return a clause's id, to be broken after its dots where the line is too short."""
+    """Return a clause's id that can be broken after its dots if the line is too short."""
     return Markup(".<wbr>").join(id_.split("."))
 
 

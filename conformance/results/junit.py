@@ -7,7 +7,7 @@ from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from conformance.results.certificate import FAILED, KNOWN, NOT_APPLICABLE, Certificate, Verdict
 
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold, even escaped."""
+"""The characters that XML cannot hold, even escaped."""
 
 
 def junit_xml(certificate: Certificate) -> str:

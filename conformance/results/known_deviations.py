@@ -38,7 +38,7 @@ class KnownDeviations:
         """Read the file at `path`.
 
         Raises:
-            CannotRun: it cannot be read, is no such file, or lists what is no clause.
+            CannotRun: it cannot be read, is not such a file, or lists an id that no clause has.
         """
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ class KnownDeviations:
         ]
 
     def updated(self, certificate: Certificate) -> str:
-        """Return the text of a file that lists what `certificate` shows, keeping the reasons."""
+        """Return the text of a file that lists the deviations in `certificate`, and reasons."""
         document = tomlkit.document()
         for line in (
             f"Known deviations of {certificate.implementation} from the asyncio streams API.",

@@ -32,13 +32,13 @@ def read_certificate(path: Path) -> Certificate:
         path: the file.
 
     Raises:
-        CannotRun: it cannot be read, or is no certificate.
+        CannotRun: it cannot be read, or is not a certificate.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CannotRun(f"cannot read {str(path)!r}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deeply
         raise CannotRun(f"{str(path)!r} is not a certificate: it is not JSON ({error})") from error
     schema = json.loads(
         (resources.files("conformance") / "certificate.schema.json").read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ class Column:
 
     @property
     def deciding(self) -> int:
-        """How many clauses it deviates in that decide whether it conforms."""
+        """In how many of the clauses that decide it deviates."""
         return sum(
             each.verdict in (FAILED, KNOWN) and each.clause.level in DECISIVE
             for each in self.certificate.verdicts
@@ -112,7 +112,7 @@ class Column:
 
     @property
     def beyond(self) -> int:
-        """How many clauses it deviates in that decide nothing."""
+        """In how many of the clauses that do not decide it deviates."""
         summary = self.certificate.summary
         return summary[FAILED] + summary[KNOWN] - self.deciding
 
@@ -170,8 +170,8 @@ class Matrix:
             Column(each, {verdict.clause.id: verdict for verdict in each.verdicts})
             for each in sorted(certificates, key=_place)
         )
-        # The one with the most clauses gives the order; what the others have beside stands at the
-        # end of its section.
+        # The one with the most clauses gives the order; further clauses of the others stand at the
+        # end of their section.
         known: dict[str, Clause] = {}
         for column in sorted(columns, key=lambda column: -len(column.verdicts)):
             for each in column.certificate.verdicts:
@@ -205,7 +205,7 @@ class Matrix:
         return deviating, others
 
     def runs(self, column: int) -> list[tuple[int, list[Row], str]]:
-        """Return what a column has beside passes, as neighbours of one verdict.
+        """Return a column's verdicts other than passes, as groups of neighbours with one verdict.
 
         Args:
             column: the number of the column.
@@ -247,7 +247,7 @@ class Matrix:
 
 
 def _place(certificate: Certificate) -> tuple[str, bool, str, list[int]]:
-    """Return where a certificate's column stands: asyncio's own loop comes before the others."""
+    """Return the sort key of a certificate's column: asyncio's own loop comes before the others."""
     of = certificate
     python = [int(number) for number in re.findall(r"\d+", of.python)]
     return of.implementation, of.loop != "asyncio", of.loop, python

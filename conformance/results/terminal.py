@@ -29,7 +29,7 @@ from conformance.results.certificate import (
 def show(certificate: Certificate, console: Console, gone: Sequence[str] = ()) -> None:
     """Print the certificate: deviations, sections, and the conclusion.
 
-    The deviations come first, so that what a terminal shows in the end is the summary.
+    The deviations come first, so that the summary is at the end of the terminal's output.
 
     Args:
         certificate: the certificate.
@@ -50,7 +50,7 @@ def show(certificate: Certificate, console: Console, gone: Sequence[str] = ()) -
 
 
 def certificate_text(certificate: Certificate, gone: Sequence[str] = ()) -> str:
-    """Return what `show()` prints as plain text, 100 columns wide."""
+    """Return the output of `show()` as plain text, 100 columns wide."""
     console = Console(file=StringIO(), width=100)
     show(certificate, console, gone)
     assert isinstance(console.file, StringIO)
@@ -58,7 +58,7 @@ def certificate_text(certificate: Certificate, gone: Sequence[str] = ()) -> str:
 
 
 def heading(certificate: Certificate) -> Text:
-    """Return what was certified, and against what."""
+    """Return the subject of the certification, and its specification."""
     text = Text.assemble(
         "Conformance of ", (certificate.implementation, "bold"), " to the asyncio streams API"
     )
@@ -130,7 +130,7 @@ def deviation(certificate: Certificate, verdict: Verdict) -> RenderableType:
 
 
 def findings_table(finding: Finding, variants: Iterable[Variant]) -> Table:
-    """Return what was expected and seen, and as what."""
+    """Return what was expected and seen, and in which roles and networks."""
     table = Table.grid(padding=(0, 1))
     table.add_row("  expected", Text(finding.expected))
     table.add_row("  seen", Text(finding.seen))
@@ -143,7 +143,7 @@ def findings_table(finding: Finding, variants: Iterable[Variant]) -> Table:
 
 
 def explain(clause: Clause, console: Console) -> None:
-    """Print a clause: what it says, why that matters, and where it comes from."""
+    """Print a clause: its text, why it matters, and its source."""
     about = f"  ({clause.level}, since Python {clause.since})"
     console.print(Text.assemble((clause.id, "bold"), about))
     console.print(Padding(Text(clause.text), (0, 0, 1, 2)))
@@ -161,7 +161,7 @@ def explain_verdict(
     evidence: Mapping[tuple[Finding, Variant], Evidence],
     console: Console,
 ) -> None:
-    """Print what became of one clause, and where it failed what helps to see why."""
+    """Print the result of one clause and, if it failed, the evidence."""
     (verdict,) = (each for each in certificate.verdicts if each.clause == clause)
     name = f"{certificate.implementation} on Python {certificate.python}, loop {certificate.loop}"
     if verdict.verdict == NOT_APPLICABLE:
@@ -213,7 +213,7 @@ def known(verdict: Verdict) -> RenderableType:
 
 
 def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
-    """Return the last line: whether it conforms, and what else there is to say."""
+    """Return the last line: whether it conforms, and further remarks."""
     decisive = [
         each
         for each in certificate.verdicts
@@ -248,5 +248,5 @@ def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
 
 
 def counted(number: int) -> str:
-    """Return `number` with the noun that goes with it."""
+    """Return `number` with its noun."""
     return f"{number} clause{'' if number == 1 else 's'}"

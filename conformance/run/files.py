@@ -11,19 +11,19 @@ def writable(path: Path) -> Path:
     """Return `path` if a file can be written there.
 
     Raises:
-        CannotRun: it cannot; better said before the tests than after.
+        CannotRun: it cannot; better to know before the tests than after.
     """
     new = not path.exists()
     with writing(path):
         with path.open("a", encoding="utf-8"):
-            pass  # nothing is written, nor lost, before the tests have run
-        if new:  # several worker processes may look at once
+            pass  # the file does not change before the tests have run
+        if new:  # several worker processes may check at the same time
             path.unlink(missing_ok=True)
     return path
 
 
 def write(path: Path, text: str) -> None:
-    """Write `text`; what an implementation said may hold what no encoding has.
+    """Write `text`; an implementation's words may contain characters that no encoding has.
 
     Raises:
         CannotRun: it cannot be written, although `writable()` has looked: the disk is full, say.

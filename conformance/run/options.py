@@ -11,9 +11,9 @@ class Option(NamedTuple):
 
     Attributes:
         name: its name.
-        metavar: what its value is called.
-        help: what it is for.
-        default: its value where it is not given.
+        metavar: the name of its value.
+        help: its purpose.
+        default: its value if it is not given.
         multiple: whether it can be given more than once.
     """
 

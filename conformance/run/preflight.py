@@ -1,6 +1,6 @@
 """Checks before the tests: whether the implementation can be certified at all.
 
-What fails here would fail most tests, each with a message about something else.
+An implementation that fails here would fail most tests, each with a message about something else.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds that anything here may take
 
 
 def check(streams: Implementation, loop: Loop, networks: tuple[str, ...]) -> None:
-    """See that `streams` can be certified on `loop` and `networks`.
+    """Check that `streams` can be certified on `loop` and `networks`.
 
     Raises:
         CannotRun: it cannot; the message says why, and what to do.
@@ -63,7 +63,7 @@ def _check_reader(name: str, adapter: ReaderAdapter, loop: Loop) -> None:
 
 
 def _see_that_it_has(name: str, kind: str, made: object, without: Collection[str]) -> None:
-    """See that what an adapter made has what the page lists, as far as it is not in `without`."""
+    """Check that an adapter's ends have the page's names, except those in `without`."""
     names = (each for each in ATTRIBUTES[kind] if "." not in each and each not in CUSTOMARY)
     lacking = [each for each in names if f"{kind}.{each}" not in without]
     lacking = [each for each in lacking if not hasattr(made, each)]
@@ -123,9 +123,9 @@ def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> No
 
 
 async def _are_connected(streams: Implementation, one: Any, other: Any) -> bool:
-    """Return whether a byte passes between two ends, one way or the other, as far as one can see.
+    """Return whether a byte passes between two ends, in one way or the other.
 
-    Whatever else is wrong with them is for the clauses to say.
+    The clauses check everything else.
     """
     if {"StreamReader.read", "StreamWriter.write"} & (streams.without | streams.far_without):
         return True
@@ -157,7 +157,7 @@ async def _are_connected(streams: Implementation, one: Any, other: Any) -> bool:
 
 
 def _check_kernel(loop: Loop) -> None:
-    """See that connections that `loop` makes are the kernel's."""
+    """Check that connections that `loop` makes are the kernel's."""
     reason = "nothing has come there"
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.setblocking(False)
@@ -200,5 +200,5 @@ def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, T]) -> T:
         with suppress(Exception):
             loop.run_until_complete(asyncio.sleep(0))
             if task.done() and not task.cancelled():
-                task.exception()  # what its end by force led to is nobody's concern
+                task.exception()  # errors after its forced end do not matter
             end(loop)

@@ -20,7 +20,7 @@ from conformance.subject.loop_modes import PLAIN
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the user asked for, in the user's words: all that another process needs to know.
+    """The user's request, in the user's words: everything that another process needs to know.
 
     Attributes:
         streams: the name of the implementation.
@@ -55,7 +55,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the user asked for, found and checked.
+    """The user's request, found and checked.
 
     Attributes:
         words: the user's words.
@@ -86,7 +86,7 @@ class Order:
         """Return the order that the user gave in these words.
 
         Raises:
-            CannotRun: something was asked for that there is not; the message says what.
+            CannotRun: the request names something that does not exist; the message says what.
         """
         bound = seconds("--bound", words.bound)
         chosen = matching(words.clause) if words.clause else None
@@ -117,7 +117,7 @@ def seconds(option: str, text: str) -> float:
     """Return the number of seconds that `option` was given.
 
     Raises:
-        CannotRun: it is no such number.
+        CannotRun: it is not such a number.
     """
     try:
         number = float(text)
@@ -155,13 +155,13 @@ def failed_in(file: str) -> frozenset[str]:
 def chosen_networks(streams: Implementation, on: Loop, text: str | None) -> tuple[str, ...]:
     """Return the names of the networks to run on.
 
-    By default all of them; but those in memory only on asyncio's own loop. The fakes' transports
-    do as asyncio's do, and on another loop they would be certified in place of that loop's. Those
+    By default all of them, but those in memory only on asyncio's own loop: the fakes' transports
+    replace asyncio's, and on another loop they would be certified in place of that loop's. Those
     that the implementation lacks are left out. An adapter's ends are connected by the adapter.
 
     Raises:
-        CannotRun: there is no such network, or none is left; or an implementation is to run on one
-            that it lacks, or an adapter on any.
+        CannotRun: there is no such network, or none is left; or the request names one that the
+            implementation lacks, or any for an adapter.
     """
     if streams.adapter is not None:
         own = streams.adapter.network

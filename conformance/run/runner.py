@@ -18,7 +18,7 @@ from conformance.run.request import Order
 from conformance.run.session import Session
 
 SILENCE = 10.0
-"""Seconds between reports of the progress where no bar is shown."""
+"""Seconds between reports of the progress if no bar is shown."""
 
 
 def run_suite(order: Order, workers: str) -> Session:
@@ -41,7 +41,7 @@ def run_suite(order: Order, workers: str) -> Session:
                 f"--rootdir={suite}",
                 "-pconformance.plugin",
                 "-pxdist.plugin",
-                "--tb=native",  # nobody sees them; and to read sources for them can itself fail
+                "--tb=native",  # nobody sees them; and reading the sources for them can itself fail
                 "-pno:tmpdir",  # which tidies up after other runs of pytest, perhaps for minutes
                 "--max-worker-restart=1000000",  # a crash costs its own test only
                 f"--numprocesses={workers}",
@@ -80,7 +80,7 @@ class Run:
 
     Attributes:
         session: the certification, once pytest has set it up.
-        problem: what went wrong beside the tests, if anything did.
+        problem: an error outside the tests, if there was one.
         progress: the progress bar.
     """
 
@@ -133,7 +133,7 @@ class Run:
             self._tell(len(self.session.record.seen), len(self.session.record.expected))
 
     def _tell(self, seen: int, expected: int) -> None:
-        """Show how far it has come: in a terminal a bar, else a line from time to time."""
+        """Show the progress: in a terminal a bar, otherwise a line from time to time."""
         self.progress.update(self.bar, completed=seen)
         now = time.monotonic()
         if self.progress.disable and now > self.told + SILENCE:
@@ -151,12 +151,12 @@ class Run:
         self.workers.append(gateway)
 
     def pytest_keyboard_interrupt(self) -> None:
-        """End the workers, whatever they do: to wait for their tests would take too long."""
+        """End the workers, whatever they do: waiting for their tests would take too long."""
         for worker in self.workers:
-            worker._io.popen.kill()  # what starts them has no other way to
+            worker._io.popen.kill()  # xdist has no other way to end them
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what keeps the suite from being collected."""
+        """Note an error that prevents the collection of the suite."""
         if report.failed:
             self.problem = str(report.longrepr).strip().splitlines()[-1]
 

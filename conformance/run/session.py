@@ -45,7 +45,7 @@ from conformance.subject.capabilities import lackable
 __all__ = ["FINDING", "SESSION", "Session"]
 
 # The user properties of a test report that carry what was seen; whether the test passed when it was
-# tried again; and what crossed the wire, with the traceback.
+# tried again; and the record of the wire, with the traceback.
 FINDING = "streams-finding"
 FLAKY = "streams-flaky"
 EVIDENCE = "streams-evidence"
@@ -65,7 +65,7 @@ class Session:
         is_worker: whether this process runs the tests for another.
 
     Attributes:
-        evidence: what helps to look into failures, by what was seen and where, if that is wanted.
+        evidence: evidence on failures, by what was seen and where, if that is wanted.
         interrupted: whether the run ended before all tests were run.
     """
 
@@ -90,7 +90,7 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker, before it starts, what to certify."""
+        """Send the request to a worker before it starts."""
         node.workerinput[WORDS] = asdict(self.order.words)
 
     # Which tests there are.
@@ -116,9 +116,9 @@ class Session:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Drop the placeholders that pytest leaves for tests that run on no network chosen.
+        """Drop the placeholders that pytest leaves for tests that run on no chosen network.
 
-        What is to be tested first comes first.
+        Put the clauses that the user wants first at the beginning.
         """
         dropped = [
             each
@@ -135,7 +135,7 @@ class Session:
         variant = Variant.of(item.nodeid)
         return variant is None or variant.clause not in self.order.first
 
-    # What came of them.
+    # The outcomes.
 
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -143,13 +143,13 @@ class Session:
         """Run a test; try it once more if it fails and that is wanted.
 
         pytest-xdist sends six messages for a test that passes: its start and end, the end of its
-        turn, and that setting up, testing and tearing down went well. To read them took the process
-        that keeps the record a third as long as the tests, on the processors that the workers run
-        on. So it is told no more than it needs.
+        turn, and that setting up, testing and tearing down went well. Reading them took the process
+        that keeps the record a third as long as the tests, on the processors of the workers. So the
+        worker sends only the messages that the record needs.
         """
         if item.get_closest_marker("streams_clause") is None:
             return None
-        # What pytest's own hook does is nowhere else to be had than in the function that it calls.
+        # pytest's own hook only calls this function; nothing else gives its result.
         if not self.is_worker:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
@@ -169,7 +169,7 @@ class Session:
     def _passes(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         """Run a test again; return whether it passes."""
         assert isinstance(item, pytest.Function)
-        item._initrequest()  # as when it was collected: its fixture is made anew
+        item._initrequest()  # as when it was collected: its fixture is made again
         return all(each.passed for each in runtestprotocol(item, log=False, nextitem=nextitem))
 
     @pytest.hookimpl(wrapper=True)
@@ -199,7 +199,7 @@ class Session:
         self.record.expect(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take a test's outcome into the record."""
+        """Record a test's outcome."""
         if report.failed:
             properties = dict(report.user_properties)
             given = properties.get(FINDING)
@@ -217,11 +217,11 @@ class Session:
             self.record.add(report.nodeid, None)
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Note that the certificate will be one of what has been seen so far."""
+        """Note that the certificate will be incomplete."""
         self.interrupted = True
 
     def pytest_internalerror(self) -> None:
-        """Note that the certificate will be one of what has been seen so far."""
+        """Note that the certificate will be incomplete."""
         self.interrupted = True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -238,7 +238,7 @@ class Session:
     def pytest_sessionfinish(self) -> None:
         """Write the certificate to the file that was asked for."""
         if self.is_worker:
-            gc.freeze()  # the process ends, sooner if it looks for no garbage first
+            gc.freeze()  # the process ends, and sooner if it does not collect garbage first
             return
         gc.unfreeze()
         if self.order.json is None:
@@ -260,7 +260,7 @@ class Session:
 
 
 def circumstances(order: Order) -> Circumstances:
-    """Return what is known of a certification before it begins."""
+    """Return the circumstances of a certification that are known before it begins."""
     names = ("streamcert", order.streams.distribution, order.loop.distribution)
     versions = {name: metadata.version(name) for name in names if name is not None}
     return Circumstances(
@@ -272,7 +272,7 @@ def circumstances(order: Order) -> Circumstances:
 
 
 def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
-    """Return what `error`, which ended a test, says of the implementation."""
+    """Return the outcome of a test that `error` ended."""
     code = mark.code
     file, test = place_of(code.co_filename), code.co_name
     line = line_of(error, code) or (error.line if isinstance(error, Hang) else 0)
@@ -281,7 +281,7 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
         return Finding(error.expected, error.seen, *place)
     source = source_line(code.co_filename, line)
     seen = seen_of(error)
-    # Where the test itself, and nothing beneath it, asks for what is not there.
+    # The test itself, and nothing below it, uses an attribute that does not exist.
     if (
         isinstance(error, AttributeError)
         and not raised_in(error)
@@ -302,6 +302,6 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _crash(report: pytest.TestReport) -> Finding:
-    """Return what there is to say of a test that took its process with it."""
+    """Return the outcome of a test that ended its process."""
     file, _, test = report.nodeid.partition("[")[0].rpartition("::")
     return Finding("the interpreter to survive", str(report.longrepr), file, 0, test)

@@ -4,10 +4,10 @@ An implementation lists what it lacks in an attribute `without`, a set of names.
 of them: functions and classes (`"start_server"`), their arguments (`"open_connection.ssl"`),
 attributes (`"StreamWriter.transport"`, and of that `"StreamWriter.transport.abort"`), single keys
 of the extra information (`"StreamWriter.get_extra_info.cipher"`), networks that it cannot be on
-(`"memory"`), and what is true of streams as a whole (`QUALITIES`). An object with few names may say
-in `capabilities` which functions and classes it has, instead of which not.
+(`"memory"`), and properties of streams as a whole (`QUALITIES`). An object with few names may list
+in `capabilities` the functions and classes that it has, instead of those that it lacks.
 
-A clause about what is lacking is not applicable: in a trial, touching it ends the test.
+A clause about a lacking part is not applicable: in a trial, using that part ends the test.
 """
 
 import inspect
@@ -86,10 +86,10 @@ QUALITIES = {
     "limit": "readers that keep to a limit, given or not",
     "joined-directions": "a close() that ends both directions: that of a pipe does not",
 }
-"""What is true of streams as a whole, and may not be of these."""
+"""Properties of streams as a whole that an implementation may lack."""
 
 IMPLIED = {"limit": frozenset({"LimitOverrunError", *(f"{name}.limit" for name in ARGUMENTS)})}
-"""What a quality that is lacking takes with it."""
+"""The names that a lacking quality takes with it."""
 
 LACKABLE = frozenset(
     {*ARGUMENTS, *CLASSES, *NETWORKS, *QUALITIES}
@@ -99,10 +99,10 @@ LACKABLE = frozenset(
 
 
 def lacking(name: str, target: object) -> frozenset[str]:
-    """Return what `target`, which the user calls `name`, says that it lacks.
+    """Return the names that `target`, which the user calls `name`, says that it lacks.
 
     Raises:
-        CannotRun: it says so of something that there is not.
+        CannotRun: it says so of a name that does not exist.
     """
     without = names_lacking(f"{name}.without", getattr(target, "without", ()))
     names = (*ARGUMENTS, *CLASSES)
@@ -115,7 +115,7 @@ def names_lacking(attribute: str, given: Collection[str]) -> frozenset[str]:
     """Return the names in `given`, which `attribute` holds, and those that they imply.
 
     Raises:
-        CannotRun: one of them is nothing that can be lacking.
+        CannotRun: one of them is not a name in `LACKABLE`.
     """
     _check(attribute, given, sorted(LACKABLE))
     implied = (IMPLIED.get(each, frozenset()) for each in given)
@@ -132,7 +132,7 @@ def _check(attribute: str, given: Collection[str], known: Collection[str]) -> No
 
 
 def _near(unknown: Collection[str], known: Collection[str]) -> list[str]:
-    """Return what of `known` may be meant by names that are not known."""
+    """Return the names in `known` that unknown names may mean."""
     near: list[str] = []
     for each in unknown:
         last = each.rpartition(".")[2]
@@ -140,7 +140,7 @@ def _near(unknown: Collection[str], known: Collection[str]) -> list[str]:
         near += get_close_matches(each, known)
     if near:
         return list(dict.fromkeys(near))
-    # Those of the same function or class are enough, where there is such.
+    # Names of the same function or class are enough, if there are any.
     owners = {each.partition(".")[0] for each in unknown}
     return [each for each in known if each.partition(".")[0] in owners] or list(known)
 
@@ -178,7 +178,7 @@ class Part:
     Args:
         kind: `"StreamReader"`, `"StreamWriter"`, `"StreamWriter.transport"` or `"Server"`.
         whole: the reader, writer, transport or server.
-        without: what is lacking.
+        without: the names that are lacking.
     """
 
     def __init__(self, kind: str, whole: Any, without: frozenset[str]) -> None:
@@ -192,7 +192,7 @@ class Part:
         return type(self._whole)
 
     def __repr__(self) -> str:
-        """Show the whole."""
+        """Show the whole object."""
         return repr(self._whole)
 
     def __getattr__(self, name: str) -> Any:
@@ -245,17 +245,17 @@ class PartOfClass(Part):
         return offered(self._kind, self._whole(*args, **options), self._without)
 
     def __instancecheck__(self, instance: object) -> bool:
-        """Answer for the whole."""
+        """Do it for the whole object."""
         return isinstance(instance, self._whole)
 
 
 def offered_class(kind: str, whole: Any, without: frozenset[str]) -> Any:
-    """Return a class of readers or of writers as far as it is offered."""
+    """Return a class of readers or of writers, without the parts that it lacks."""
     return PartOfClass(kind, whole, without) if _lacks_some(kind, without) else whole
 
 
 def offered(kind: str, whole: Any, without: frozenset[str]) -> Any:
-    """Return a reader, a writer or a server as far as it is offered."""
+    """Return a reader, a writer or a server, without the parts that it lacks."""
     return Part(kind, whole, without) if _lacks_some(kind, without) else whole
 
 
@@ -267,7 +267,7 @@ def _lacks_some(kind: str, without: frozenset[str]) -> bool:
 
 
 def offered_function(name: str, function: Any, without: frozenset[str]) -> Any:
-    """Return a function of the page as far as it, and what it gives out, is offered."""
+    """Return a function of the page; it and its results are without the parts that are lacking."""
     if not any("." in each for each in without):
         return function
 
@@ -305,11 +305,11 @@ def _calling(callback: Any, pair: Callable[..., tuple[Any, Any]]) -> Any:
 
 
 class Missing:
-    """Stands for a part that an adapter does not have: what uses it is not applicable."""
+    """Stands for a part that an adapter does not have: a test that uses it is not applicable."""
 
     def __init__(self, what: str) -> None:
         self._what = what
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Say so."""
+        """Raise `NotApplicable`."""
         raise NotApplicable(f"{self._what} is not offered")

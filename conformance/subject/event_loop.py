@@ -15,7 +15,7 @@ NEEDED = (
     *("run_until_complete", "create_task", "create_future", "call_soon", "call_later", "close"),
     *("set_exception_handler", "call_exception_handler", "create_connection", "create_server"),
 )
-"""What the suite and the streams page need of a loop, whatever its class is."""
+"""The methods that the suite and the streams page need of a loop, whatever its class is."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -25,7 +25,7 @@ class Loop:
     """An event loop to certify on.
 
     Attributes:
-        name: what the user called it.
+        name: its name, as the user gave it.
         factory: makes a new one.
         mode: one of `MODES`, in which it runs.
     """
@@ -40,7 +40,7 @@ class Loop:
 
     @property
     def distribution(self) -> str | None:
-        """The name of the distribution that it comes from, where it comes from one."""
+        """The name of the distribution that it comes from, if it comes from one."""
         return distribution_of(self.name)
 
 
@@ -87,14 +87,14 @@ def loop(name: str, mode: str = PLAIN) -> Loop:
 
 
 def end(loop: asyncio.AbstractEventLoop, patience: float = 5.0) -> None:
-    """Do for a loop that does not run what `asyncio.run()` does in the end, and close it.
+    """Finish a loop that does not run as `asyncio.run()` does, and close it.
 
     Args:
         loop: the event loop.
         patience: seconds that its generators, and then its threads, have to end.
     """
     for name in ("shutdown_asyncgens", "shutdown_default_executor"):
-        shut_down = getattr(loop, name, None)  # not every loop has generators or threads to end
+        shut_down = getattr(loop, name, None)  # some loops have no generators or threads to end
         if shut_down is not None:
             ending = loop.create_task(_ended(shut_down))
             loop.run_until_complete(asyncio.wait([ending], timeout=patience))

@@ -35,15 +35,16 @@ class Implementation:
     the exceptions are asyncio's own where that object has none. Their types are spelled with
     asyncio's classes because that is the shape that an implementation promises.
 
-    What offers only part of the page says so, in attributes that `conformance.subject.capabilities`
-    describes; a reader alone or a pair is an adapter. A clause about what is lacking is then not
-    applicable.
+    An object that offers only part of the page says so in attributes that
+    `conformance.subject.capabilities` describes; a reader alone or a pair is an adapter. Clauses
+    about the other parts are then not applicable.
 
     Attributes:
-        name: what the user called it: `"asyncio"`, `"mypackage.streams"`, `"module:attribute"`.
+        name: its name, as the user gave it: `"asyncio"`, `"mypackage.streams"`,
+            `"module:attribute"`.
         adapter: how its ends are made, if not by the functions of the page.
-        without: what it lacks, by the names of `conformance.subject.capabilities`.
-        far_without: what the second end of a pair lacks.
+        without: the parts that it lacks, by the names of `conformance.subject.capabilities`.
+        far_without: the parts that the second end of a pair lacks.
     """
 
     open_connection: Callable[..., Awaitable[Pair]]
@@ -60,7 +61,7 @@ class Implementation:
 
         Raises:
             CannotRun: it lacks a name that the streams page lists and does not say so, or says that
-                it lacks what there is not.
+                it lacks a name that does not exist.
         """
         self.name = name
         if isinstance(target, type) and issubclass(target, ReaderAdapter | PairAdapter):
@@ -85,7 +86,7 @@ class Implementation:
                 setattr(self, each, getattr(target, each, getattr(asyncio, each)))
 
     def _take(self, target: object) -> None:
-        """Take what `target` offers; `CannotRun` if it lacks something and does not say so."""
+        """Take the names that `target` offers; `CannotRun` if it lacks some and does not say so."""
         names = [each for each in (*ARGUMENTS, *CLASSES) if each not in self.without]
         missing = [each for each in names if not callable(getattr(target, each, None))]
         if missing:
@@ -108,20 +109,20 @@ class Implementation:
             setattr(self, each, offer(each, getattr(target, each), self.without))
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Say that what was not plugged in is not offered."""
+        """Raise `NotApplicable` for a name that was not plugged in."""
         if name in (*ARGUMENTS, *CLASSES, "LimitOverrunError"):
             raise NotApplicable(f"{name} is not offered")
         raise AttributeError(name)
 
     @property
     def distribution(self) -> str | None:
-        """The name of the distribution that it comes from, where it comes from one."""
+        """The name of the distribution that it comes from, if it comes from one."""
         named = None if self.adapter is None else self.adapter.distribution
         return named or distribution_of(self.name)
 
     @property
     def default_spec(self) -> str:
-        """The specification that it is held to unless the user says otherwise.
+        """The specification that it is held to by default.
 
         The standard library is held to the documentation of the Python that it came with; everyone
         else to the newest.
@@ -133,7 +134,7 @@ class Implementation:
 
 
 def _needed(kind: type) -> list[str]:
-    """Return the names of the arguments without which no instance of a class can be made."""
+    """Return the names of the arguments that a class requires to make an instance."""
     return [
         each.name
         for each in inspect.signature(kind).parameters.values()
@@ -156,7 +157,7 @@ def _check_distribution(name: str, distribution: object) -> None:
 
 
 def _meant(name: str, target: object) -> str:
-    """Return what to do about a target that is no implementation, where that can be guessed."""
+    """Return advice about a target that is not an implementation, if a guess is possible."""
     if isinstance(target, ModuleType):
         adapters = [
             f"{name}:{key}"
@@ -221,7 +222,7 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # it is there, and something else is not
+            raise  # the module exists, and something that it imports does not
         raise CannotRun(
             f"cannot import {name!r}: there is no module {error.name!r} "
             + (
@@ -244,7 +245,7 @@ def implementation(name: str) -> Implementation:
 
 
 def checked_spec(text: str) -> str:
-    """Return `text` if it is a specification version that there is.
+    """Return `text` if it is a specification version that exists.
 
     Raises:
         CannotRun: it is not.

@@ -20,13 +20,13 @@ class OwnExecutor(ThreadPoolExecutor):
 
 
 def plain(_: asyncio.AbstractEventLoop) -> None:
-    """Leave the loop as it was made."""
+    """Change nothing."""
 
 
 def debug(loop: asyncio.AbstractEventLoop) -> None:
-    """Let the loop check what it can."""
+    """Switch on the loop's debug mode."""
     loop.set_debug(True)
-    loop.slow_callback_duration = math.inf  # a busy machine is nobody's fault
+    loop.slow_callback_duration = math.inf  # a busy machine is not a fault
 
 
 def eager_tasks(loop: asyncio.AbstractEventLoop) -> None:
@@ -60,11 +60,11 @@ MODES: dict[str, Callable[[asyncio.AbstractEventLoop], None]] = {
     "own-tasks": own_tasks,
     "own-executor": own_executor,
 }
-"""What to do to a new loop, by the names that the user says."""
+"""How to change a new loop, by the names that the user gives."""
 
 
 def checked_mode(name: str) -> str:
-    """Return `name` if it is a mode that there is on this Python.
+    """Return `name` if it is a mode that exists on this Python.
 
     Raises:
         CannotRun: it is not.

@@ -1,7 +1,7 @@
 """Which values of each argument that is a number the suite tries, in each way to call its function.
 
-An argument that is tested at one value may mean anything at another, and one that is tested in one
-way to connect or to serve may be forgotten in another.
+An argument that is right at one value may be wrong at another, and one that is right in one way to
+connect or to serve may be ignored in another.
 """
 
 import math
@@ -27,7 +27,7 @@ class Tried(NamedTuple):
 
     Attributes:
         argument: the function or method and the argument, as `"read.n"`.
-        way: what stands for the address, and whether with TLS.
+        way: the kind of address, and whether with TLS.
         values: the values: two at least, far apart.
         tests: the names of the tests, without `test_`, by module: `"ways:limit_with_tls"`.
     """
@@ -40,7 +40,7 @@ class Tried(NamedTuple):
 
 SECONDS = (0.25, 3, 400)  # far apart, and from every default
 LIMITS = (1, 5_000_000)  # bytes
-MOST = math.inf  # connections: as many as the kernel keeps
+MOST = math.inf  # connections: the most that the kernel keeps
 BACKLOGS = (1, MOST)
 
 HANDSHAKE, SHUTDOWN = "ssl_handshake_timeout", "ssl_shutdown_timeout"
@@ -57,11 +57,11 @@ WAYS = {
 
 
 def unix_timeouts(function: str, tests: str) -> Iterator[Tried]:
-    """Give what is tried of the timeouts of a function for Unix sockets.
+    """Yield the tried values of the timeouts of a function for Unix sockets.
 
     Args:
         function: the function.
-        tests: what the names of the tests begin with.
+        tests: the common beginning of the tests' names.
     """
     for argument, what in ((HANDSHAKE, "handshake"), (SHUTDOWN, "shutdown")):
         for address in WAYS[function]:
@@ -159,7 +159,7 @@ TABLE = (
         ("values:limits_far_apart_are_set",),
     ),
 )
-"""All that is tried."""
+"""All values that are tried."""
 
 NONE = {
     (f"{CONNECT}.happy_eyeballs_delay", "host"): "to give it is a way of its own",
@@ -177,7 +177,7 @@ NONE = {
         for way in ways
     },
 }
-"""In which ways nothing is tried of an argument, and why."""
+"""The ways in which an argument is not tried, and why."""
 
 
 def values(marks: dict[str, ClauseMark]) -> str:

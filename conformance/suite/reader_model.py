@@ -1,12 +1,12 @@
-"""What a reader may do at any time, and programs that find out whether it keeps to that.
+"""A model of what a reader may do at any time, and programs that check it.
 
 The model knows what the wire has sent, whether it has ended the stream, and how much the reads have
-returned so far. From that alone follows, for a read of any kind, with what it may end now and
-whether it may still wait. Where the description leaves a choice (how many bytes `read(n)` returns,
-whether a separator counts towards the limit), the model allows all of it.
+returned so far. From that alone it follows, for a read of any kind, how it may end now and whether
+it may still wait. Where the description leaves a choice (how many bytes `read(n)` returns, whether
+a separator counts towards the limit), the model allows all of it.
 
-Hypothesis makes the programs: sequences of pieces sent, reads begun and cancelled. Nothing that it
-draws depends on what the reader did, since that may differ from run to run where the model allows
+Hypothesis makes the programs: sequences of pieces sent, reads begun and cancelled. Its choices do
+not depend on the reader's results, because these may differ from run to run where the model allows
 it; a step that makes no sense at its time is left out.
 """
 
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         how: `"returned"`, or the name of the exception.
-        value: what it returned, or the exception's `partial` or `consumed`.
+        value: the result, or the exception's `partial` or `consumed`.
     """
 
     how: str
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """What a read may do in a given state.
+    """The possible behaviour of a read in a given state.
 
     Attributes:
         now: how it may end.
@@ -65,10 +65,10 @@ class Allowed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What can be known of a stream from outside.
+    """The state of a stream, as seen from outside.
 
     Attributes:
-        rest: what was sent and no read has returned.
+        rest: the bytes that were sent and no read has returned.
         ended: whether the wire has ended the stream.
         limit: the reader's limit, in bytes.
     """
@@ -83,9 +83,9 @@ class Call:
     """A read of one kind.
 
     Attributes:
-        text: how a program spells it.
+        text: its spelling in a program.
         start: makes the coroutine.
-        allowed: what it may do in a state.
+        allowed: the possible behaviour in a state.
     """
 
     text: str
@@ -99,7 +99,7 @@ def returned(data: bytes) -> Outcome:
 
 
 def read_all(text: str, *n: int) -> Call:
-    """Return a call of `read()` that reads to the end of the stream."""
+    """Return a call of `read()` that reads to EOF."""
 
     def allowed(state: State) -> Allowed:
         return Allowed([returned(state.rest)], False) if state.ended else Allowed([], True)
@@ -137,8 +137,8 @@ def readexactly(n: int) -> Call:
 def readline() -> Call:
     """Return a call of `readline()`.
 
-    The description says nothing of a line longer than the limit: it may be returned, waited for,
-    or refused with ValueError.
+    The description does not mention a line longer than the limit: readline() may return it, wait
+    for it, or refuse it with ValueError.
     """
 
     def allowed(state: State) -> Allowed:
@@ -156,7 +156,7 @@ def readuntil(separator: bytes | tuple[bytes, ...]) -> Call:
     """Return a call of `readuntil(separator)`.
 
     The description does not say whether the separator counts towards the limit, nor which error a
-    stream gives that ends beyond the limit without one.
+    read raises if the stream ends beyond the limit without one.
     """
     separators = separator if isinstance(separator, tuple) else (separator,)
     longest = max(len(each) for each in separators)
@@ -203,7 +203,7 @@ READUNTIL_TUPLE = [
 ]
 EVERY_READ = [*READ, *READLINE, *READEXACTLY, *READUNTIL]
 
-# Few different bytes, so that separators, and false starts of them, come about at every cut.
+# Few different bytes, so that separators, and partial matches of them, occur at every cut.
 PIECES = (b"a", b"b", b"\n", b"ab", b"aa", b"a\nb", b"baab", b"aaab\n", b"ab" * 8)
 LIMITS = (4, 1, 9, 1000)
 STEPS = 16  # of a program, at most
@@ -215,7 +215,7 @@ SHORTENINGS = 100  # programs to run in search of a shorter one that fails
 class ShortEnough(KeyboardInterrupt):
     """Enough programs were run after one that deviates.
 
-    A `KeyboardInterrupt`, because that is what ends Hypothesis's own search at once.
+    A `KeyboardInterrupt`, because only that ends Hypothesis's own search immediately.
     """
 
 
@@ -226,7 +226,8 @@ class Step(NamedTuple):
         kind: `"send"`, `"end"`, `"read"`, `"cancel"`, `"send and cancel"` or `"reset"`.
         call: the read to begin.
         piece: the bytes to send.
-        turns: of the loop, to let the reader have them, or before the read is cancelled.
+        turns: turns of the loop, for the reader to receive the bytes, or before the read is
+            cancelled.
     """
 
     kind: str
@@ -236,7 +237,7 @@ class Step(NamedTuple):
 
 
 def steps(calls: Sequence[Call], *, cancelling: bool) -> list[Step]:
-    """Return the steps that programs are made of, each as often as it is to come up."""
+    """Return the steps that programs are made of, each as often as it should occur."""
     found = [Step("send", piece=piece, turns=turns) for piece in PIECES for turns in (3, 1, 0)]
     found += [Step("read", call=call) for call in calls] * (36 // len(calls))
     found += [Step("end")] * 3
@@ -255,14 +256,14 @@ class Search:
     """A search for a program that deviates, and then for the shortest.
 
     Args:
-        trial: the trial that it takes place in.
-        asks: whether the programs ask at_eof() after each read.
+        trial: its trial.
+        asks: whether the programs call at_eof() after each read.
 
     Attributes:
         found: the shortest that deviates, so far: its text and its deviation.
         suspect: one with a read that ended late, or not before the stream did: its limit and steps.
-        patience: seconds after which a read that has to end is taken to be late; None: as many as
-            the trial lasts.
+        patience: seconds after which a read that has to end is late; None: as long as the trial
+            lasts.
     """
 
     def __init__(self, trial: Trial, *, asks: bool) -> None:
@@ -279,7 +280,7 @@ class Search:
         """Return a connection for the next program, from the same far end as for all the others.
 
         Raises:
-            ShortEnough: there need be no more programs.
+            ShortEnough: no more programs are needed.
         """
         if self.found is not None:
             self.shortenings += 1
@@ -297,14 +298,14 @@ class Search:
         """Note that the program `text` deviates."""
         if self.found is None or len(text) < len(self.found[0]):
             self.found = text, deviation
-            self.patience = 0.1  # what is late from now on decides only which program is shown
+            self.patience = 0.1  # a late read from now on decides only which program is shown
 
 
 class Program(RuleBasedStateMachine):
-    """A connection, and a program that reads from it what the wire sends.
+    """A connection, and a program that reads from it the bytes that the wire sends.
 
     Args:
-        search: what it is part of.
+        search: the search that it is part of.
     """
 
     def __init__(self, search: Search) -> None:
@@ -317,7 +318,7 @@ class Program(RuleBasedStateMachine):
         self.connection: Connection | None = None
         self.call = READ[0]  # the last one made
         self.reading: asyncio.Task[Outcome] | None = None  # its task, while it waits
-        self.over = False  # whether nothing is known any more of what the reader may do
+        self.over = False  # whether the model can no longer predict the reader
 
     @initialize(limit=sampled_from(LIMITS))
     def connect(self, limit: int) -> None:
@@ -371,7 +372,7 @@ class Program(RuleBasedStateMachine):
             self.reading = None
             deviation = self.deviation(f"{self.call.text} to end", hang.seen)
             if time.monotonic() - begun > 1:
-                raise ShortEnough from None  # not in virtual time: not to be had again
+                raise ShortEnough from None  # not in virtual time: cannot be repeated
             raise deviation from None
 
     @property
@@ -386,14 +387,14 @@ class Program(RuleBasedStateMachine):
         self.search.note(self.text, deviation)
         return deviation
 
-    # What the steps do.
+    # The steps.
 
     async def _connect(self, limit: int) -> None:
         self.connection = await self.search.connect(limit)
         self.reader, self.writer, self.wire = self.connection
 
     async def _send(self, piece: bytes, turns: int) -> None:
-        """Send a piece, and let the reader have it, or not yet."""
+        """Send a piece; let the reader receive it, or not yet."""
         self.state = replace(self.state, rest=self.state.rest + piece)
         await self.wire.send(piece)
         if turns:
@@ -428,7 +429,7 @@ class Program(RuleBasedStateMachine):
             return Outcome(described(error))
 
     async def _look(self) -> None:
-        """Wait for the read if it has to end now; if it has ended, hold it to the model."""
+        """Wait for the read if it has to end now; if it has ended, compare it with the model."""
         if self.reading is None:
             return
         if not self.call.allowed(self.state).wait:
@@ -441,8 +442,8 @@ class Program(RuleBasedStateMachine):
     async def _end_of(self, reading: "asyncio.Task[Outcome]", *, reset: bool = False) -> None:
         """Wait for a read that has to end, or, after a reset, any read.
 
-        To wait as long as the trial lasts is the last resort. One that is late is given the end of
-        the stream: if bytes were lost, it shows then. If they were not, the program is suspect.
+        Waiting as long as the trial lasts is the last resort. If the read is late, the wire ends
+        the stream: this shows whether bytes were lost. If they were not, the program is suspect.
         """
         await asyncio.wait([reading], timeout=self.search.patience)
         if reading.done():
@@ -457,7 +458,7 @@ class Program(RuleBasedStateMachine):
         await asyncio.wait([reading])
 
     def judge(self, outcome: Outcome) -> None:
-        """Hold how a read ended to the model, and note what it has taken off the stream."""
+        """Compare the end of a read with the model, and note the bytes that it has taken."""
         now, wait = self.call.allowed(self.state)
         if outcome not in now:
             wanted = [str(each) for each in now] + ["a wait"] * wait
@@ -465,7 +466,7 @@ class Program(RuleBasedStateMachine):
                 wanted[1:-1] = ["…"]
             raise self.deviation(f"{self.call.text}: {' or '.join(wanted)}", str(outcome))
         if outcome.how == "ValueError":
-            self.over = True  # what is left of the line is not said
+            self.over = True  # the description does not say how much of the line is left
         elif isinstance(outcome.value, bytes | bytearray):
             self.state = replace(self.state, rest=self.state.rest[len(outcome.value) :])
 
@@ -485,7 +486,7 @@ class Program(RuleBasedStateMachine):
         await self._cancel(reading, turns)
 
     async def _reset(self, then: Call) -> None:
-        """Reset: bytes on their way may be lost, but it is not the end of the stream."""
+        """Reset: bytes on their way may be lost, but this is not EOF."""
         await self.wire.reset()
         waiting = [self.call] if self.reading is not None else []
         for call in (*waiting, then):
@@ -517,7 +518,8 @@ def programs(calls: tuple[Call, ...], *, cancelling: bool) -> type[Program]:
     """Return the programs that are made of `calls`, for Hypothesis to choose from."""
 
     class Programs(Program):
-        # One rule for all kinds of steps: of several, Hypothesis leaves some out of each program.
+        # One rule for all kinds of steps: with several rules, Hypothesis leaves some out of each
+        # program.
         @rule(step=sampled_from(steps(calls, cancelling=cancelling)))
         def step(self, step: Step) -> None:
             """Take a step."""
@@ -535,11 +537,11 @@ def run_programs(
         trial: the trial to run them in.
         calls: the reads to make them of.
         cancelling: whether they also cancel reads, and may see the connection reset.
-        asks_at_eof: whether they ask at_eof() after each read.
+        asks_at_eof: whether they call at_eof() after each read.
 
     Raises:
-        Deviation: in a program, a read did what the model does not allow, or never ended; of such
-            programs the shortest found.
+        Deviation: in a program, a read did something that the model does not allow, or never ended;
+            the shortest such program is shown.
     """
     kind = programs(calls, cancelling=cancelling)
     search = Search(trial, asks=asks_at_eof)
@@ -557,12 +559,12 @@ def run_programs(
     with TemporaryDirectory() as notes:
         set_hypothesis_home_dir(notes)
         try:
-            # Any callable will do, says its documentation; its type asks for a class.
+            # Its documentation says that any callable will do; its type asks for a class.
             run_state_machine_as_test(lambda: kind(search), settings=chosen)  # type: ignore[arg-type]
         except ShortEnough:
             pass
         except Exception:
-            # It complains of its own if a failure does not come again: it counts all the same.
+            # It reports an error if a failure cannot be repeated: the failure counts all the same.
             if search.found is None:
                 raise
         finally:

@@ -1,4 +1,4 @@
-"""What becomes of clients that are being accepted when something else happens to their server."""
+"""Clients that are being accepted when something else happens to their server."""
 
 import asyncio
 import contextvars
@@ -22,12 +22,12 @@ from conformance.networks.tls import HOST_NAME, TlsWire, client_context
 from conformance.networks.wire import Wire
 
 MOMENTS = range(7)
-"""The turns of the loop after which the other thing happens: accepting takes no more."""
+"""The turns of the loop after which the other event happens: accepting takes no more."""
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Collect no garbage: that a lost connection is found by chance ends no wait."""
+    """Switch off garbage collection, so that it does not end a wait by chance."""
     gc.disable()
     try:
         yield
@@ -66,11 +66,11 @@ async def expect_served_or_ended(trial: Trial, served: Served, below: Wire) -> N
     if trial.network.name in TLS:
         tls = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
         try:
-            await tls.handshake()  # a hang where it is left waiting
+            await tls.handshake()  # hangs if it is left waiting
         except (ConnectionError, ssl.SSLError):
             return
         wire = tls
-    # A hang where it is left waiting.
+    # Hangs if it is left waiting.
     if await first(trial, served.pairs.get(), wire.receive_to_end()) == 0:
         await trial.turns()
 
@@ -97,7 +97,7 @@ async def expect_all_ended(trial: Trial, end: Callable[[Any], object]) -> None:
                 await trial.turns(turns)  # over TLS, the handshake is under way
                 served.server.close()
                 end(served.server)
-                await below.receive_to_end()  # a hang where it is left open
+                await below.receive_to_end()  # hangs if it is left open
                 await served.server.wait_closed()
 
 
@@ -115,11 +115,11 @@ async def test_serve_forever_cancelled_under_way(trial: Trial) -> None:
                 await asyncio.wait([serving])
                 expect(serving.cancelled(), True, "cancelled:")
                 if closes_clients:
-                    await below.receive_to_end()  # a hang where it is left open
+                    await below.receive_to_end()  # hangs if it is left open
 
 
 async def cancelled_serve_forever_closes_clients(trial: Trial) -> bool:
-    """Return whether a serve_forever() that is cancelled ends the connections that there are."""
+    """Return whether a serve_forever() that is cancelled ends the existing connections."""
     served = await trial.serve()
     serving = trial.start(served.server.serve_forever())
     connection = await trial.accept(served)
@@ -136,7 +136,7 @@ async def cancelled_serve_forever_closes_clients(trial: Trial) -> bool:
     return closes
 
 
-# Servers that are cancelled before they are there.
+# Servers that are cancelled before they exist.
 
 
 @clause("serving.cancelled.at-any-moment", networks=INTERNET, roles=SERVER)
@@ -188,7 +188,7 @@ async def test_failed_handshakes_report_nothing(trial: Trial) -> None:
 
 
 async def speak_no_tls(below: Wire) -> None:
-    """Send what is no TLS."""
+    """Send bytes that are not TLS."""
     await below.send(b"GET / HTTP/1.0\r\n\r\n")
     await below.receive_to_end()
 
@@ -206,7 +206,7 @@ async def reset(below: Wire) -> None:
 
 
 async def leave_in_the_middle(below: Wire) -> None:
-    """Leave when the server has answered."""
+    """Close when the server has answered."""
     wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
     with suppress(ssl.SSLWantReadError):
         wire.tls.do_handshake()

@@ -1,4 +1,4 @@
-"""Connecting to a Unix server that has no room in its queue."""
+"""Connecting to a Unix server whose backlog is full."""
 
 import asyncio
 import socket
@@ -44,7 +44,7 @@ async def test_backlog_full(trial: Trial) -> None:
 
 
 async def echo(trial: Trial, listener: SocketListener) -> None:
-    """Send back to each client that comes the byte that it sends."""
+    """Send back to each client the byte that it sends."""
 
     async def answer(wire: Wire) -> None:
         await wire.send(await wire.receive_some())

@@ -18,7 +18,7 @@ LOST = (ConnectionResetError, BrokenPipeError)
 
 
 async def expect_end(wire: Wire, data: bytes = b"") -> None:
-    """Expect `data` and the end on the wire; end the wire's direction too, as TLS asks for."""
+    """Expect `data` and EOF on the wire; end the wire's direction too, because TLS needs that."""
     received = await wire.receive_rest()
     expect(len(received), len(data), "the number of bytes that arrived:")
     expect(received, data, "bytes:")
@@ -57,7 +57,7 @@ async def test_frees_the_socket(trial: Trial) -> None:
     await writer.wait_closed()
 
     async def send() -> None:
-        for _ in range(1000):  # the first may still be taken, by a kernel that has not heard yet
+        for _ in range(1000):  # a kernel that does not know yet may still take the first one
             await wire.send(b"anybody there?")
             await trial.turns(1)
 
@@ -83,7 +83,7 @@ async def test_twice_changes_nothing(trial: Trial) -> None:
     for _ in range(3):
         writer.close()
     expect(writer.get_extra_info("sockname"), name, "its address:")
-    with suppress(Exception):  # it may refuse what comes too late
+    with suppress(Exception):  # it may refuse a late call
         writer.write(b"late")
     expect(writer.is_closing(), True, "is_closing()")
     await expect_end(wire)
@@ -115,7 +115,7 @@ async def test_unread_data(trial: Trial) -> None:
     await wire.send(b"never read")
     await wire.settle()
     writer.close()
-    # It may reset the connection, so that the peer knows that not everything was taken.
+    # It may reset the connection, so that the peer knows that some data was not received.
     expect((await wire.receive_to_end())[0], b"", "bytes:")
     await wire.close()
     await writer.wait_closed()
@@ -135,7 +135,7 @@ async def test_unread_data_paused(trial: Trial) -> None:
 @clause("close.receives-no-more")
 async def test_receives_no_more(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
-    await fill(trial, writer)  # closing takes until the far end reads
+    await fill(trial, writer)  # closing waits until the far end reads
     reading = trial.start(reader.read(100))
     await trial.turns()
     writer.close()

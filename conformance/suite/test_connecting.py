@@ -1,4 +1,4 @@
-"""`open_connection()`: what it returns, and its arguments but those on TLS."""
+"""`open_connection()`: its result, and its arguments except those for TLS."""
 
 import asyncio
 import socket
@@ -192,7 +192,7 @@ async def test_messages_of_happy_eyeballs(trial: Trial) -> None:
 
 
 async def expect_messages(trial: Trial, **options: float) -> None:
-    """Expect the error of two addresses that refuse to say what the error of each alone says."""
+    """Expect the error for two refusing addresses to contain the messages of both."""
     hosts = ("127.0.0.1", "::1")
     with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
         alone = [
@@ -305,7 +305,7 @@ async def test_sock_closed_with_the_writer(trial: Trial) -> None:
     _, writer = await trial.streams.open_connection(sock=sock)
     wire = await listener.accept()
     writer.close()
-    # The end arrives only when nobody holds the connection any more, whoever's object it was.
+    # EOF arrives only when no object holds the connection any more.
     expect(await wire.receive_rest(), b"", "before the end:")
     await wire.close()
     await writer.wait_closed()
@@ -344,7 +344,7 @@ async def test_local_addr(trial: Trial) -> None:
 @clause("connecting.local-addr.name", networks=INTERNET, roles=CLIENT)
 async def test_local_addr_name(trial: Trial) -> None:
     with listening(trial, "127.0.0.1") as (port, (sock,)):
-        # Its address is where connections come from anyhow; its port is not.
+        # Connections come from its address by default, but not from its port.
         free = free_port(trial, "127.0.0.1")
         _, writer = await trial.streams.open_connection(
             "127.0.0.1", port, local_addr=("localhost", free)
@@ -358,7 +358,7 @@ async def test_local_addr_name(trial: Trial) -> None:
 @clause("connecting.local-addr.unusable", networks=INTERNET, roles=CLIENT)
 async def test_local_addr_unusable(trial: Trial) -> None:
     with listening(trial, "127.0.0.1") as (port, (sock,)):
-        # An address of TEST-NET-3, which is no interface's.
+        # An address of TEST-NET-3, which no interface has.
         await expect_error(
             OSError,
             trial.streams.open_connection("127.0.0.1", port, local_addr=("203.0.113.1", 0)),
@@ -510,7 +510,7 @@ async def test_happy_eyeballs_goes_on(trial: Trial) -> None:
         connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=0.0))
         await lookups.first(connecting)
         await trial.turns()
-        # The kernel and a loop's threads may take their time: what is asked for later ends later.
+        # The kernel and a loop's threads may be slow: later lookups end later.
         again = _open(trial, port, host, happy_eyeballs_delay=0.0)
         await asyncio.gather(again, return_exceptions=True)
         await trial.turns()
@@ -524,7 +524,7 @@ async def test_happy_eyeballs_after_a_failure(trial: Trial) -> None:
     hosts = ("127.0.0.2", "127.0.0.3")
     with bound(trial, *hosts) as (port, (_, answering)), resolving(trial, *hosts):
         answering.listen()
-        # A hang where the time is waited for.
+        # Hangs if the implementation waits for the time.
         await _open(trial, port, NAME, happy_eyeballs_delay=1000.0)
         expect(accepted([answering]), 0, "index of the listener connected to:")
 
@@ -624,7 +624,7 @@ async def test_local_addr_of_one_family_with_happy_eyeballs(trial: Trial) -> Non
 @clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
 async def test_local_addr_unusable_with_happy_eyeballs(trial: Trial) -> None:
     with listening(trial, "127.0.0.1") as (port, (sock,)):
-        for local in ("203.0.113.1", "::1"):  # no interface's, and another family's
+        for local in ("203.0.113.1", "::1"):  # an address that no interface has, of another family
             opening = trial.streams.open_connection(
                 "127.0.0.1", port, local_addr=(local, 0), happy_eyeballs_delay=1000.0
             )
@@ -747,7 +747,7 @@ async def test_in_the_background(trial: Trial) -> None:
         port, (silent,) = stack.enter_context(bound(trial, "127.0.0.1"))
         await stall(trial, silent, stack)
         connecting = trial.start(_open(trial, port))
-        await trial.turns()  # an implementation that blocks never comes here
+        await trial.turns()  # an implementation that blocks never gets here
         expect_pending(connecting, "open_connection(), while the peer does not answer,")
         connecting.cancel()
         await asyncio.wait([connecting])

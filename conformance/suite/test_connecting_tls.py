@@ -45,7 +45,7 @@ async def test_ssl_none(trial: Trial) -> None:
 
 @clause("connecting.ssl.context", networks=TLS, roles=CLIENT)
 async def test_ssl_context(trial: Trial) -> None:
-    # Of several contexts that would connect, only the one given speaks this protocol.
+    # Several contexts would connect; only the given one speaks this protocol.
     ours, theirs = client_context(), server_context()
     ours.set_alpn_protocols(["streams/2"])
     theirs.set_alpn_protocols(["streams/1", "streams/2"])
@@ -81,7 +81,7 @@ async def test_failure_closes(trial: Trial) -> None:
         wire = TlsWire(below, server_context(stranger()), server_side=True)
         await _handshake_refused(wire)
         await expect_error(Exception, connecting)
-        await below.receive_to_end()  # a hang where the connection is left open
+        await below.receive_to_end()  # hangs if the connection is left open
 
 
 @clause("connecting.ssl.true.verifies", networks=TLS, roles=CLIENT)
@@ -106,7 +106,7 @@ async def test_server_hostname_that_matches(trial: Trial) -> None:
 async def test_server_hostname_that_does_not_match(trial: Trial) -> None:
     host = address_of(await trial.listen())[0]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(host).configure_cert(context)  # for the host, and not for the name
+    authority().issue_cert(host).configure_cert(context)  # it is for the host, not for the name
     await expect_refused(trial, context, server_hostname=OTHER_HOST_NAME)
 
 
@@ -128,12 +128,12 @@ async def test_names_with_happy_eyeballs(trial: Trial) -> None:
 
 async def expect_server_hostname_verified(trial: Trial, **options: Any) -> None:
     """Expect a certificate for `server_hostname`, and not for the host, to be accepted."""
-    listener = await trial.listen()  # at an address that the certificate is not for
+    listener = await trial.listen()  # at an address for which the certificate is not valid
     await expect_talk(await trial.open(listener, server_hostname=HOST_NAME, **options))
 
 
 async def expect_host_verified(trial: Trial, **options: Any) -> None:
-    """Expect a certificate for the host to be accepted, where there is no `server_hostname`."""
+    """Expect a certificate for the host to be accepted without a `server_hostname`."""
     listener = await trial.listen()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority().issue_cert(address_of(listener)[0]).configure_cert(context)
@@ -197,7 +197,7 @@ async def test_handshake_timeout_closes(trial: Trial) -> None:
     connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
     async with closing_wire(await carrier_of(listener).accept()) as below:
         await expect_error(Exception, connecting)
-        await below.receive_to_end()  # a hang where the connection is left open
+        await below.receive_to_end()  # hangs if the connection is left open
 
 
 @clause("connecting.ssl.shutdown-timeout", networks=TLS, roles=CLIENT)
@@ -272,7 +272,7 @@ async def test_cancelled_in_the_handshake(trial: Trial) -> None:
         connecting.cancel()
         await asyncio.wait([connecting])
         expect(connecting.cancelled(), True, "cancelled:")
-        await below.receive_to_end()  # a hang where the connection is left open
+        await below.receive_to_end()  # hangs if the connection is left open
 
 
 @clause("connecting.cancelled.in-the-handshake", networks=TLS, roles=CLIENT)
@@ -302,7 +302,7 @@ async def _refused(
     open_: Callable[..., Coroutine[Any, Any, None]],
     **options: Any,
 ) -> Any:
-    """Return the exception that `open_` raises with a far end that is to be refused."""
+    """Return the exception that `open_` raises with a far end that it has to refuse."""
     listener = await trial.listen()
     connecting = trial.start(open_(trial, listener, **options))
     async with closing_wire(await carrier_of(listener).accept()) as below:
@@ -311,7 +311,7 @@ async def _refused(
 
 
 async def _handshake_refused(wire: TlsWire) -> None:
-    """Do the far end's part of a handshake that the implementation is to refuse."""
+    """Do the far end's part of a handshake that the implementation has to refuse."""
     try:
         await wire.handshake()
         await wire.receive_some()  # in TLS 1.3 the refusal comes after the far end's last message
@@ -322,14 +322,14 @@ async def _handshake_refused(wire: TlsWire) -> None:
 
 
 async def _open(trial: Trial, listener: Listener, **options: Any) -> None:
-    """Connect, on the way to an error; a connection that comes about all the same is closed."""
+    """Connect, and expect an error; close a connection that is made all the same."""
     _, writer = await trial.network.open(trial.streams, listener, **options)
     with closing(writer):
         pass
 
 
 async def _open_by_socket(trial: Trial, listener: Listener, **options: Any) -> None:
-    """Connect with a socket, on the way to an error."""
+    """Connect with a socket, and expect an error."""
     tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": HOST_NAME}
     sock = await connected_socket(trial, listener)
     _, writer = await trial.streams.open_connection(sock=sock, **(tls | options))

@@ -1,4 +1,4 @@
-"""That what the page marks as async is made of coroutines."""
+"""Functions and methods that the page marks as async return coroutines."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from conformance.networks.tls import client_context
 
 
 async def expect_coroutine(name: str, call: Callable[[], Any]) -> None:
-    """Expect a call to return a coroutine; whether it succeeds is not asked."""
+    """Expect a call to return a coroutine, whether or not it succeeds."""
     returned = call()
     is_one = asyncio.iscoroutine(returned)
     if is_one:

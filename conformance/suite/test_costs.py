@@ -1,4 +1,4 @@
-"""What streams cost: how time and memory grow with what passes through them."""
+"""The costs of streams: how time and memory grow with the data that passes through them."""
 
 import asyncio
 import gc
@@ -272,7 +272,7 @@ async def test_what_is_written_too_late_is_not_kept(trial: Trial) -> None:
     await writer.wait_closed()
 
     async def write() -> None:
-        with suppress(Exception):  # whether it may raise is for the clauses on writing to mind
+        with suppress(Exception):  # the clauses on writing check whether it may raise
             writer.write(bytes(bytearray(BLOCK)))
 
     # asyncio's log has a line for each, which a test's report keeps.
@@ -329,7 +329,7 @@ Connecting = Callable[[], Awaitable[tuple[Any, Any, Wire]]]
 
 
 async def connecting(trial: Trial) -> Connecting:
-    """Return what makes a connection to one server, or to one listener, and keeps none of it."""
+    """Return a function that connects to one server or listener, and keeps no connection."""
     if trial.role == "server":
         pairs: asyncio.Queue[Any] = asyncio.Queue()
         served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
@@ -348,7 +348,7 @@ async def connecting(trial: Trial) -> Connecting:
 
 
 async def connect_and_end(connect: Connecting) -> list[weakref.ref[Any]]:
-    """Make a connection, use it and end it; return references to what the program let go of."""
+    """Make a connection, use it and end it; return references to the objects that it dropped."""
     reader, writer, wire = await connect()
     await wire.send(b"hello")
     expect(await take(reader, 5), b"hello")

@@ -1,4 +1,4 @@
-"""What streams cost in each way to use them: by each method, with TLS and after an upgrade."""
+"""The costs of streams in each way to use them: each method, with TLS and after an upgrade."""
 
 import asyncio
 import ssl
@@ -40,13 +40,13 @@ IN_MEMORY = Some(("memory",), TWO.why)
 TLS_IN_MEMORY = Some(("tls-memory",), f"{TWO.why}; and it is about TLS")
 IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
-FEW = 15  # calls, where each takes a handshake
+FEW = 15  # calls that each need a handshake
 
 PIECE = b"x" * 8 * KIB
 LINE = b"x" * (16 * KIB - 1) + b"\n"
 
 
-# Time: reads that wait while the pieces come.
+# Time: reads that wait while the pieces arrive.
 
 
 @clause("costs.received-in-pieces", networks=TWO, roles=BY_HAND)
@@ -68,7 +68,7 @@ async def test_waiting_for_pieces(trial: Trial) -> None:
 
 
 async def feed(reader: asyncio.StreamReader, piece: bytes, pieces: int) -> None:
-    """Feed a reader by hand, and let whoever waits for it run in between."""
+    """Feed a reader by hand, and let tasks that wait for it run in between."""
     for _ in range(pieces):
         reader.feed_data(piece)
         moved()
@@ -87,7 +87,7 @@ async def test_searching_for_several_after_false_starts(trial: Trial) -> None:
 
 
 async def expect_no_search_anew(trial: Trial, separator: Any, false_start: bytes) -> None:
-    """Expect a separator to be found after many pieces that each end as if it began there."""
+    """Expect a separator to be found after many pieces that each end with a part of it."""
     piece = PIECE + false_start
 
     async def work(pieces: int) -> None:
@@ -103,9 +103,9 @@ async def expect_no_search_anew(trial: Trial, separator: Any, false_start: bytes
 # Time: writes of each kind.
 
 # Large pieces, and few: asyncio's transports count what they hold piece by piece with each write
-# (from 3.12 on), which takes longest with thousands. It is the streams that are asked.
+# (from 3.12 on), which takes longest with thousands. The clause is about the streams.
 LARGE = b"x" * 64 * KIB
-PIECES = 50  # the network takes that many at once; many times as many wait in the writer
+PIECES = 50  # the network takes that many; many times as many wait in the writer
 
 Write = Callable[[asyncio.StreamWriter], None]
 
@@ -161,11 +161,11 @@ async def test_writes_after_an_upgrade(trial: Trial) -> None:
     await expect_written_in_pieces(lambda: upgraded(trial), write)
 
 
-# Memory: what passes.
+# Memory: the data that passes.
 
 
 async def expect_received_not_kept(connection: Connection) -> None:
-    """Expect a connection to keep nothing of what each kind of read returned."""
+    """Expect a connection to keep nothing of the data that each kind of read returned."""
     reader, _, wire = connection
     reads: tuple[Callable[[], Awaitable[bytes]], ...] = (
         lambda: reader.readexactly(len(LINE)),
@@ -199,7 +199,7 @@ async def test_received_after_an_upgrade(trial: Trial) -> None:
 
 
 async def expect_written_not_kept(connection: Connection) -> None:
-    """Expect a connection to keep nothing of what was written by each kind of write."""
+    """Expect a connection to keep nothing of the data that each kind of write sent."""
     _, writer, wire = connection
     writes: tuple[Callable[[bytes], None], ...] = (
         writer.write,
@@ -325,7 +325,7 @@ async def test_aborted_connections_are_not_kept(trial: Trial) -> None:
 
 @asynccontextmanager
 async def pairing(trial: Trial) -> AsyncIterator[Callable[[], Awaitable[Connection]]]:
-    """Yield what makes a connection that the trial does not keep."""
+    """Yield a function that makes a connection that the trial does not keep."""
     if trial.role == "server":
         pairs: asyncio.Queue[Any] = asyncio.Queue()
         served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
@@ -364,7 +364,7 @@ async def test_no_delays_after_an_upgrade(trial: Trial) -> None:
 
 
 async def expect_no_delays(trial: Trial, connect: Callable[[], Awaitable[Connection]]) -> None:
-    """Expect to connect, and each read at the end of the stream, to take no time."""
+    """Expect connecting, and each read at EOF, to take no time."""
     begin = trial.loop.time()
     for name, size in (("read", []), ("read", [5]), ("readexactly", [5]), ("readline", [])):
         reader, writer, wire = await connect()

@@ -1,4 +1,4 @@
-"""A server that has no descriptors left to accept its clients with."""
+"""A server without descriptors to accept its clients with."""
 
 import os
 import resource
@@ -17,13 +17,13 @@ from conformance.harness.trial import Trial
 from conformance.networks.sockets import SocketWire
 
 KERNEL = Some(("tcp", "unix"), "descriptors are the kernel's, and accepting is the same below TLS")
-WAITING = 3  # clients that come meanwhile
+WAITING = 3  # clients that connect meanwhile
 LATER = 10.0  # seconds: asyncio tries again after one
 
 
 @contextmanager
 def no_descriptors_left() -> Iterator[None]:
-    """Let nothing be opened in this process meanwhile."""
+    """Let this process open nothing meanwhile."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     spare = [os.open(os.devnull, os.O_RDONLY)]
     highest = max(int(each) for each in os.listdir("/proc/self/fd"))
@@ -49,9 +49,9 @@ def clients(trial: Trial) -> Iterator[list[SocketWire]]:
 
 
 async def overload(trial: Trial, server: Any, coming: list[SocketWire]) -> None:
-    """Let clients come while `server` has no descriptors to accept them with."""
+    """Let clients connect while `server` has no descriptors to accept them with."""
     address = server.sockets[0].getsockname()
-    await trial.turns()  # what is imported when it is first used has to be opened before
+    await trial.turns()  # modules that are imported on first use have to be imported before
     with no_descriptors_left():
         for client in coming:
             client.sock.connect_ex(address)
@@ -59,9 +59,9 @@ async def overload(trial: Trial, server: Any, coming: list[SocketWire]) -> None:
 
 
 def let_time_pass(trial: Trial) -> None:
-    """Set the loop's clock ahead, so that what is to be tried again later is tried now.
+    """Set the loop's clock ahead, so that a later try happens now.
 
-    uvloop's clock is its own; it tries at once, and drops whom it cannot serve.
+    uvloop has a clock of its own; it tries immediately, and drops clients that it cannot serve.
     """
     loop: Any = trial.loop
     with suppress(AttributeError):
@@ -95,7 +95,7 @@ async def test_served_again(trial: Trial) -> None:
         for client in coming:
             with suppress(ConnectionError):  # it was disconnected
                 await client.send(b"?")
-            await client.receive_to_end()  # a hang where it is left waiting
+            await client.receive_to_end()  # hangs if it is left waiting
 
 
 @clause("serving.descriptors.closed", networks=KERNEL, roles=SERVER)

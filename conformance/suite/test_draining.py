@@ -100,7 +100,7 @@ async def test_resumes(trial: Trial) -> None:
     (draining,) = await waiting_drains(trial, connection, 1)
     await connection.wire.receive(len(overfill(trial)))
     await draining
-    await connection.writer.drain()  # a hang where the first is all that the peer lets go on
+    await connection.writer.drain()  # hangs if the peer resumes only the first
 
 
 # High-water and low-water marks. overfill() leaves at least 1 MiB unsent, so a mark just below that
@@ -131,7 +131,7 @@ async def test_not_before_the_low_water_mark(trial: Trial) -> None:
 @clause("drain.low-water.not-later", networks=COUNTED)
 async def test_not_later_than_the_low_water_mark(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    # More is left at the mark than the network takes when the far end has read all that came.
+    # At the mark, more is left than the network takes after the far end has read everything.
     mark = len(overfill(trial)) + MARK
     writer.transport.set_write_buffer_limits(high=mark, low=mark)
     for _ in range(2):
@@ -139,7 +139,7 @@ async def test_not_later_than_the_low_water_mark(trial: Trial) -> None:
     draining = trial.start(writer.drain())
     await wire.settle()
     expect_waiting([draining])
-    # A transport may look at the mark after each piece that it was given: hence the distance.
+    # A transport may check the mark after each piece that it was given: hence the distance.
     while writer.transport.get_write_buffer_size() > mark - MARK // 2:
         await wire.receive_some()
         await trial.turns(1)
@@ -152,7 +152,7 @@ async def test_a_higher_mark(trial: Trial) -> None:
     data = overfill(trial)
     writer.transport.set_write_buffer_limits(high=2 * len(data))
     writer.write(data)
-    await writer.drain()  # a hang where the default mark is kept
+    await writer.drain()  # hangs if the default mark is kept
     expect(await wire.receive(len(data)), data, "bytes:")
 
 
@@ -163,7 +163,7 @@ async def test_a_mark_of_zero(trial: Trial) -> None:
 
 @clause("drain.marks.low-zero", networks=COUNTED)
 async def test_a_low_mark_of_zero(trial: Trial) -> None:
-    # So much that any share of the high mark is more than a far end reads at a time.
+    # So much that any fraction of the high-water mark is more than a far end reads at a time.
     data = overfill(trial) + pattern(7 * KIB * KIB)
     await expect_drained(trial, data, high=8 * MARK, low=0)
 
@@ -194,7 +194,7 @@ async def test_a_mark_of_zero_with_nothing_left(trial: Trial) -> None:
         writer.write(b"x")
         await wire.receive(1)
         await wire.settle()
-        await writer.drain()  # a hang where a pause is not followed by its end
+        await writer.drain()  # hangs if a pause is never ended
 
 
 @clause("drain.concurrent")
@@ -230,7 +230,7 @@ async def test_cancelled_as_the_connection_is_lost(trial: Trial) -> None:
     first, cancelled, last = await waiting_drains(trial, connection, 3)
     connection.writer.transport.abort()
     cancelled.cancel()
-    await asyncio.wait([first, last])  # a hang where the cancelled one is woken in their place
+    await asyncio.wait([first, last])  # hangs if only the cancelled one is woken
     expect(trial.reported, [], "reported:")
 
 
@@ -269,7 +269,7 @@ async def write_and_drain(writer: asyncio.StreamWriter, pause: float | None = No
             gives.
     """
     for _ in range(10_000):
-        with suppress(RuntimeError):  # write() may refuse: drain() is in question here
+        with suppress(RuntimeError):  # write() may refuse: this test is about drain()
             writer.write(b"anybody there?")
         await writer.drain()
         if pause is not None:

@@ -1,4 +1,4 @@
-"""The callback of a server: how it is called, run, and what becomes of its failures."""
+"""The callback of a server: how it is called and run, and how its failures are handled."""
 
 import asyncio
 import functools
@@ -42,7 +42,7 @@ async def test_called_for_many_at_once(trial: Trial) -> None:
     served = await trial.serve()
     for _ in range(MANY):
         await trial.dial(served.server)
-    kept = [await served.pairs.get() for _ in range(MANY)]  # a hang where one is left out
+    kept = [await served.pairs.get() for _ in range(MANY)]  # hangs if one is left out
     await trial.turns()
     expect(served.pairs.qsize(), 0, f"calls beyond {len(kept)}:")
 
@@ -287,7 +287,7 @@ async def test_task_factory(trial: Trial) -> None:
 
 @clause("handlers.coroutine.kept-alive", roles=SERVER)
 async def test_coroutine_kept_alive(trial: Trial) -> None:
-    # The handler waits for its reader, and nobody but the handler refers to that.
+    # The handler waits for its reader, and nothing but the handler refers to the reader.
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(b"ready")
         await take(reader, 1)
@@ -321,7 +321,7 @@ async def test_forgotten_coroutine_kept_alive(trial: Trial) -> None:
     await started.wait()
     await wire.settle()
     gc.collect()
-    # What is told of a task that is destroyed refers to the task, and keeps it from then on.
+    # The report on a destroyed task refers to the task, and keeps it from then on.
     expect([each["message"] for each in trial.reported], [], "reported:")
     expect([task() is None for task in tasks], [False], "collected while it waits:")
 
@@ -371,7 +371,7 @@ async def test_not_cancelled_by_the_client(trial: Trial) -> None:
 
 @clause("handlers.not-cancelled-by-the-client", networks=RESETTABLE, roles=SERVER)
 async def test_not_cancelled_by_a_reset(trial: Trial) -> None:
-    # An end in order leaves the other direction open, and no connection is lost.
+    # A half-close leaves the other direction open, and no connection is lost.
     await expect_not_cancelled(trial, lambda wire: wire.reset())
 
 
@@ -442,14 +442,14 @@ async def test_abandoned_closes(trial: Trial) -> None:
         await returned.wait()
         await trial.turns()
         gc.collect()
-        await wire.receive_to_end()  # a hang where it is left open
+        await wire.receive_to_end()  # hangs if it is left open
 
 
 # Failures.
 
 
 class Failure(Exception):
-    """What the handlers below raise."""
+    """The exception that the handlers below raise."""
 
 
 async def failing(_: StreamReader, __: StreamWriter) -> NoReturn:
@@ -469,7 +469,7 @@ async def expect_one_report(
 
     Args:
         trial: the trial.
-        callback: what fails.
+        callback: the callback that fails.
         name: the name of the exception's class.
     """
     called = asyncio.Event()
@@ -511,7 +511,7 @@ async def expect_harmless(trial: Trial, callback: Callable[..., object]) -> None
     await second.close()
     await first.close()
     served.server.close()
-    await served.server.wait_closed()  # a hang where the failed connection still counts
+    await served.server.wait_closed()  # hangs if the failed connection still counts
 
 
 @clause("handlers.coroutine.failure.reported-once", roles=SERVER)
@@ -566,13 +566,13 @@ async def test_failures_of_any_class_close(trial: Trial) -> None:
             raise error
 
         wire = await trial.dial((await trial.serve(handler)).server)
-        await wire.receive_to_end()  # a hang where it is left open
+        await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.coroutine.failure.closes", roles=SERVER)
 async def test_failure_closes(trial: Trial) -> None:
     wire = await trial.dial((await trial.serve(failing)).server)
-    await wire.receive_to_end()  # a hang where it is left open
+    await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.coroutine.failure.harms-nobody", roles=SERVER)
@@ -588,7 +588,7 @@ async def test_plain_failure_reported_once(trial: Trial) -> None:
 @clause("handlers.plain.failure.closes", roles=SERVER)
 async def test_plain_failure_closes(trial: Trial) -> None:
     wire = await trial.dial((await trial.serve(plainly_failing)).server)
-    await wire.receive_to_end()  # a hang where it is left open
+    await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.plain.failure.closes", roles=SERVER)
@@ -600,7 +600,7 @@ async def test_plain_cancelled_error_closes(trial: Trial) -> None:
         raise asyncio.CancelledError
 
     wire = await trial.dial((await trial.serve(callback)).server)
-    await wire.receive_to_end()  # a hang where it is left open
+    await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.plain.exit", networks=PLAIN, roles=SERVER)
@@ -610,7 +610,7 @@ def test_plain_exit(trial: Trial) -> None:
 
     async def serve_one() -> None:
         await trial.dial((await trial.serve(callback)).server)
-        await trial.loop.create_future()  # a hang where the loop runs on
+        await trial.loop.create_future()  # hangs if the loop runs on
 
     with expect_raises(SystemExit):
         trial.run(serve_one())
@@ -639,7 +639,7 @@ async def cancelled_handler(trial: Trial) -> Wire:
 @clause("handlers.coroutine.cancelled.closes", roles=SERVER)
 async def test_cancelled_closes(trial: Trial) -> None:
     wire = await cancelled_handler(trial)
-    await wire.receive_to_end()  # a hang where it is left open
+    await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.coroutine.cancelled.not-reported", roles=SERVER)

@@ -1,8 +1,8 @@
 """`StreamReader` fed by hand: megabytes in pieces of all sizes, and many more small pieces.
 
-What arrives in large pieces is often kept, searched and cut in other ways than what comes in small
-ones, and how a read is done may depend on what several before it did. The programs that Hypothesis
-finds (`test_reader_model.py`) are too short, and too few, to get there.
+Readers often keep, search and cut large pieces in other ways than small ones, and a read may depend
+on several reads before it. The programs that Hypothesis finds (`test_reader_model.py`) are too
+short, and too few, to get there.
 """
 
 from asyncio import StreamReader
@@ -21,7 +21,7 @@ TWO = Some((*INTERNET, *ADAPTED), "the reader is fed by hand: the network makes 
 SIZES = (1, 100, KIB, 4 * KIB - 1, 4 * KIB, 5000, 64 * KIB, 300 * KIB)
 COUNTS = (1, 50, 4000, 5000, 10000, 70000)  # of bytes asked for
 FEW = (1, 2, 3)  # of both, for programs in which each byte comes to matter
-LIMIT = 2**30  # bytes; not in question here
+LIMIT = 2**30  # bytes; irrelevant here
 
 Call = Callable[[StreamReader], Coroutine[Any, Any, bytes]]
 Plan = Callable[[Random, bytes, int], tuple[Call, int]]
@@ -38,7 +38,7 @@ def stream(random: Random, separators: tuple[bytes, ...], sizes: Sequence[int]) 
 
 
 def end_of(stream: bytes, begin: int, *separators: bytes) -> int:
-    """Return the end of the first of the separators that is complete, or of the stream."""
+    """Return the end of the separator that is complete first, or of the stream."""
     found = [(stream.find(each, begin), len(each)) for each in separators]
     return min((at + length for at, length in found if at >= 0), default=len(stream))
 
@@ -101,14 +101,14 @@ async def expect_waiting(trial: Trial, reader: StreamReader) -> None:
 
 def next_difference(one: bytes, other: bytes) -> int:
     """Return the index of the first byte in which the two are not the same."""
-    if one == other:  # the common case, and long to find out byte by byte
+    if one == other:  # the common case; comparing byte by byte takes long
         return len(one)
     pairs = enumerate(zip(one, other, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 async def some(reader: StreamReader) -> bytes:
-    """Read what is there, at most 100 000 bytes."""
+    """Read the bytes that have arrived, at most 100 000."""
     return await reader.read(100_000)
 
 
@@ -123,7 +123,7 @@ def by_count(
 
 
 def until(separator: bytes, sent: bytes, taken: int) -> tuple[Call, int]:
-    """Read until a separator, or the end of the stream if there is none."""
+    """Read until a separator, or to EOF if there is none."""
     length = end_of(sent, taken, separator) - taken
     if not sent.endswith(separator, taken, taken + length):
         return lambda reader: reader.read(), length

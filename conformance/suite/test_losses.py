@@ -1,4 +1,4 @@
-"""Connections that end otherwise than by an orderly end or a reset that is noticed at once."""
+"""Connections that end neither normally nor by a reset that is noticed immediately."""
 
 import asyncio
 import errno
@@ -38,7 +38,7 @@ from conformance.networks.wire import Wire
 SIMULATED = Some(("memory", "tls-memory"), "the kernel's loopback never fails so")
 HALF_CLOSED_AND_RESET = Some(("memory", "tcp"), "TLS ends no half, and a Unix socket has no reset")
 
-# Errors that are no reset.
+# Errors other than a reset.
 
 
 @clause("reader.lost.other-errors", networks=SIMULATED)
@@ -161,7 +161,7 @@ async def expect_no_reports(
     expect(trial.reported, [], "the loop's exception handler was told")
 
 
-# A peer that leaves in the handshake.
+# A peer that leaves during the handshake.
 
 
 @clause("connecting.ssl.peer-leaves", networks=TLS, roles=CLIENT)
@@ -212,7 +212,7 @@ async def send_half_and_leave(wire: Wire) -> None:
 async def expect_fails_soon(connecting: "asyncio.Task[None]") -> None:
     """Expect an OSError, in less time than asyncio's own limit for handshakes of 60 s.
 
-    In virtual time that passes at once.
+    In virtual time that passes immediately.
     """
     await asyncio.wait([connecting], timeout=20.0)
     expect(connecting.done(), True, "ended when the peer had left:")
@@ -247,7 +247,7 @@ async def expect_upgrade_ended(trial: Trial, end: Callable[[Any], object]) -> No
     await expect_error((ssl.SSLError, ConnectionError), starting)
     reading = trial.start(take_rest(reader))
     waiting = trial.start(writer.wait_closed())
-    await asyncio.wait([reading, waiting])  # a hang where one of them does not end
+    await asyncio.wait([reading, waiting])  # hangs if one of them does not end
     expect([reading.cancelled(), waiting.cancelled()], [False, False], "cancelled:")
 
 

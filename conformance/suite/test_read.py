@@ -17,7 +17,7 @@ from conformance.harness.expect import (
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Trial
 
-LIMIT = 64  # bytes; what is sent beyond a multiple of it is held back until it is read
+LIMIT = 64  # bytes; data beyond a multiple of it is held back until the reader reads
 
 
 async def read_to_end(trial: Trial, *n: int) -> None:
@@ -73,7 +73,7 @@ async def test_all_of_what_was_read_before(trial: Trial) -> None:
 @clause("read.all.more-than-limit")
 async def test_all_of_more_than_the_limit(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
-    data = bytes(range(256)) * 4096  # more than a transport receives at once
+    data = bytes(range(256)) * 4096  # more than a transport receives in one go
     sending = trial.start(wire.send(data))
     await trial.turns()  # all of it is held back or buffered before the read begins
     reading = trial.start(reader.read(-1))
@@ -330,5 +330,5 @@ async def test_returns_bytes(trial: Trial) -> None:
     await wire.send(b"abcdef")
     await wire.send_eof()
     for n in (0, 1, 2, -1, 1, -1):
-        with suppress(EOFError):  # whether it returns is not in question here
+        with suppress(EOFError):  # whether it returns is irrelevant here
             expect_bytes(await reader.read(n), f"read({n})")

@@ -34,7 +34,7 @@ CLOSED_AT_ONCE = Some(PLAIN, "closing TLS takes an answer, which the far end doe
 
 
 async def outcome(trial: Trial, reading: Coroutine[Any, Any, bytes]) -> bytes:
-    """Return what a read that meets the end of the stream gives: its result, or the partial."""
+    """Return the data of a read that meets EOF: its result, or the exception's `partial`."""
     try:
         return await reading
     except (trial.streams.IncompleteReadError, EOFError) as error:
@@ -42,7 +42,7 @@ async def outcome(trial: Trial, reading: Coroutine[Any, Any, bytes]) -> bytes:
 
 
 async def result_or_error(reading: Coroutine[Any, Any, bytes]) -> str:
-    """Return in words what a read came to."""
+    """Return, in words, how a read ended."""
     try:
         return f"{shown(await reading)} returned"
     except Exception as error:
@@ -105,12 +105,12 @@ async def test_feed_eof_ends_reads(trial: Trial) -> None:
 
 @clause("reader.feed-eof.keeps-what-was-fed")
 async def test_feed_eof_keeps_what_was_received(trial: Trial) -> None:
-    # A read that waits for more has what has come received.
+    # A read that waits for more makes the reader receive the data that has arrived.
     reads = {name: read for name, read in READS.items() if name != "read(8)"}
     for name, read in reads.items():
         reader, _, wire = await trial.connect()
         await wire.send(b"abcd")
-        expect(await take(reader, 1), b"a")  # so that what was sent is surely received, in its time
+        expect(await take(reader, 1), b"a")  # so that the sent data has surely been received
         reading = trial.start(outcome(trial, read(reader)))
         await wire.received()
         reader.feed_eof()
@@ -233,7 +233,7 @@ async def test_iteration_and_the_limit(trial: Trial) -> None:
 @clause("reader.flow.peer-is-held-back")
 async def test_peer_is_held_back(trial: Trial) -> None:
     _, writer, wire = await trial.connect(limit=LIMIT)
-    expect(writer.is_closing(), False, "is_closing()")  # a reader alone holds no peer back
+    expect(writer.is_closing(), False, "is_closing()")  # a reader alone has no back pressure
     piece = bytes(2**16)
     count = 2 * trial.network.unread_capacity // len(piece)
 
@@ -289,7 +289,7 @@ async def test_peer_goes_on_after_a_cancelled_read(trial: Trial) -> None:
     reading.cancel()
     got = b""
     with suppress(CancelledError):
-        got += await reading  # it may have met the end of the stream by then
+        got += await reading  # it may have met EOF by then
     while len(got) <= len(data) and (piece := await reader.read(LIMIT)):
         got += piece
     expect(got, data)
@@ -334,7 +334,7 @@ async def test_own_close_keeps_data(trial: Trial) -> None:
 
 @clause("reader.own-abort.ends-reads")
 async def test_own_abort_ends_reads(trial: Trial) -> None:
-    # How it ends is not said: a wait here is the deviation.
+    # The clause does not say how it ends: waiting here is the deviation.
     for read in READS.values():
         reader, writer, _ = await trial.connect()
         reading = trial.start(result_or_error(read(reader)))
@@ -403,14 +403,14 @@ async def test_exception_after_a_reset(trial: Trial) -> None:
     expect_that(isinstance(seen, ConnectionResetError), "exception() a ConnectionResetError", seen)
 
 
-# What had been received when an error came is known only of a reader fed by hand.
+# Only for a reader fed by hand is it known which bytes arrived before an error.
 
 
 @clause("reader.reset.received-bytes-first", roles=BY_HAND)
 async def test_received_bytes_before_the_error(trial: Trial) -> None:
     for name, read in READS.items():
         if name == "read()":
-            continue  # it needs the end of the stream, so the error is its due
+            continue  # it needs EOF, so it raises the error
         reader = by_hand(trial, LIMIT, "set_exception")
         reader.feed_data(DATA)
         reader.set_exception(ConnectionResetError("reset"))
@@ -608,7 +608,7 @@ async def test_waiting_kept_alive(trial: Trial) -> None:
     gc.collect()
     await trial.turns()
     gc.collect()
-    with suppress(ConnectionError):  # where the task is gone, so may be its connection
+    with suppress(ConnectionError):  # if the task is gone, its connection may be gone, too
         await wire.send(b"?")
     expect(await wire.receive_rest(), b"!")
     await wire.close()
@@ -758,24 +758,24 @@ async def test_set_exception(trial: Trial) -> None:
 
 
 class Terse(Exception):
-    """An exception that is made of something other than its arguments."""
+    """An exception whose arguments differ from those of its class."""
 
     def __init__(self, code: int, *, text: str) -> None:
         super().__init__(f"{code} {text}")
 
 
 class Quoting(Exception):
-    """An exception that changes what it is made of."""
+    """An exception that changes its arguments."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"<{text}>")
 
 
 class Plain(Exception):
-    """An exception that is pickled, and copied, as another."""
+    """An exception that is pickled, and copied, as another one."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what makes the other."""
+        """Return the constructor of the other one."""
         return Exception, self.args
 
 
@@ -858,7 +858,7 @@ async def test_transport_by_hand(trial: Trial) -> None:
 async def test_every_read_resumes_the_transport(trial: Trial) -> None:
     lines = 10 * LIMIT // len(DATA)
     reads = dict(READS)
-    del reads["read()"]  # it waits for the end, and has to let the transport go on to get there
+    del reads["read()"]  # it waits for EOF, and has to resume the transport to get it
     for name, read in reads.items():
         reader, transport = by_hand_on_a_transport(trial)
         reader.feed_data(DATA * lines)

@@ -1,4 +1,4 @@
-"""`StreamReader` against a model of it: programs of many reads, found by Hypothesis."""
+"""`StreamReader` against a model of it: programs of many reads that Hypothesis makes."""
 
 from conformance.harness.clause import ADAPTED, BY_HAND, INTERNET, Some, clause
 from conformance.harness.trial import Trial

@@ -91,7 +91,7 @@ async def test_more_than_limit(trial: Trial) -> None:
 @clause("readexactly.held-back-peer")
 async def test_held_back_peer(trial: Trial) -> None:
     reader, _, wire = await trial.connect(limit=LIMIT)
-    data = bytes(range(256)) * 4096  # more than a transport receives at once
+    data = bytes(range(256)) * 4096  # more than a transport receives in one go
     sending = trial.start(wire.send(data))
     await trial.turns()
     expect(await reader.readexactly(len(data) - 2), data[:-2])
@@ -110,7 +110,7 @@ async def test_eof_raises(trial: Trial) -> None:
 @clause("readexactly.not-an-integer", roles=BY_HAND)
 async def test_not_an_integer(trial: Trial) -> None:
     reader = by_hand(trial)
-    pieces = [b"a" * 5000, b"b" * 5000]  # large enough not to be put together
+    pieces = [b"a" * 5000, b"b" * 5000]  # too large to be joined
     for piece in pieces:
         reader.feed_data(piece)
     for n in (2.5, 7500.5, "1"):

@@ -134,7 +134,7 @@ async def test_limit_exceeded_without_newline(trial: Trial) -> None:
 
 @clause("readline.limit.next-line-follows", roles=BY_HAND)
 async def test_next_line_follows(trial: Trial) -> None:
-    # Fed by hand, since what is in the buffer at the time decides.
+    # Fed by hand, because the result depends on the content of the buffer.
     reader = by_hand(trial, LIMIT)
     reader.feed_data(b"x" * 3 * LIMIT + b"\nnext\n")
     await expect_error(ValueError, reader.readline())

@@ -237,7 +237,7 @@ async def test_returns_bytes(trial: Trial) -> None:
         expect_bytes(await reader.readuntil(b";"), 'readuntil(b";")')
 
 
-# The end of the stream.
+# EOF.
 
 
 @clause("readuntil.eof.raises")
@@ -395,7 +395,7 @@ async def test_consumed_is_a_count(trial: Trial) -> None:
         expect_that(1 <= error.consumed <= len(data), there, f"consumed {error.consumed}")
 
 
-# The exact number depends on what is in the buffer at the time, so these two are fed by hand.
+# The exact number depends on the content of the buffer, so these two are fed by hand.
 
 
 @clause("readuntil.limit.consumed-up-to-separator", roles=BY_HAND)
@@ -443,7 +443,7 @@ async def check_consume_and_go_on(trial: Trial, separator: Separator, data: byte
 
 @clause("readuntil.limit.consume-and-go-on")
 async def test_consume_and_go_on(trial: Trial) -> None:
-    # The last piece is the last byte of the separator; before, there are false starts of it.
+    # The last piece is the last byte of the separator; before it there are partial matches.
     data = b"a\r\n\rb\r" * 100 + b"\r\n\r\n"
     await check_consume_and_go_on(trial, b"\r\n\r\n", data)
 
@@ -461,7 +461,7 @@ async def test_any_of_a_tuple(trial: Trial) -> None:
 
 @clause("readuntil.tuple.any-of-them")
 async def test_any_of_a_tuple_at_any_distance(trial: Trial) -> None:
-    """An implementation may look through what it holds part by part, of whatever size."""
+    """An implementation may search its buffer in parts of any size."""
     reader, _, wire = await trial.connect()
     separators = (b"\n", b"----")
     for separator in separators:
@@ -475,7 +475,7 @@ async def test_any_of_a_tuple_at_any_distance(trial: Trial) -> None:
 
 @clause("readuntil.tuple.any-of-them")
 async def test_any_of_a_tuple_of_long_ones(trial: Trial) -> None:
-    """They may be longer than the parts that an implementation looks through."""
+    """They may be longer than the parts that an implementation searches."""
     reader, _, wire = await trial.connect()
     separators = (b"-" * 1500, b";", b"=" * 5000)
     messages = [b"x" * 3000 + separator for separator in separators]
@@ -591,7 +591,7 @@ async def test_tuple_and_limit(trial: Trial) -> None:
 
 @clause("readuntil.tuple.limit.shortest-matched")
 async def test_tuple_limit_by_the_shortest(trial: Trial) -> None:
-    # Up to b"xx\n" it would be just the limit; up to b"\n" it is beyond it.
+    # Up to b"xx\n" it would be exactly the limit; up to b"\n" it is more.
     for separators in permutations((b"xx\n", b"\n")):
         reader, _, wire = await trial.connect(limit=LIMIT)
         await wire.send(b"a" * LIMIT + b"xx\n")

@@ -1,4 +1,4 @@
-"""What comes after something else, much of it at once, or bit by bit."""
+"""Calls after other calls, with much data in one go, or with data in small pieces."""
 
 import asyncio
 from contextlib import closing
@@ -18,7 +18,7 @@ from conformance.networks.wire import Wire
 
 IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
-# Much at once.
+# Much data in one go.
 
 
 @clause("writelines.large")
@@ -77,7 +77,7 @@ async def test_consumed_by_a_read_that_waited(trial: Trial) -> None:
         expect(error.consumed, 10, "consumed")
 
 
-# After the peer's end.
+# After the peer's EOF.
 
 
 @clause("write.after-peer-eof", networks=HALF_CLOSED)
@@ -115,11 +115,11 @@ async def test_drain_after_peer_eof(trial: Trial) -> None:
 # A handshake that comes a byte at a time.
 
 RECORD = b"\x16\x03\x01\x02\x00" + bytes(100)
-"""The beginning of a record of a handshake, which is longer."""
+"""The beginning of a longer record of a handshake."""
 
 
 async def drip(wire: Wire) -> None:
-    """Send the beginning of a handshake, a byte in half a second."""
+    """Send the beginning of a handshake, a byte every half second."""
     for byte in RECORD:
         await wire.send(bytes([byte]))
         await asyncio.sleep(0.5)

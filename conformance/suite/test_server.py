@@ -1,4 +1,4 @@
-"""`Server` objects: starting, closing, and what becomes of the connections."""
+"""`Server` objects: starting, closing, and the effect on connections."""
 
 import asyncio
 import gc
@@ -22,13 +22,13 @@ from conformance.harness.trial import Connection, Served, Trial
 
 
 async def expect_closed(trial: Trial, served: Served, address: Any) -> None:
-    """Expect the server to accept no connections any more, and to say so."""
+    """Expect the server to accept no more connections, and to report that it does not serve."""
     await trial.turns()
     expect(served.server.is_serving(), False, "is_serving()")
     await expect_not_served(trial, family_at(address), address)
 
 
-# What it tells of itself.
+# Information about the server.
 
 
 @clause("server.sockets.listening", roles=SERVER)
@@ -39,7 +39,7 @@ async def test_sockets(trial: Trial) -> None:
     family = socket.AF_UNIX if trial.network.paths else socket.AF_INET
     expect(sock.family, family, "family")
     expect(sock.type, socket.SOCK_STREAM, "type")
-    await trial.accept(served)  # at the address that the socket tells
+    await trial.accept(served)  # at the address that the socket gives
 
 
 @clause("server.sockets.is-a-copy", roles=SERVER)
@@ -154,7 +154,7 @@ async def test_serve_forever_cancelled_closes(trial: Trial) -> None:
 async def test_serve_forever_cancelled_ends(trial: Trial) -> None:
     served = await trial.serve()
     serving = trial.start(served.server.serve_forever())
-    await trial.accept(served)  # a client, which is not about to leave
+    await trial.accept(served)  # a client that does not leave
     serving.cancel()
     await asyncio.wait([serving])
     expect(serving.cancelled(), True, "cancelled:")
@@ -177,7 +177,7 @@ async def test_serve_forever_ends_on_close(trial: Trial) -> None:
     serving = trial.start(served.server.serve_forever())
     await trial.turns()
     served.server.close()
-    await asyncio.wait([serving])  # a hang where it serves a closed server
+    await asyncio.wait([serving])  # hangs if it serves a closed server
 
 
 @clause("server.serve-forever.closed", roles=SERVER)
@@ -243,7 +243,7 @@ async def test_wait_closed_returns(trial: Trial) -> None:
     served = await trial.serve()
     served.server.close()
     for _ in range(2):
-        await served.server.wait_closed()  # a hang where it waits for what is over
+        await served.server.wait_closed()  # hangs if it waits for something that is over
 
 
 @clause("server.wait-closed.returns", roles=SERVER)
@@ -325,7 +325,7 @@ async def test_wait_closed_cancelled_alone(trial: Trial) -> None:
 @clause("server.wait-closed.cancelled.raises", roles=SERVER)
 async def test_wait_closed_cancelled(trial: Trial) -> None:
     served = await trial.serve()
-    await trial.accept(served)  # who stays
+    await trial.accept(served)  # it stays
     for is_closed in (False, True):
         if is_closed:
             served.server.close()
@@ -394,7 +394,7 @@ async def test_close_clients_that_speak_tls(trial: Trial) -> None:
     served.server.close()
     _close_clients(served)
     for connection in connections:
-        await connection.wire.receive_to_end()  # a hang where it is left open
+        await connection.wire.receive_to_end()  # hangs if it is left open
         await connection.wire.close()
     await served.server.wait_closed()
 
@@ -404,7 +404,7 @@ async def test_close_clients_that_ended_with_much_unread(trial: Trial) -> None:
     served = await trial.serve(limit=10)
     reader, writer, wire = await trial.accept(served)
     writer.write(b"hello")
-    await wire.receive(5)  # and what TLS sends first: closing with anything unread is a reset
+    await wire.receive(5)  # and the data that TLS sends first: closing with unread data is a reset
     await wire.send(pattern(1000))
     await reader.readexactly(1)
     await wire.send(pattern(1000))
@@ -412,7 +412,7 @@ async def test_close_clients_that_ended_with_much_unread(trial: Trial) -> None:
     await wire.settle()
     served.server.close()
     _close_clients(served)
-    await served.server.wait_closed()  # a hang where it is left open
+    await served.server.wait_closed()  # hangs if it is left open
 
 
 @clause("server.close-clients.tls-shutdown", networks=TLS, roles=SERVER)
@@ -519,7 +519,7 @@ async def test_async_with_exception(trial: Trial) -> None:
 async def test_lives_unreferenced(trial: Trial) -> None:
     served = Served()
     address, close = await start_and_forget(trial, served)
-    _, close_another = await start_and_forget(trial, served)  # which does not take its place
+    _, close_another = await start_and_forget(trial, served)  # it does not replace the exception
     await trial.turns()
     gc.collect()
     wire = await carrier(trial).connected(family_at(address), address)
@@ -532,11 +532,11 @@ async def test_lives_unreferenced(trial: Trial) -> None:
 
 
 async def start_and_forget(trial: Trial, served: Served) -> tuple[Any, Callable[[], None]]:
-    """Start a server without keeping it; return its address, and what closes it."""
+    """Start a server without keeping it; return its address, and a function that closes it."""
     server = await trial.network.serve(trial.streams, served.accepted)
     try:
         forgotten = weakref.ref(server)
-    except TypeError:  # nobody has to allow weak references: then the trial's end closes it
+    except TypeError:  # weak references are not required: then the trial's end closes it
         return server.sockets[0].getsockname(), lambda: None
 
     def close() -> None:

@@ -1,4 +1,4 @@
-"""A server's connections: of coroutine handlers, upgraded ones, those of many sockets."""
+"""A server's connections: with coroutine handlers, upgraded ones, those of several sockets."""
 
 import asyncio
 import socket
@@ -47,7 +47,7 @@ class Echo:
 
 
 async def expect_echo(wire: Wire) -> None:
-    """Expect the handler to be at work."""
+    """Expect the handler to be running."""
     await wire.send(b"anybody there?")
     expect(await wire.receive(14), b"anybody there?")
 
@@ -134,7 +134,7 @@ async def test_close_clients_closes_upgraded_connections(trial: Trial) -> None:
     connection = await upgraded(trial, served)
     served.server.close()
     served.server.close_clients()  # type: ignore[attr-defined]  # since 3.13
-    await connection.wire.receive_to_end()  # a hang where it is left open
+    await connection.wire.receive_to_end()  # hangs if it is left open
     await connection.wire.close()
     await served.server.wait_closed()
 
@@ -145,7 +145,7 @@ async def test_abort_clients_aborts_upgraded_connections(trial: Trial) -> None:
     connection = await upgraded(trial, served)
     served.server.close()
     served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
-    await connection.wire.receive_to_end()  # a hang where it is left open
+    await connection.wire.receive_to_end()  # hangs if it is left open
     await served.server.wait_closed()
 
 
@@ -239,7 +239,7 @@ async def test_clients_of_several_sockets(trial: Trial) -> None:
         await waiting
 
 
-# Closed before it was started.
+# Servers that are closed before they are started.
 
 
 @clause("server.close.not-started", networks=PLAIN, roles=SERVER)
@@ -252,7 +252,7 @@ async def test_close_before_the_start(trial: Trial) -> None:
     expect(list(served.server.sockets or ()), [], "sockets")
     await expect_not_served(trial, family, address)
     waiting = trial.start(served.server.wait_closed())
-    await waiting  # a hang where it waits for a start
+    await waiting  # hangs if it waits for a start
 
 
 @clause("server.close.not-started", networks=PLAIN, roles=SERVER)

@@ -27,11 +27,11 @@ def abort_clients(server: Any) -> None:
     server.abort_clients()
 
 
-# Connections of which one direction has ended, or that hold their clients back.
+# Connections with one direction ended, or with clients that back pressure has stopped.
 
 
 async def half_closed(trial: Trial, served: Served) -> Connection:
-    """Return a connection whose client has ended its direction."""
+    """Return a connection whose client has half-closed it."""
     reader, _, wire = connection = await trial.accept(served)
     await wire.send_eof()
     expect(await take_rest(reader), b"")
@@ -39,7 +39,7 @@ async def half_closed(trial: Trial, served: Served) -> Connection:
 
 
 async def half_closed_here(trial: Trial, served: Served) -> Connection:
-    """Return a connection whose handler has ended its direction."""
+    """Return a connection whose handler has half-closed it."""
     _, writer, wire = connection = await trial.accept(served)
     writer.write_eof()
     expect(await wire.receive_rest(), b"")
@@ -83,7 +83,7 @@ async def expect_ended(trial: Trial, end: Callable[[Any], None], *states: State)
         connections = [await state(trial, served) for _ in range(2)]
         end(served.server)
         for _, _, wire in connections:
-            await wire.receive_to_end()  # a hang where it is left open
+            await wire.receive_to_end()  # hangs if it is left open
             await wire.close()
         await served.server.wait_closed()
 
@@ -116,7 +116,7 @@ async def test_abort_clients_that_were_closed_with_much_unsent(trial: Trial) -> 
     writer.close()
     await wire.settle()
     abort_clients(served.server)
-    await served.server.wait_closed()  # a hang where it waits for the client
+    await served.server.wait_closed()  # hangs if it waits for the client
     received, _ = await wire.receive_to_end()
     expect_that(len(received) < len(data), "a part to be dropped", "all that was written")
 
@@ -136,7 +136,7 @@ async def expect_all_ended(trial: Trial, end: Callable[[Any], None], hosts: list
         end(served.server)
         for _, _, wire in connections:
             async with closing_wire(wire):
-                await wire.receive_to_end()  # a hang where it is left open
+                await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("server.close-clients.closes", networks=INTERNET, roles=SERVER)
@@ -166,7 +166,7 @@ async def test_several_sockets(trial: Trial) -> None:
             expect(seen, hosts, f"listening on, started: {starts}:")
 
 
-# The connections of a server that is closed are streams as any others.
+# The connections of a closed server are streams like any others.
 
 
 async def stayed(trial: Trial) -> Connection:
@@ -323,4 +323,4 @@ async def test_the_first_serve_forever_ends(trial: Trial) -> None:
     expect_that(second.exception() is not None, "the second to be refused", "no exception")
     expect_pending(first, "the first serve_forever()")
     served.server.close()
-    await asyncio.wait([first])  # a hang where the second has taken its place
+    await asyncio.wait([first])  # hangs if the second one has replaced it

@@ -1,4 +1,4 @@
-"""`start_server()`: its arguments but those on TLS."""
+"""`start_server()`: its arguments except those for TLS."""
 
 import errno
 import socket
@@ -215,7 +215,7 @@ async def test_port_left_out(trial: Trial) -> None:
 @clause("serving.port.random-for-each-interface", networks=INTERNET, roles=SERVER)
 async def test_port_random_for_each_interface(trial: Trial) -> None:
     seen = []
-    for _ in range(4):  # the kernel may choose the same number twice, but not four times over
+    for _ in range(4):  # the kernel may choose the same number twice, but not four times
         starting = trial.streams.start_server(Served().accepted, ["127.0.0.2", "127.0.0.3"], 0)
         with closing(await starting) as server:
             seen.append([sock.getsockname()[1] for sock in server.sockets])
@@ -291,7 +291,7 @@ async def test_listening_sock_is_used(trial: Trial) -> None:
     address = sock.getsockname()
     async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)):
         with closing(await trial.streams.start_server(served.accepted, sock=sock)):
-            _, writer = await served.pairs.get()  # who was there before the server
+            _, writer = await served.pairs.get()  # a client from before the server
             writer.close()
             await expect_served(trial, served, address)
 
@@ -311,7 +311,7 @@ async def test_sock_closed_with_the_server(trial: Trial) -> None:
     address = sock.getsockname()
     server = await trial.streams.start_server(Served().accepted, sock=sock)
     server.close()
-    # First: where the socket is closed a little later, a client could still get in.
+    # First: if the socket is closed a little later, a client could still connect.
     await expect_given_socket_closed(trial, sock)
     await expect_not_served(trial, socket.AF_INET, address)
     await expect_no_new_socket(trial, before)
@@ -346,7 +346,7 @@ async def test_backlog_default(trial: Trial) -> None:
 
 
 def backlog(served: Served) -> int:
-    """Return what listen() was called with, as Linux tells it of a listening TCP socket."""
+    """Return the argument of listen(), as Linux reports it for a listening TCP socket."""
     info = served.server.sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
     assert isinstance(info, bytes)
     waiting_at_most: int
@@ -366,7 +366,7 @@ async def test_address_of_lingering_connections(trial: Trial) -> None:
     served = await trial.serve()
     host, port = served.server.sockets[0].getsockname()
     _, writer, wire = await trial.accept(served)
-    writer.close()  # first: it is this side whose end of the connection lingers
+    writer.close()  # first: then this side's end of the connection lingers
     expect(await wire.receive_rest(), b"")
     await wire.close()
     await writer.wait_closed()
@@ -391,7 +391,7 @@ async def test_reuse_port(trial: Trial) -> None:
     starting = trial.streams.start_server(served.accepted, host, port, reuse_port=True)
 
     async def reached() -> bool:
-        with suppress(ConnectionError):  # of the first, whose socket may be closed a little later
+        with suppress(ConnectionError):  # of the first server, which may close a little later
             async with closing_wire(await carrier(trial).connected(socket.AF_INET, (host, port))):
                 await trial.turns()
         return not served.pairs.empty()
@@ -467,10 +467,10 @@ async def test_keep_alive_with_other_arguments(trial: Trial) -> None:
 
 
 async def dial_at_once(trial: Trial, address: tuple[str, int]) -> SocketWire:
-    """Return the far end of a connection to `address`, tried until somebody listens there."""
+    """Return the far end of a connection to `address`; try until a server listens there."""
     while True:
         sock = carrier(trial).socket(socket.AF_INET)
-        sock.bind(("127.0.0.2", 0))  # not the address, or it might connect to itself
+        sock.bind(("127.0.0.2", 0))  # not the same address, or it might connect to itself
         if sock.connect_ex(address) in (0, errno.EINPROGRESS):
             await trial.turns(1)
             with suppress(OSError):
@@ -490,7 +490,7 @@ async def test_nodelay(trial: Trial) -> None:
 @clause("serving.start-serving.false", networks=INTERNET, roles=SERVER)
 async def test_start_serving_false(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    with suppress(ConnectionRefusedError):  # whether it is refused or waits is the server's choice
+    with suppress(ConnectionRefusedError):  # it may be refused or wait
         await trial.dial(served.server)
     await trial.turns()
     expect(served.pairs.qsize(), 0, "clients before the server was started:")

@@ -1,4 +1,4 @@
-"""`start_server()`: its arguments on TLS."""
+"""`start_server()`: its arguments for TLS."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def test_ssl_none(trial: Trial) -> None:
 
 @clause("serving.ssl.context", networks=TLS, roles=SERVER)
 async def test_ssl_context(trial: Trial) -> None:
-    # Of several contexts that would serve, only the one given speaks this protocol.
+    # Several contexts would serve; only the given one speaks this protocol.
     ours, theirs = server_context(), client_context()
     ours.set_alpn_protocols(["streams/2"])
     theirs.set_alpn_protocols(["streams/1", "streams/2"])
@@ -52,7 +52,7 @@ async def test_failed_handshake_harms_nobody(trial: Trial) -> None:
     served = await trial.serve()
     async with closing_wire(await carrier(trial).dial(served.server)) as scanner:
         await scanner.send(b"GET / HTTP/1.0\r\n\r\n")
-        await scanner.receive_to_end()  # a hang where it is left connected
+        await scanner.receive_to_end()  # hangs if it is left connected
         expect(served.pairs.qsize(), 0, "clients after a failed handshake:")
         await expect_talk(await trial.accept(served))
 
@@ -75,7 +75,7 @@ async def test_client_that_trusts_nobody_harms_nobody(trial: Trial) -> None:
 async def test_handshake_timeout(trial: Trial) -> None:
     served: Served = await trial.serve(ssl_handshake_timeout=0.05)
     async with closing_wire(await carrier(trial).dial(served.server)) as silent:
-        await silent.receive_to_end()  # a hang where the timeout has no effect
+        await silent.receive_to_end()  # hangs if the timeout has no effect
         expect(served.pairs.qsize(), 0, "clients without a handshake:")
 
 

@@ -1,4 +1,4 @@
-"""TLS connections: what is particular to them beside the arguments that they are made with."""
+"""TLS connections: their own behaviour, apart from the arguments that make them."""
 
 import asyncio
 import ssl
@@ -72,7 +72,7 @@ async def test_answers_close_notify(trial: Trial) -> None:
 
 
 async def expect_end(reader: asyncio.StreamReader) -> None:
-    """Expect reading to end: at the end of the stream, or with an error of the connection."""
+    """Expect reading to end: at EOF, or with an error of the connection."""
     with suppress(ssl.SSLError, ConnectionError):
         expect(await take_rest(reader), b"")
 

@@ -1,7 +1,7 @@
-"""What TLS is for: a far end with the wrong identity gets no connection, by any way to TLS.
+"""The purpose of TLS: a far end with the wrong identity gets no connection, in any way to TLS.
 
-Each way to make a TLS connection is tried with a far end that is all right, and then with far ends
-of which one thing is wrong. It is done on networks without TLS, over which the tests put their own.
+Each way to make a TLS connection is tried with a correct far end, and then with far ends that have
+one fault each. The tests run on networks without TLS, and add their own TLS.
 """
 
 import asyncio
@@ -51,13 +51,13 @@ REFUSED = (ssl.SSLError, ConnectionError)
 
 
 def modern(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Let `context` speak nothing before TLS 1.3, and return it."""
+    """Let `context` speak no version before TLS 1.3, and return it."""
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
 def old(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Let `context` speak nothing after TLS 1.2, and return it."""
+    """Let `context` speak no version after TLS 1.2, and return it."""
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -87,7 +87,7 @@ async def by_socket(trial: Trial, listener: Listener, **options: Any) -> Any:
 
 
 async def by_all_arguments(trial: Trial, listener: Listener, **options: Any) -> Any:
-    """Connect to a host and a port, with every argument that can be beside them."""
+    """Connect to a host and a port, with every argument that can be given with them."""
     more: dict[str, Any] = {
         "limit": 100,
         "family": socket.AF_INET,
@@ -122,7 +122,7 @@ async def by_upgrade(
 
 
 async def met(trial: Trial, listener: Listener, opening: "asyncio.Task[Any]") -> Wire:
-    """Return the far end of a connection that is being opened; raise what opening it raises."""
+    """Return the far end of a connection that is being opened; raise the opening's exception."""
     accepting = trial.start(listener.accept())
     await asyncio.wait([accepting, opening], return_when=asyncio.FIRST_COMPLETED)
     if not accepting.done():
@@ -164,8 +164,8 @@ async def expect_unopened(
 
     Args:
         trial: the trial.
-        way: how it connects.
-        what: what is wrong with the far end.
+        way: the way to connect.
+        what: the fault of the far end.
         far_end: the far end's TLS settings.
         options: the arguments on TLS.
     """
@@ -176,14 +176,14 @@ async def expect_unopened(
         try:
             _, writer = await opening
         except Exception:
-            expect(await receiving, b"", f"bytes sent to {what}:")  # a hang where it is left open
+            expect(await receiving, b"", f"bytes sent to {what}:")  # hangs if it is left open
         else:
             writer.close()
             raise Deviation(f"{what} to be refused", "a connection")
 
 
 async def receive_from_client(wire: TlsWire) -> bytes:
-    """Do a handshake that is to fail; return what the client sends all the same until the end."""
+    """Do a handshake that has to fail; return the data that the client sends all the same."""
     try:
         await wire.handshake()
         data, _ = await wire.receive_to_end()  # in TLS 1.3 the refusal comes only here
@@ -193,8 +193,8 @@ async def receive_from_client(wire: TlsWire) -> bytes:
 
 
 async def expect_checked(trial: Trial, way: Opening) -> None:
-    """Expect that way to lead to the right far end and to no wrong one, by its context."""
-    ours = client_context()  # the same for all: who was right before is checked again
+    """Expect that way to connect to the right far end and to no wrong one, with a context."""
+    ours = client_context()  # the same for all: a peer that was accepted before is checked again
     right: dict[str, Any] = {"server_hostname": HOST_NAME}
     async with opened(trial, way, server_context(), ssl=ours, **right) as connection:
         await expect_talk(connection)
@@ -207,7 +207,7 @@ async def expect_checked(trial: Trial, way: Opening) -> None:
     for name in ("192.0.2.2", HOST_NAME):
         far_end = server_context(name=name)
         await expect_unopened(trial, way, f"a certificate for {name}", far_end, ssl=ours, **number)
-    # A certificate of which nothing tells whether it was revoked.
+    # A certificate whose revocation nothing can tell.
     strict = client_context()
     strict.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     what = "a certificate without a list of those revoked"
@@ -220,7 +220,7 @@ async def expect_checked(trial: Trial, way: Opening) -> None:
 
 
 async def expect_unchecked(trial: Trial, way: Opening) -> None:
-    """Expect that way to lead to any far end, by a context that checks nothing."""
+    """Expect that way to connect to any far end with a context that checks nothing."""
     trusting = client_context()
     trusting.check_hostname = False
     trusting.verify_mode = ssl.CERT_NONE
@@ -231,7 +231,7 @@ async def expect_unchecked(trial: Trial, way: Opening) -> None:
 
 
 def antiquated() -> ssl.SSLContext:
-    """Return a far end's settings, of TLS before 1.2: no default of Python's accepts them."""
+    """Return a far end's settings for old versions of TLS, which no default of Python's accepts."""
     context = server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
@@ -242,7 +242,7 @@ def antiquated() -> ssl.SSLContext:
 
 
 async def expect_checked_by_default(trial: Trial, way: Opening) -> None:
-    """Expect that way to lead to the right far end and to no wrong one, with `ssl=True`."""
+    """Expect that way to connect to the right far end and to no wrong one, with `ssl=True`."""
     options: dict[str, Any] = {"server_hostname": HOST_NAME, "ssl": True}
     await expect_unopened(
         trial, way, "an authority that the system does not know", server_context(), **options
@@ -255,7 +255,7 @@ async def expect_checked_by_default(trial: Trial, way: Opening) -> None:
 
 
 def impostors() -> Iterator[tuple[str, ssl.SSLContext]]:
-    """Yield what is wrong with a far end's certificate, and the far end's settings."""
+    """Yield the fault of a far end's certificate, and the far end's settings."""
     yield "a certificate by an unknown authority", server_context(stranger())
     yield "a certificate for another name", server_context(name=OTHER_HOST_NAME)
     yield "a certificate that has expired", server_context(expired=True)
@@ -350,7 +350,7 @@ async def test_upgrade(trial: Trial) -> None:
 
 @clause("start_tls.checks", networks=TLS, roles=CLIENT)
 async def test_upgrade_over_tls(trial: Trial) -> None:
-    # Not each event loop offers TLS inside TLS; a peer that is wrong is refused by all.
+    # Some event loops do not offer TLS inside TLS; all refuse a wrong peer.
     for what, far_end in impostors():
         options = {"ssl": client_context(), "server_hostname": HOST_NAME}
         await expect_unopened(trial, by_upgrade, what, far_end, **options)
@@ -379,7 +379,7 @@ async def test_certificate_shown_upgraded(trial: Trial) -> None:
     await expect_certificate_shown(trial, by_upgrade)
 
 
-# The implementation is the server. A way serves TLS, and gives `callback` each client.
+# The implementation is the server. A way serves TLS, and passes each client to `callback`.
 
 Callback = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 Serving = Callable[..., Awaitable[asyncio.Server]]
@@ -428,7 +428,7 @@ class Client(NamedTuple):
     """A far end that wants to be served.
 
     Attributes:
-        what: what is wrong with it.
+        what: its fault.
         context: its TLS settings.
         server: the server's.
     """
@@ -457,7 +457,7 @@ async def expect_clients_checked(trial: Trial, way: Serving) -> None:
 
 
 async def expect_certificates_optional(trial: Trial, way: Serving) -> None:
-    """Expect a server with CERT_OPTIONAL to serve who shows nothing, and none who is a stranger."""
+    """Expect a server with CERT_OPTIONAL to serve clients with no certificate, and no strangers."""
     ours = ask_for_certificate(server_context())
     ours.verify_mode = ssl.CERT_OPTIONAL
     for theirs in (client_context(), show_certificate(client_context())):
@@ -503,7 +503,7 @@ async def expect_served_over_tls(
 async def expect_not_served_over_tls(
     trial: Trial, way: Serving, what: str, theirs: ssl.SSLContext, ours: ssl.SSLContext
 ) -> None:
-    """Expect that way not to serve a client, who gets none of what a handler writes at once."""
+    """Expect that way not to serve a client, and to send it nothing that a handler writes."""
     calls: list[str] = []
 
     def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -515,7 +515,7 @@ async def expect_not_served_over_tls(
         received = b""
         with suppress(*REFUSED):
             await wire.handshake()
-            received = await wire.receive_some()  # a hang where it is left connected
+            received = await wire.receive_some()  # hangs if it is left connected
         expect(received, b"", f"what {what} received:")
         await wire.settle()
         expect_that(not calls, f"{what} to be refused", "a call of the callback")
@@ -584,7 +584,7 @@ async def test_serve_upgraded_versions(trial: Trial) -> None:
 
 
 def settings(context: ssl.SSLContext) -> dict[str, Any]:
-    """Return all that can be asked of a context's settings."""
+    """Return all the settings of a context that can be read."""
     names = (
         *("verify_mode", "verify_flags", "check_hostname", "minimum_version", "maximum_version"),
         *("options", "protocol", "num_tickets", "post_handshake_auth", "keylog_filename"),

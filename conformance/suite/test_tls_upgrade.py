@@ -47,11 +47,11 @@ UPGRADED_AND_RESET = Some(
 SECRET = b"nobody may read this"
 SHORT = 0.05  # seconds: a timeout whose passing a test waits for
 
-FAILED = (ssl.SSLError, ConnectionError)  # what a failed handshake raises in CPython
+FAILED = (ssl.SSLError, ConnectionError)  # the exceptions of a failed handshake in CPython
 
 
 async def expect_plain(connection: Connection) -> None:
-    """Expect that the connection goes on without TLS, as if nothing had been tried."""
+    """Expect that the connection goes on without TLS, as if start_tls() had not been called."""
     reader, writer, wire = connection
     writer.write(b"plain")
     expect(await wire.receive(5), b"plain")
@@ -60,7 +60,7 @@ async def expect_plain(connection: Connection) -> None:
 
 
 async def expect_ends(trial: Trial, connection: Connection) -> None:
-    """Expect reading and wait_closed() to end after the writer is closed, in whatever way."""
+    """Expect reading and wait_closed() to end, with or without an error, after close()."""
     reading = trial.start(take_rest(connection.reader))
     connection.writer.close()
     closing = trial.start(connection.writer.wait_closed())
@@ -73,7 +73,7 @@ async def expect_ends(trial: Trial, connection: Connection) -> None:
 async def soon(task: "asyncio.Task[None]") -> None:
     """Wait for `task` to end, in less time than asyncio's own timeouts of 30 and 60 s take.
 
-    In virtual time those pass at once, so that a timeout that was ignored would not show.
+    In virtual time those pass immediately, and would hide an ignored timeout.
     """
     await asyncio.wait([task], timeout=20.0)
     expect_done(task, f"what has a timeout of {SHORT} s")
@@ -111,7 +111,7 @@ async def test_options_keyword_only(trial: Trial) -> None:
     await expect_error(TypeError, starting)
 
 
-# What an upgraded connection does.
+# Upgraded connections.
 
 
 @clause("start_tls.encrypts", networks=UPGRADED)
@@ -147,7 +147,7 @@ async def test_both_directions(trial: Trial) -> None:
     writing = trial.start(write())
     reading = trial.start(take(reader, len(back)))
     sending = trial.start(wire.send(back))
-    await wire.settle()  # one direction is full, and bytes arrive by the other
+    await wire.settle()  # one direction is full, and bytes arrive in the other
     receiving = trial.start(wire.receive(len(out)))
     await sending
     expect(await reading, back, "bytes received:")
@@ -267,7 +267,7 @@ async def test_over_tls(trial: Trial) -> None:
     expect(await take(reader, 8), b"and back")
 
 
-# Who is trusted.
+# Trust.
 
 
 @clause("start_tls.server_hostname", networks=UPGRADED, roles=CLIENT)
@@ -334,7 +334,7 @@ async def test_no_injection(trial: Trial) -> None:
         await starting
         received = await take(reader, 14)
     except Exception:
-        return  # they were taken for a handshake, which they are not
+        return  # they are not a handshake, but were taken for one
     expect(received, b"from the peer\n")
 
 
@@ -453,7 +453,7 @@ async def test_closed_at_once(trial: Trial) -> None:
 @clause("start_tls.closed", networks=UPGRADED)
 async def test_closed_with_bytes_to_send(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    writer.transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns at once
+    writer.transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() does not wait
     writer.write(overfill(trial))
     writer.close()
     starting = trial.start(writer.start_tls(**arguments(trial)))
@@ -462,11 +462,11 @@ async def test_closed_with_bytes_to_send(trial: Trial) -> None:
     await wire.receive_to_end()
 
 
-# What was on its way when the upgrade began.
+# Data that was on its way when the upgrade began.
 
 
 async def receive_plain(wire: TlsWire, count: int) -> bytes:
-    """Return `count` bytes that came before the handshake; what comes with them belongs to it."""
+    """Return `count` bytes from before the handshake; further bytes belong to the handshake."""
     received = bytearray()
     while len(received) < count:
         piece = await wire.carrier.receive_some()
@@ -607,7 +607,7 @@ async def test_reader_flow_control(trial: Trial) -> None:
     first, more = pattern(64 * KIB), pattern(512 * KIB)
     wire = await upgrade(trial, connection, first=first)
     sending = trial.start(wire.send(more))
-    await trial.turns()  # the reader, which nobody asks, has received more than it wants
+    await trial.turns()  # the reader, from which nobody reads, has received more than its limit
     received = await take(connection.reader, len(first) + len(more))
     expect(received, first + more, "bytes:")
     await sending
@@ -665,7 +665,7 @@ async def test_peer_is_held_back(trial: Trial) -> None:
 
 @clause("start_tls.peer-is-held-back", networks=UPGRADED, roles=SERVER)
 async def test_early_peer_is_held_back(trial: Trial) -> None:
-    # The beginning of the handshake, which is there before start_tls(), is more than the limit.
+    # The beginning of the handshake arrives before start_tls(), and is more than the limit.
     connection = await trial.connect(limit=16)
     wire = far_end(trial, connection.wire)
     shaking = trial.start(wire.handshake())
@@ -676,7 +676,7 @@ async def test_early_peer_is_held_back(trial: Trial) -> None:
 
 
 async def expect_held_back(trial: Trial, wire: TlsWire) -> None:
-    """Expect the far end not to get rid of more than the network holds for a reader."""
+    """Expect the far end not to be able to send more than the network holds for a reader."""
     piece = bytes(64 * KIB)
     count = 2 * trial.network.unread_capacity // len(piece)
 
@@ -691,7 +691,7 @@ async def expect_held_back(trial: Trial, wire: TlsWire) -> None:
     sending.cancel()
 
 
-# What a failed upgrade leaves behind.
+# After a failed upgrade.
 
 
 @clause("start_tls.refused.ends", networks=UPGRADED, roles=CLIENT)
@@ -762,7 +762,7 @@ async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
         await trial.turns(turns)
         starting.cancel()
         await asyncio.wait([starting])
-        if starting.cancelled():  # else it has failed before, which is for another clause
+        if starting.cancelled():  # otherwise it has failed before, which another clause checks
             await expect_ends(trial, connection)
 
 
@@ -770,7 +770,7 @@ async def test_cancelled_as_the_peer_leaves(trial: Trial) -> None:
 async def test_cancelled_with_bytes_to_send(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     transport = writer.transport
-    transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns at once
+    transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns immediately
     writer.write(overfill(trial))
     reading = trial.start(reader.read())
     starting = trial.start(writer.start_tls(**arguments(trial)))

@@ -1,8 +1,8 @@
 """Arguments that are given together: each means what it means alone.
 
-An argument can be lost in one way to connect or to serve. Here are those that are no numbers,
-beside `ssl`, several hosts and `start_serving=False`. What is below TLS can be seen before its
-handshake.
+An argument can be lost in one way to connect or to serve. This file tests arguments that are not
+numbers, together with `ssl`, several hosts and `start_serving=False`. The effect below TLS can be
+seen before its handshake.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ TLS_DUAL_STACK = Some(
     tuple(name for name in TLS if name.endswith("memory") or "tcp" in DUAL_STACK), DUAL_STACK.why
 )
 
-# Connecting, with TLS: what becomes of the handshake does not matter.
+# Connecting, with TLS: the result of the handshake does not matter.
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def test_flags_with_tls(trial: Trial) -> None:
 
 
 async def expect_no_address(trial: Trial, **options: Any) -> None:
-    """Expect "localhost" to have no address with these options: nobody connects to it."""
+    """Expect "localhost" to have no address with these options: there is no connection to it."""
     with listening(trial, "127.0.0.1") as (port, sockets):
         async with opening(trial, "localhost", port, **options) as task:
             expect(await reached(trial, sockets, task), None, "connection made:")
@@ -126,7 +126,7 @@ async def test_interleave_with_tls(trial: Trial) -> None:
     hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4", "::1")
     for lead, index in ((2, 3), (3, 2)):
         with bound(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
-            # Of the two that answer, the one in front is the third or the fourth.
+            # Of the two that answer, the first in the new order is the third or the fourth.
             answering = [sockets[2], sockets[3]]
             for each in answering:
                 each.listen()
@@ -149,7 +149,7 @@ async def test_happy_eyeballs_with_tls(trial: Trial) -> None:
                 expect(seen, 0, "index of the listener connected to:")
 
 
-# Serving. A way makes a server with a callback, at what stands for the address.
+# Serving. A way makes a server with a callback, at an address of some kind.
 
 Serving = Callable[..., Awaitable[asyncio.Server]]
 
@@ -187,7 +187,7 @@ async def client(trial: Trial, address: Any, is_tls: bool) -> AsyncIterator[Wire
 
 
 async def expect_kept_alive(trial: Trial, serve: Serving, is_tls: bool) -> None:
-    """Expect SO_KEEPALIVE of what is accepted on each socket of a server to be as it was told."""
+    """Expect the connections of each of a server's sockets to have SO_KEEPALIVE as given."""
     for wanted in (True, False):
         served = Served()
         with closing(await serve(trial, served.accepted, keep_alive=wanted)) as server:
@@ -220,7 +220,7 @@ async def test_limit_with_several_hosts_and_tls(trial: Trial) -> None:
 
 
 async def expect_limits(trial: Trial, serve: Serving, is_tls: bool) -> None:
-    """Expect each reader to have the limit given, whichever client is whose."""
+    """Expect each reader to have the given limit, whichever client it belongs to."""
     served = Served()
     with closing(await serve(trial, served.accepted, limit=10)) as server:
         for sock in [*server.sockets, *server.sockets]:
@@ -231,7 +231,7 @@ async def expect_limits(trial: Trial, serve: Serving, is_tls: bool) -> None:
 
 
 async def expect_reuse(trial: Trial, *ways: Serving) -> None:
-    """Expect SO_REUSEADDR of each socket of a server to be set unless it was told otherwise."""
+    """Expect SO_REUSEADDR of each socket of a server to be set unless it was switched off."""
     for serve in ways:
         for told, wanted in (({}, True), ({"reuse_address": False}, False)):
             with closing(await serve(trial, Served().accepted, **told)) as server:
@@ -308,7 +308,7 @@ async def test_server_family_with_tls(trial: Trial) -> None:
 
 
 async def expect_family_kept(trial: Trial, host: Any, **options: Any) -> None:
-    """Expect a server to listen on addresses of the family given only."""
+    """Expect a server to listen only on addresses of the given family."""
     for family in (socket.AF_INET, socket.AF_INET6):
         starting = trial.streams.start_server(Served().accepted, host, 0, family=family, **options)
         with closing(await starting) as server:
@@ -325,7 +325,7 @@ async def expect_started_later(trial: Trial, serve: Serving, is_tls: bool) -> No
         expect(server.is_serving(), False, "is_serving() before the start:")
         addresses = [sock.getsockname() for sock in server.sockets]
         for address in addresses:
-            with suppress(ConnectionRefusedError):  # or it waits: the server's choice
+            with suppress(ConnectionRefusedError):  # or it waits: both are allowed
                 await (await carrier(trial).connected(family_at(address), address)).close()
         await trial.turns()
         expect(served.pairs.qsize(), 0, "clients before the start:")

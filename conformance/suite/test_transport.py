@@ -69,7 +69,7 @@ async def test_abort(trial: Trial) -> None:
     data = await fill(trial, writer)
     await wire.settle()
     writer.transport.abort()
-    # Nothing is read before the abort has done its work: no byte more may leave.
+    # Nothing is read before the abort has taken effect: no further byte may be sent.
     await asyncio.wait([trial.start(writer.wait_closed())])
     received, _ = await wire.receive_to_end()
     expect_that(len(received) < len(data), "less than all bytes on the wire", "all of them")
@@ -174,7 +174,7 @@ async def test_pause_reading_when_closed(trial: Trial) -> None:
 
 
 def reading_side(writer: asyncio.StreamWriter) -> asyncio.ReadTransport:
-    """Return the writer's transport, which is of both directions."""
+    """Return the writer's transport, which has both directions."""
     return cast(asyncio.ReadTransport, writer.transport)
 
 
@@ -244,7 +244,7 @@ async def test_socket(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     sock = known(writer, "socket")
     expect(sock.type, socket.SOCK_STREAM, "its type:")
-    if trial.streams.adapter is None:  # whose ends are connected by whatever it likes
+    if trial.streams.adapter is None:  # whose ends may be connected in any way
         family = socket.AF_UNIX if trial.network.paths else socket.AF_INET
         expect(sock.family, family, "its family:")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

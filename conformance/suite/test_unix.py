@@ -33,7 +33,7 @@ def network(trial: Trial) -> UnixNetwork:
 
 
 def free_path(trial: Trial) -> str:
-    """Return a path that nothing is at."""
+    """Return a path at which there is no file."""
     return network(trial).free_path()
 
 
@@ -64,10 +64,10 @@ async def expect_served(trial: Trial, served: Served, address: str | bytes) -> N
 
 
 def backlog(path: str) -> int:
-    """Return what listen() was called with, as Linux's socket diagnosis (sock_diag) tells it.
+    """Return the argument of listen(), as Linux's socket diagnosis (sock_diag) reports it.
 
     Raises:
-        OSError: this kernel tells nothing of Unix sockets.
+        OSError: this kernel does not report Unix sockets.
     """
     # Bytes, and one line at a time: another program's names may be any bytes.
     table = map(bytes.split, pathlib.Path("/proc/net/unix").read_bytes().split(b"\n"))
@@ -104,7 +104,7 @@ def _backlogs_are_told() -> bool:
 
 
 DIAGNOSED = UNIX if _backlogs_are_told() else ()
-"""The networks whose servers' backlogs the kernel tells."""
+"""The networks whose servers' backlogs the kernel reports."""
 
 
 # open_unix_connection()
@@ -213,7 +213,7 @@ async def test_open_failed_leaves_nothing_open(trial: Trial) -> None:
     before, errors = open_sockets(trial), []
     for path in (free_path(trial), abstract_name()):
         opening = trial.streams.open_unix_connection(path)
-        errors.append(await expect_error(OSError, opening))  # what it refers to stays
+        errors.append(await expect_error(OSError, opening))  # the socket that it refers to stays
     await expect_no_new_socket(trial, before)
 
 
@@ -245,7 +245,7 @@ async def test_open_sock_closed_with_the_writer(trial: Trial) -> None:
     _, writer = await trial.streams.open_unix_connection(sock=sock)
     async with closing_wire(await listener.accept()) as wire:
         writer.close()
-        # The end arrives only when nobody holds the connection any more.
+        # EOF arrives only when no object holds the connection any more.
         expect(await wire.receive_rest(), b"", "before the end:")
         await writer.wait_closed()
         await expect_given_socket_closed(trial, sock)
@@ -447,7 +447,7 @@ async def test_backlog_default(trial: Trial) -> None:
 @clause("unix.serve.start-serving.false", networks=UNIX, roles=SERVER)
 async def test_start_serving_false(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    with suppress(ConnectionRefusedError):  # whether it is refused or waits is the server's choice
+    with suppress(ConnectionRefusedError):  # it may be refused or wait
         await trial.dial(served.server)
     await trial.turns()
     expect(served.pairs.qsize(), 0, "clients before the server was started:")
@@ -507,7 +507,7 @@ async def test_cleanup_replaced_by_a_server(trial: Trial) -> None:
     path, elsewhere, served = free_path(trial), free_path(trial), Served()
     server = await trial.streams.start_unix_server(Served().accepted, path)
     successor = await trial.streams.start_unix_server(served.accepted, elsewhere)
-    os.rename(elsewhere, path)  # how a successor takes over without a gap
+    os.rename(elsewhere, path)  # this is how a successor takes over without a gap
     server.close()
     await server.wait_closed()
     await expect_served(trial, served, path)

@@ -1,4 +1,4 @@
-"""`open_unix_connection()` and `start_unix_server()`: their arguments on TLS."""
+"""`open_unix_connection()` and `start_unix_server()`: their arguments for TLS."""
 
 import socket
 import ssl
@@ -25,7 +25,7 @@ from conformance.networks.wire import Wire
 
 @asynccontextmanager
 async def connected(trial: Trial, **options: Any) -> AsyncIterator[Connection]:
-    """Connect the implementation, in the trial's role, with a far end, by TLS."""
+    """Connect the implementation, in the trial's role, with a far end, over TLS."""
     network = TlsNetwork(trial.network)
     if trial.role == "client":
         with closing(await network.listen()) as listener:
@@ -59,7 +59,7 @@ async def test_open_ssl_for_another_name(trial: Trial) -> None:
         opening = network.open(trial.streams, listener, server_hostname=OTHER_HOST_NAME)
         await expect_error(Exception, opening)
         try:
-            await (await accepting).receive_to_end()  # TLS 1.3 tells the far end of it here
+            await (await accepting).receive_to_end()  # in TLS 1.3 the far end learns of it here
         except (ssl.SSLError, ConnectionError):
             pass
         else:
@@ -105,7 +105,7 @@ async def test_open_handshake_timeout(trial: Trial) -> None:
     opening = trial.start(_open(trial, address_of(listener), ssl_handshake_timeout=0.05))
     async with closing_wire(await listener.accept()) as silent:
         await expect_error(Exception, opening)
-        await silent.receive_to_end()  # a hang where the connection is left open
+        await silent.receive_to_end()  # hangs if the connection is left open
 
 
 @clause("unix.open.ssl.shutdown-timeout", networks=UNIX, roles=CLIENT)
@@ -114,7 +114,7 @@ async def test_open_shutdown_timeout(trial: Trial) -> None:
 
 
 async def _open(trial: Trial, path: str, **options: Any) -> None:
-    """Connect, on the way to an error."""
+    """Connect, and expect an error."""
     _, writer = await trial.streams.open_unix_connection(
         path, ssl=client_context(), server_hostname=HOST_NAME, **options
     )
@@ -134,7 +134,7 @@ async def test_serve_handshake_timeout(trial: Trial) -> None:
     starting = network.serve(trial.streams, served.accepted, ssl_handshake_timeout=0.05)
     with closing(await starting) as server:
         async with closing_wire(await trial.network.dial(server)) as silent:
-            await silent.receive_to_end()  # a hang where the timeout has no effect
+            await silent.receive_to_end()  # hangs if the timeout has no effect
             expect(served.pairs.qsize(), 0, "clients without a handshake:")
 
 
@@ -144,8 +144,8 @@ async def test_serve_shutdown_timeout(trial: Trial) -> None:
 
 
 async def expect_shutdown_timeout(trial: Trial) -> None:
-    """Expect ssl_shutdown_timeout to end a connection whose far end answers nothing."""
+    """Expect ssl_shutdown_timeout to end a connection whose far end does not answer."""
     async with connected(trial, ssl_shutdown_timeout=0.05) as connection:
         assert isinstance(connection.wire, TlsWire)
         connection.writer.close()
-        await connection.wire.carrier.receive_to_end()  # a hang where it has no effect
+        await connection.wire.carrier.receive_to_end()  # hangs if it has no effect

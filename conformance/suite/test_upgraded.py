@@ -1,4 +1,4 @@
-"""A connection that start_tls() has upgraded is a stream as any other that speaks TLS."""
+"""A connection that start_tls() has upgraded is a stream like any other over TLS."""
 
 import asyncio
 import gc
@@ -241,10 +241,10 @@ async def test_forgotten(trial: Trial) -> None:
     wire = await forgotten(trial)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for _ in range(2):  # what is collected first may refer to the rest
+        for _ in range(2):  # the object that is collected first may refer to the rest
             gc.collect()
             await trial.turns()
-        await wire.receive_to_end()  # a hang where it is left open
+        await wire.receive_to_end()  # hangs if it is left open
     await wire.close()
 
 

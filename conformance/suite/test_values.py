@@ -95,7 +95,7 @@ async def test_host_of_bytes_with_happy_eyeballs(trial: Trial) -> None:
 async def expect_connected(
     trial: Trial, host: str | bytes, kind: type[str] | type[int], **options: float
 ) -> None:
-    """Expect `host`, of this machine, to be connected to at a port of that type."""
+    """Expect a connection to `host`, of this machine, with a port of that type."""
     with listening(trial, "127.0.0.1") as (port, sockets):
         _, writer = await trial.streams.open_connection(host, kind(port), **options)
         with closing(writer):
@@ -105,10 +105,10 @@ async def expect_connected(
 async def expect_as_without_happy_eyeballs(
     trial: Trial, host: str | bytes, kind: type[str] | type[int]
 ) -> None:
-    """Expect `host` to be connected to with Happy Eyeballs, if it is without.
+    """Expect a connection to `host` with Happy Eyeballs, if there is one without.
 
     Raises:
-        NotApplicable: it is not, which other clauses tell.
+        NotApplicable: there is none, which other clauses check.
     """
     try:
         await expect_connected(trial, host, kind)
@@ -119,7 +119,7 @@ async def expect_as_without_happy_eyeballs(
 
 @contextmanager
 def a_service(trial: Trial) -> Iterator[tuple[str, socket.socket]]:
-    """Bind a socket to the port of a service that this machine knows, and nobody uses.
+    """Bind a socket to the port of a service that this machine knows and does not use.
 
     Yields:
         The service's name, and the socket, non-blocking.
@@ -219,7 +219,7 @@ class Size(enum.IntEnum):
 
 @functools.total_ordering
 class Number:
-    """An integer that is no `int`, as numpy's are none."""
+    """An integer that is not an `int`, like numpy's."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -239,7 +239,7 @@ class Number:
         return self.value < int(other)
 
     def __hash__(self) -> int:
-        """Return what the number as an int has."""
+        """Return the attribute of the number as an int."""
         return hash(self.value)
 
     def __bool__(self) -> bool:
@@ -387,7 +387,7 @@ async def test_high_marks_far_apart(trial: Trial) -> None:
         await draining
 
 
-# Sequences: what was cancelled, or ended by the program itself.
+# Sequences: after a cancellation, or after the program itself has ended something.
 
 
 @clause("drain.cancelled.loses-nothing")

@@ -1,4 +1,4 @@
-"""What an argument means does not depend on the way to connect or to serve, nor on its value."""
+"""An argument means the same in each way to connect or to serve, and at each value."""
 
 import asyncio
 import contextvars
@@ -61,7 +61,7 @@ FEW, MANY = 3, 100  # seconds, or bytes, or connections
 async def expect_limit_kept(
     trial: Trial, open_: Callable[..., Awaitable[Any]], **options: Any
 ) -> None:
-    """Expect what `open_` connects to a listener to have the limits that it is given."""
+    """Expect connections that `open_` makes to a listener to have the limits that it is given."""
     for limit in LIMITS:
         listener = await trial.listen()
         reader, writer = await open_(listener, limit=limit, **options)
@@ -149,7 +149,7 @@ async def test_unix_limit_with_tls(trial: Trial) -> None:
 async def expect_limit_with_tls(
     trial: Trial, open_: Callable[..., Awaitable[Any]], network: Network | None = None
 ) -> None:
-    """Expect what `open_` connects to a TLS listener to have the limits that it is given."""
+    """Expect connections that `open_` makes to a TLS listener to have the given limits."""
     for limit in LIMITS:
         with closing(await (network or trial.network).listen()) as listener:
             accepting = trial.start(listener.accept())
@@ -210,7 +210,7 @@ async def test_unix_server_limit_with_tls(trial: Trial) -> None:
 
 
 async def expect_server_limit_with_tls(trial: Trial, serve: Callable[..., Awaitable[Any]]) -> None:
-    """Expect what `serve` makes of a bound socket to have the limits that it is given."""
+    """Expect servers that `serve` makes of a bound socket to have the limits that it is given."""
     for limit in LIMITS:
         served, sock = Served(), bound_socket(trial)
         family, address = sock.family, sock.getsockname()
@@ -230,7 +230,7 @@ async def expect_server_limit_with_tls(trial: Trial, serve: Callable[..., Awaita
 
 
 def backlog(sock: socket.socket) -> int:
-    """Return what listen() was called with, as Linux tells it of a listening TCP socket."""
+    """Return the argument of listen(), as Linux reports it for a listening TCP socket."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
     assert isinstance(info, bytes)
     waiting_at_most: int
@@ -400,7 +400,7 @@ async def test_handshake_timeouts_with_a_socket(trial: Trial) -> None:
 async def expect_silence_ended(
     trial: Trial, listener: Listener, opening: "asyncio.Task[Any]", seconds: float
 ) -> None:
-    """Expect an opening to fail after so many seconds in which the far end says nothing."""
+    """Expect an opening to fail after that many seconds in which the far end sends nothing."""
     async with closing_wire(await carrier_of(listener).accept()):
         await expect_done_after(trial, seconds, opening)
         expect_that(opening.exception() is not None, "the opening to fail", "a connection")
@@ -438,7 +438,7 @@ async def test_server_handshake_timeouts_in_each_way(trial: Trial) -> None:
 
 
 async def expect_shutdown_timeouts(trial: Trial) -> None:
-    """Expect a closed connection whose far end answers nothing to last for as long as given."""
+    """Expect a closed connection whose far end does not answer to last as long as given."""
     for seconds in SECONDS:
         _, writer, wire = await trial.connect(ssl_shutdown_timeout=seconds)
         assert isinstance(wire, TlsWire)
@@ -505,7 +505,7 @@ async def test_server_shutdown_timeouts_in_each_way(trial: Trial) -> None:
 async def expect_shut_down_after(
     trial: Trial, seconds: float, served: Served, address: tuple[str, int]
 ) -> None:
-    """Expect a client of a server's, which answers nothing, to be left after so many seconds."""
+    """Expect a server to drop a client that does not answer after that many seconds."""
     async with closing_wire(await carrier(trial).connected(socket.AF_INET, address)) as below:
         wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
         await wire.handshake()
@@ -520,7 +520,7 @@ async def test_server_shutdown_timeouts(trial: Trial) -> None:
 
 
 def upgrade(trial: Trial, connection: Connection, **options: Any) -> tuple[Any, TlsWire]:
-    """Return an upgrade to come, and its far end."""
+    """Return an upgrade that has not begun, and its far end."""
     if trial.role == "client":
         wire = TlsWire(connection.wire, server_context(), server_side=True)
         options |= {"sslcontext": client_context(), "server_hostname": HOST_NAME}
@@ -578,11 +578,11 @@ async def test_unix_server_handshake_timeout_of_minutes(trial: Trial) -> None:
     await expect_long_timeout_waited_for(trial, trial.start(silent.receive_to_end()))
 
 
-# The same of Unix sockets, whose network in memory is that of hosts and ports.
+# The same for Unix sockets, over the network of hosts and ports in memory.
 
 
 def free_unix_path() -> str:
-    """Return a path on the network in memory that nothing is at."""
+    """Return an unused path on the network in memory."""
     return f"/tmp/streams-{uuid.uuid4()}"
 
 
@@ -596,7 +596,7 @@ def unix_socket(trial: Trial) -> socket.socket:
 async def unix_client(
     trial: Trial, by_path: bool, **options: Any
 ) -> tuple["asyncio.Task[asyncio.StreamWriter]", SocketWire]:
-    """Return a TLS connection to come, over a Unix socket, and the far end that carries it."""
+    """Return a future TLS connection over a Unix socket, and the far end that carries it."""
     with unix_socket(trial) as listening:
         listening.listen()
         path = listening.getsockname()
@@ -620,7 +620,7 @@ async def unix_client(
 async def unix_server(
     trial: Trial, by_path: bool, **options: Any
 ) -> tuple["asyncio.Task[asyncio.StreamWriter]", SocketWire]:
-    """Return a TLS connection to come, accepted from a Unix socket, and its far end."""
+    """Return a future TLS connection that a Unix server accepts, and its far end."""
     served, bound_ = Served(), unix_socket(trial)
     path = bound_.getsockname()
     address: dict[str, Any] = {"sock": bound_}
@@ -643,7 +643,7 @@ async def unix_server(
 
 
 async def expect_unix_handshake_timeouts(trial: Trial) -> None:
-    """Expect a far end that says nothing to be left after as long as given."""
+    """Expect a far end that sends nothing to be dropped after the given time."""
     make = unix_client if trial.role == "client" else unix_server
     for by_path in (True, False):
         for seconds in SECONDS:
@@ -654,7 +654,7 @@ async def expect_unix_handshake_timeouts(trial: Trial) -> None:
 
 
 async def expect_unix_shutdown_timeouts(trial: Trial) -> None:
-    """Expect a closed connection whose far end answers nothing to last for as long as given."""
+    """Expect a closed connection whose far end does not answer to last as long as given."""
     is_client = trial.role == "client"
     make = unix_client if is_client else unix_server
     for by_path in (True, False):
@@ -730,7 +730,7 @@ async def expect_cancelled_cleanly(
         opening.cancel()
         await asyncio.wait([opening])
         expect(opening.cancelled(), True, "cancelled:")
-        await wire.receive_to_end()  # a hang where the connection is left open
+        await wire.receive_to_end()  # hangs if the connection is left open
     await expect_no_new_socket(trial, before)
 
 
@@ -789,7 +789,7 @@ async def test_unix_cancelled_at_any_moment(trial: Trial) -> None:
 
 
 class PathLike:
-    """A path-like object that is none of pathlib's."""
+    """A path-like object that is not one of pathlib's."""
 
     def __init__(self, path: Any) -> None:
         self.path = path
@@ -827,7 +827,7 @@ async def test_serve_any_path_like(trial: Trial) -> None:
 async def test_cleanup_does_not_wait(trial: Trial) -> None:
     served = await trial.serve()
     path = served.server.sockets[0].getsockname()
-    await trial.accept(served)  # who stays
+    await trial.accept(served)  # it stays
     served.server.close()
 
     def is_there() -> bool:

@@ -1,4 +1,4 @@
-"""That writing tries to send at once, which the kernel's networks can tell."""
+"""Writing tries to send immediately, which the kernel's networks can show."""
 
 import select
 
@@ -18,7 +18,7 @@ PATIENCE = 1.0
 
 
 def received_meanwhile(wire: SocketWire, size: int) -> bytes:
-    """Return what the kernel has for the far end, while the event loop stands still."""
+    """Return the bytes that the kernel has for the far end, while the event loop stands still."""
     if not select.select([wire.sock], [], [], PATIENCE)[0]:
         return b""
     return wire.sock.recv(size)
@@ -27,7 +27,7 @@ def received_meanwhile(wire: SocketWire, size: int) -> bytes:
 @clause("write.immediately", networks=KERNEL)
 async def test_write(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    carrier(trial)  # an adapter's ends are no sockets
+    carrier(trial)  # an adapter's ends are not sockets
     assert isinstance(wire, SocketWire)
     writer.write(b"abc")
     expect(received_meanwhile(wire, 3), b"abc", "received before the loop ran, of write():")
@@ -36,7 +36,7 @@ async def test_write(trial: Trial) -> None:
 @clause("write.immediately", networks=KERNEL)
 async def test_writelines(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    carrier(trial)  # an adapter's ends are no sockets
+    carrier(trial)  # an adapter's ends are not sockets
     assert isinstance(wire, SocketWire)
     writer.writelines([b"abc"])
     expect(received_meanwhile(wire, 3), b"abc", "received before the loop ran, of writelines():")

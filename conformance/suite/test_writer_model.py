@@ -1,4 +1,4 @@
-"""`StreamWriter` against a model of it: what arrives, whatever the order of the calls."""
+"""`StreamWriter` against a model of it: the bytes that arrive, whatever the order of the calls."""
 
 import itertools
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ AFTER_MUCH = (
 
 
 class Model:
-    """What a writer's peer is to receive.
+    """The bytes that a writer's peer has to receive.
 
     Attributes:
         sent: the bytes that it receives in any case.
         late: those that it may receive after them: they were written to a stream that was being
-            closed and had not ended, of which the description says nothing.
+            closed and had not ended, a case that the description does not mention.
         has_ended: whether write_eof() was called, or close().
         is_closing: whether close() was called first.
     """
@@ -46,21 +46,21 @@ class Model:
         self.is_closing = False
 
     def send(self, data: bytes) -> None:
-        """Take what was written."""
+        """Take written data."""
         if not self.has_ended:
             self.sent += data
         elif self.is_closing:
             self.late += data
 
     def end(self, by: str) -> None:
-        """Take the end."""
+        """Take EOF."""
         if not self.has_ended:
             self.has_ended = True
             self.is_closing = by == "close"
 
 
 async def run(trial: Trial, steps: Sequence[str], *, much: bool = False) -> None:
-    """Do the steps, and expect to arrive what the model says.
+    """Do the steps, and expect the bytes of the model to arrive.
 
     Args:
         trial: the trial.
@@ -105,7 +105,7 @@ async def _do(trial: Trial, connection: Connection, step: str, model: Model) -> 
         else:
             await trial.turns(1)
     except Exception as error:
-        if not model.has_ended:  # what it says of a stream that has ended is not in question
+        if not model.has_ended:  # its answer for a stream that has ended is irrelevant here
             raise Deviation(f"{step} on an open stream to raise nothing", repr(error)) from error
     if step in ENDS:
         model.end(step)

@@ -1,4 +1,4 @@
-"""`StreamWriter`: writing, and ending the written direction."""
+"""`StreamWriter`: writing, and half-closing."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ RESET_AND_HALF_CLOSED = Some(
 
 
 async def expect_rest(wire: Wire, writer: asyncio.StreamWriter, *allowed: bytes) -> None:
-    """Close the writer; expect what still arrives until the end to be one of `allowed`."""
+    """Close the writer; expect the rest of the bytes until EOF to be one of `allowed`."""
     writer.close()
     rest = await wire.receive_rest()
     names = " or ".join(map(repr, allowed))
@@ -55,7 +55,7 @@ async def test_data_by_keyword(trial: Trial) -> None:
 @clause("write.order")
 async def test_order(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    # Large and small ones take turns, so that one that has to wait could be overtaken.
+    # Large and small ones alternate, so that a small one could overtake one that has to wait.
     pieces = [pattern(size) for size in (1, 100_000, 2, 300_000, 3, 50, 200_000, 5)]
     for piece in pieces[:3]:
         writer.write(piece)
@@ -111,7 +111,7 @@ async def test_memoryview_of_many_dimensions(trial: Trial) -> None:
 
 
 async def expect_all(wire: Wire, writer: asyncio.StreamWriter, expected: bytes) -> None:
-    """Close the writer; expect `expected`, of any length, and then the end on the wire."""
+    """Close the writer; expect `expected`, of any length, and then EOF on the wire."""
     writer.close()
     received = await wire.receive_rest()
     expect(len(received), len(expected), "the number of bytes that arrived:")
@@ -158,7 +158,7 @@ async def test_without_drain(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     data = overfill(trial)
     writer.write(data)
-    # The writer stays open, so that it is not closing that sends the rest.
+    # The writer stays open, so that close() cannot be the call that sends the rest.
     expect(await wire.receive(len(data)), data, "bytes:")
 
 
@@ -221,7 +221,7 @@ async def test_both_directions(trial: Trial) -> None:
     writing = trial.start(write())
     reading = trial.start(take(reader, len(back)))
     sending = trial.start(wire.send(back))
-    await wire.settle()  # one direction is full, and bytes arrive by the other
+    await wire.settle()  # one direction is full, and bytes arrive in the other
     receiving = trial.start(wire.receive(len(out)))
     await sending
     expect(await reading, back, "bytes received:")
