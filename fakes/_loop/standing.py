@@ -107,14 +107,21 @@ def _called(code: CodeType, at: int) -> str | None:
 
 
 def place(thread: threading.Thread) -> str:
-    """Return where a thread stands, for a message: its function, file and line, and the source."""
+    """Return where a thread stands, for a message: its function, file and line, and the source.
+
+    That is the program's function, or one of the standard library that an executor runs by itself.
+    """
     frame = frame_of(thread)
     if frame is None:
         return f"{thread.name}: it runs no Python code"
-    own: FrameType | None = frame
-    while own is not None and own.f_globals.get("__name__") in WAITING_MODULES:
-        own = own.f_back
-    shown = frame if own is None else own
+    if frame.f_code.co_name == RUNS:  # a function of C's, which has no frame
+        called = _innermost(frame.f_locals.get(CALLED))
+        return f"{thread.name} stands in {getattr(called, '__qualname__', called)}()"
+    shown = frame
+    while shown.f_globals.get("__name__") in WAITING_MODULES:
+        if shown.f_back is None or shown.f_back.f_code.co_name == RUNS:
+            break
+        shown = shown.f_back
     code = shown.f_code
     source = linecache.getline(code.co_filename, shown.f_lineno).strip()
     where = f'{thread.name} stands in {code.co_qualname}, "{code.co_filename}:{shown.f_lineno}"'

@@ -244,6 +244,19 @@ class Threads:
             self._is_stuck(job) for job in self.jobs if not job.work.done()
         )
 
+    def report_left(self) -> None:
+        """Say which threads of executors go on when the loop has ended.
+
+        Python joins them before the process ends, so a wait that nothing ends keeps it from ending.
+        """
+        for thread in map(self._worker, self.jobs):
+            if thread is not None:
+                logger.warning(
+                    "a thread still waits when the simulation has ended, and the process does not "
+                    "end before it: %s",
+                    place(thread),
+                )
+
     def stuck(self) -> list[str]:
         """Return where the threads stand that wait for each other, or for the loop."""
         jobs = [self._worker(job) for job in self.jobs]

@@ -614,14 +614,18 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as in asyncio
         """Wait for the default executor's threads; ignore `timeout`, since no time passes.
 
-        It does not wait for threads that wait for another thread, which would never end.
+        It does not wait for threads that wait for another thread, which would never end; the logger
+        `fakes` says which.
         """
         self._executor_shutdown_called = True
         pool = self._default_executor
         if pool is not None:
             while self._threads.has_sleeping_jobs():  # noqa: ASYNC110  # time has to pass
                 await asyncio.sleep(SLEEPING)
-            pool.shutdown(wait=not self._threads.has_stuck_jobs())
+            stuck = self._threads.has_stuck_jobs()
+            if stuck:
+                self._threads.report_left()
+            pool.shutdown(wait=not stuck)
 
     # --- datagrams ------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import queue
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,29 @@ def test_threads_that_wait_for_each_other_are_a_deadlock() -> None:
     ):
         fakes.run(main())
     items.put("or this process would never end")
+
+
+@pytest.mark.parametrize(
+    ("made", "where"),
+    [(queue.Queue, r"Queue.get, "), (queue.SimpleQueue, r"SimpleQueue\.get\(\)")],
+)
+def test_a_thread_that_outlives_the_run_is_reported(
+    made: Any, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = made()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(items.get), 5)
+
+    with caplog.at_level("WARNING", "fakes"):
+        fakes.run(main())
+    items.put("or this process would never end")
+    assert re.search(
+        rf"when the simulation has ended, and the process does not end before it: asyncio_0 stands "
+        rf"in {where}",
+        caplog.text,
+    )
 
 
 def test_a_future_that_nobody_resolves() -> None:
