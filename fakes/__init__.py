@@ -114,7 +114,7 @@ __all__ = [
 ]
 
 # A name's module is imported when the name is first used: pytest loads `fakes.pytest_plugin` in
-# every run, and most runs need nothing of the rest, nor asyncio.
+# every run, and most runs need neither the rest nor asyncio.
 _MODULES = {
     "_loop.deadlock": ("Deadlock", "TimeLimitExceeded"),
     "_loop.invariants": ("Violated",),

@@ -44,7 +44,7 @@ TRACED_LINES = 40
 
 @dataclass
 class Simulation:
-    """What one test runs on."""
+    """The simulation of one test."""
 
     seed: int | str
     network: fakes.Network
@@ -52,10 +52,10 @@ class Simulation:
     options: dict[str, Any] = field(default_factory=dict)
     opened: list[asyncio.Transport | asyncio.StreamWriter] = field(default_factory=list)
     make_network: Callable[[], fakes.Network] | None = None  # unless the project has its own
-    is_used: bool = False  # by a loop that somebody else has asked for
+    is_used: bool = False  # by a loop that another plug-in has asked for
 
     def renew(self) -> None:
-        """Have a network without what the run before has left, and its trace."""
+        """Make a network without leftovers of the previous run, and its trace."""
         if self.make_network is None:
             return
         from fakes._trace.trace import Trace
@@ -86,7 +86,7 @@ class Simulation:
             return runner.run(and_close())
 
     def close_opened(self) -> None:
-        """Close what the fixtures have opened, while there is a loop for it; idempotent."""
+        """Close all that the fixtures have opened, while there is a loop for it; idempotent."""
         for connection in self.opened:
             connection.close()
         self.opened.clear()
@@ -145,7 +145,7 @@ def _seed(text: str) -> int | str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest of the markers."""
+    """Register the markers with pytest."""
     config.addinivalue_line(
         "markers",
         "fakes(**options): run an async test on a simulated loop and network; fakes(False): in "
@@ -212,7 +212,7 @@ _OPTIONS = (
 
 
 def _options(item: pytest.Item) -> dict[str, Any]:
-    """Return what a marker says of the loop. Fails the test for what a loop does not know."""
+    """Return a marker's arguments for the loop. Fails the test for unknown ones."""
     options: dict[str, Any] = {}
     if item.config.getoption("fakes_time_limit") is not None:
         options["time_limit"] = item.config.getoption("fakes_time_limit")
@@ -317,10 +317,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tell pytest-asyncio (1.4 or newer) which loop a test wants; ours only if it is marked."""
+    """Give pytest-asyncio (1.4 or newer) the loop that a test wants; ours only if it is marked."""
     import asyncio
 
-    # With Hypothesis each example has a loop of its own, which is none of pytest-asyncio's.
+    # With Hypothesis each example has a loop of its own, which is not one of pytest-asyncio's.
     if not _is_marked(item) or _inner_test(item) is not None:
         return {"asyncio": asyncio.new_event_loop}
     return {"fakes": _current.new_loop}
@@ -333,7 +333,7 @@ _ONE_TEST = (
 
 
 class _Current:
-    """The simulation of the test that runs now: makers of loops are not told which."""
+    """The simulation of the running test: makers of loops do not get the test."""
 
     simulation: Simulation | None = None
 
@@ -348,7 +348,7 @@ class _Current:
         return simulation.new_loop()
 
     def check(self, runner: object) -> None:
-        """Fail the test if what runs it does so already, and not for this test."""
+        """Fail the test if its runner already runs, and not for this test."""
         if runner is not None and not (self.simulation and self.simulation.is_used):
             pytest.fail(_ONE_TEST, pytrace=False)
 
@@ -385,7 +385,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             patch.setattr(pyfuncitem.obj.hypothesis, "inner_test", example)
             pyfuncitem.obj(**_arguments(pyfuncitem))
         return True
-    # What pytest-asyncio runs is no coroutine function any more when it comes here.
+    # A test that pytest-asyncio runs is no longer a coroutine function here.
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     coroutine = pyfuncitem.obj(**_arguments(pyfuncitem))
@@ -400,7 +400,7 @@ def _arguments(item: pytest.Function) -> dict[str, Any]:
 
 
 def _own(item: pytest.Function, network: fakes.Network) -> dict[str, Callable[[], object]]:
-    """Return what makes the fixtures that each run of a test has anew."""
+    """Return the functions that make the fixtures that each run of a test gets again."""
     from fakes._trace.trace import Trace
 
     return {
@@ -457,7 +457,7 @@ def _search(item: pytest.Function) -> None:
     async def main() -> None:
         network = asyncio.get_running_loop().network  # type: ignore[attr-defined]  # fakes.Loop's
         simulation.network = network
-        # Each run has its own of these; what other fixtures give is the same in all.
+        # Each run has its own of these; the values of other fixtures are the same in all.
         own = _own(item, network)
         try:
             await function(**given | {name: make() for name, make in own.items() if name in names})
@@ -528,7 +528,7 @@ def _async_fixtures(item: pytest.Item) -> list[str]:
 
 @contextmanager
 def _makers_of_loops(item: pytest.Item) -> Iterator[None]:
-    """Have others' makers of loops make simulated ones for this test."""
+    """Make other makers of loops make simulated ones for this test."""
     case = _async_case(item)
     with pytest.MonkeyPatch.context() as patch:
         if case is not None and getattr(case, "loop_factory", None) is None:
@@ -566,7 +566,7 @@ def _makers_of_loops(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to the report of a failure what is needed to understand and to replay it."""
+    """Add the information to the report of a failure that helps to understand and to replay it."""
     report = yield
     simulation = item.stash.get(SIMULATION, None)
     if simulation is None:
@@ -592,7 +592,7 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(
     terminalreporter: Any,
 ) -> Generator[None, None, None]:
-    """Say how many seeds fail, and show one failure of each kind, not one for each seed."""
+    """Report how many seeds fail, and show one failure of each kind, not one for each seed."""
     stats = terminalreporter.stats
     failed: list[Any] = stats.get("failed", [])
     runs: dict[str, list[Any]] = {}
@@ -629,7 +629,7 @@ def pytest_terminal_summary(
 
 
 def _kind(report: Any) -> object:
-    """Return what two reports have in common that fail in the same way: the line, the type."""
+    """Return the key that two reports share if they fail in the same way: the line, the type."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return str(report.longrepr)
@@ -658,7 +658,7 @@ def _fakes_simulation(request: pytest.FixtureRequest) -> Iterator[None]:
     config = request.config
     trace = None
     if config.getoption("fakes_trace") > 0 and item.get_closest_marker("fakes_search") is None:
-        # What ran is recorded of a run that is looked at; of many it would cost too much.
+        # The steps of a single run are recorded; for many runs it would cost too much.
         trace = Trace(network, steps=config.getoption("fakes_seed") is not None)
     simulation = Simulation(seed, network, trace, _options(item))
     if not _has_own_network(item):

@@ -20,7 +20,7 @@ def check_unix(sock: Any) -> None:
 
 
 def bind_error(address: Any, exc: OSError) -> OSError:
-    """Return what asyncio raises for an address that a socket cannot be bound to."""
+    """Return the error that asyncio raises for an address to which a socket cannot be bound."""
     reason = str(exc) if sys.version_info >= (3, 13) else str(exc.strerror)
     return OSError(
         exc.errno, f"error while attempting to bind on address {address!r}: {reason.lower()}"

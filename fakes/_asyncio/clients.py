@@ -90,7 +90,7 @@ class Clients(SockMethods):
         delay: float | None,
         all_errors: bool,
     ) -> StreamSocket:
-        """Connect to the first address that accepts, or raise what went wrong with each."""
+        """Connect to the first address that accepts, or raise the errors of all."""
         errors: list[list[OSError]] = [[] for _ in infos]
         attempts = [
             lambda info=info, failed=failed: self._connect_to(info, local_infos, failed)
@@ -156,7 +156,7 @@ class Clients(SockMethods):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> Connection:
-        """Connect to a Unix path of the current simulated host. No real file is looked at."""
+        """Connect to a Unix path of the current simulated host. Real files play no part."""
         if sock is not None and path is None:
             real, sock = sock, self._taken(sock)
             if sock is None:

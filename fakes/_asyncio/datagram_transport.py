@@ -15,7 +15,7 @@ from fakes._kernel.socket import Socket
 
 
 class DatagramTransport(SelectorDatagramTransport):  # type: ignore[misc]  # typeshed lacks it
-    """asyncio's transport, so that it does what it does on the running Python."""
+    """asyncio's transport, so that it behaves as on the running Python."""
 
     def __init__(
         self,
@@ -30,20 +30,20 @@ class DatagramTransport(SelectorDatagramTransport):  # type: ignore[misc]  # typ
         sock.transport = weakref.ref(self)
 
     def __repr__(self) -> str:
-        """Give the state and the addresses."""
+        """Show the state and the addresses."""
         state = "closed" if self._sock is None else "closing" if self._closing else "open"
         peer = self._extra.get("peername")
         return f"<fakes.DatagramTransport {state} {self._extra['sockname']} -> {peer}>"
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, and tell nobody, the protocol neither."""
+        """The host has crashed: end without a callback, not even to the protocol."""
         self._sock = None
         self._closing = True
         self._buffer.clear()
 
 
 class _Selector:
-    """An event loop as asyncio's transport takes it: one that watches sockets by their numbers."""
+    """An event loop as asyncio's transport needs it: it watches sockets by their numbers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: Socket) -> None:
         self._loop = loop
@@ -51,7 +51,7 @@ class _Selector:
         self._transports: dict[int, object] = weakref.WeakValueDictionary()  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
-        """Be the loop in everything else."""
+        """Forward everything else to the loop."""
         return getattr(self._loop, name)
 
     def _watch(self, reading: bool, callback: Callable[..., Any], args: Any, context: Any) -> None:

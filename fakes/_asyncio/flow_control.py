@@ -9,9 +9,9 @@ DEFAULT_HIGH_WATER = 64 * 1024
 
 
 class WriteFlowControl:
-    """High and low water for a write buffer, and the calls to the protocol that follow from them.
+    """The high-water and low-water marks of a write buffer, and the calls to the protocol.
 
-    A class that uses it says how full its buffer is (`get_write_buffer_size()`) and calls
+    A class that uses it returns how full its buffer is (`get_write_buffer_size()`) and calls
     `_maybe_pause_protocol()` when it has grown and `_maybe_resume_protocol()` when it has shrunk.
     """
 

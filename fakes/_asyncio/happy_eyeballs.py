@@ -11,10 +11,10 @@ from fakes._network.resolver import AddressInfo
 
 
 class Closable(Protocol):
-    """What an attempt makes, and what is closed if it comes too late."""
+    """The result of an attempt, which is closed if it comes too late."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it."""
 
 
 C = TypeVar("C", bound=Closable)
@@ -68,13 +68,13 @@ async def first_to_succeed(
 
 
 def _give_up(task: asyncio.Task[Any]) -> None:
-    """Close what an attempt has made, if anything."""
+    """Close the result of an attempt, if there is one."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
 
 
 def interleaved(infos: list[AddressInfo], first: int) -> list[AddressInfo]:
-    """Take turns between address families, after `first - 1` more of the first (RFC 8305)."""
+    """Alternate between address families, after `first - 1` more of the first (RFC 8305)."""
     families: dict[int, list[AddressInfo]] = {}
     for info in infos:
         families.setdefault(info[0], []).append(info)

@@ -1,4 +1,4 @@
-"""A set of weak references that is in the order in which it was filled."""
+"""A set of weak references that keeps the order in which it was filled."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The methods of an event loop that the simulated network answers.
 
-`Networking` is mixed into a loop class in front of the methods it replaces. It needs a loop's
-public methods only, so that it serves `fakes.Loop` and, by way of `fakes.network_loop()`, the
-loops of asyncio and uvloop.
+`Networking` is mixed into a loop class in front of the methods it replaces. It needs only a loop's
+public methods, so it serves `fakes.Loop` and, through `fakes.network_loop()`, the loops of asyncio
+and uvloop.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Networking(Clients, Servers):
         """Put TLS on an open connection; return the transport to use from then on.
 
         Raises:
-            TypeError: a transport that cannot be upgraded, and what the handshake raises.
+            TypeError: a transport that cannot be upgraded; and the errors of the handshake.
         """
         if not getattr(transport, "_start_tls_compatible", False) and self.takes_real_sockets:
             upgrade = super().start_tls
         else:
-            # asyncio's method needs of a loop what every loop has, and of a transport what
+            # asyncio's method needs a loop's public methods, and those of a transport that
             # SocketTransport has.
             upgrade = functools.partial(asyncio.BaseEventLoop.start_tls, self)  # type: ignore[arg-type]
         return await upgrade(
@@ -89,10 +89,10 @@ class Networking(Clients, Servers):
         """Send a file over a simulated socket; return how many bytes were sent.
 
         Raises:
-            ValueError: a file that is not binary, and what sending raises.
+            ValueError: a file that is not binary; and the errors of sending.
         """
         if self._simulated(sock) is None:
-            # typeshed has None as the default of this one only.
+            # typeshed has None as the default only of this one.
             return await super().sock_sendfile(sock, file, offset, count, fallback=fallback)
         check_arguments(file, offset, count)
         file.seek(offset)

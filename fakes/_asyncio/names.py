@@ -21,7 +21,7 @@ else:
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 Connection = tuple[asyncio.Transport, Any]
 
-# As asyncio, which looks no closer where the socket's type says it all.
+# As asyncio does: the socket's type is enough.
 _STREAM_PROTOCOLS = (0, socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
 
@@ -33,7 +33,8 @@ class Names(Base):
     takes_real_sockets = True
 
     def _simulated(self, sock: Any) -> Any:
-        """Return the simulated socket that `sock` is or stands for; None if it is left alone.
+        """Return the simulated socket that `sock` is or stands for; None if the loop underneath has
+        it.
 
         Raises:
             NotSimulated: it is a real socket with a connection, on a loop that takes none.
@@ -58,11 +59,11 @@ class Names(Base):
         proto: int = 0,
         flags: int = 0,
     ) -> list[AddressInfo]:
-        """As `socket.getaddrinfo()`, asked of the network's names (`Network.dns`)."""
+        """As `socket.getaddrinfo()`, with the network's names (`Network.dns`)."""
         return await self.network.dns.lookup(host, port, family, type, proto, flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
-        """As `socket.getnameinfo()`, asked of the network's names."""
+        """As `socket.getnameinfo()`, with the network's names."""
         return self.network.dns.getnameinfo(sockaddr, flags)
 
     async def _resolve(
@@ -70,7 +71,7 @@ class Names(Base):
     ) -> list[AddressInfo]:
         """As `getaddrinfo()`; but, as in asyncio, an IP address with a number is not looked up.
 
-        So it comes out as it is, with a port that is none, or what is asked for besides.
+        So it is returned as it is, even with a port or other arguments that are wrong.
         """
         host, port = address[:2]
         number = _port_number(port)

@@ -8,31 +8,31 @@ Used here:
   (`fakes._asyncio.tls`).
 * `BaseEventLoop.start_tls()`, called with a loop that may be another's, such as uvloop's: asyncio's
   steps, over a transport of the fakes (`fakes._asyncio.loop_methods`).
-* `SSLProtocol._app_transport._closed`: that nobody will close the transport over TLS of a program
-  that is gone, so that it is not warned of.
-* `Py_IncRef()`: a reference that nobody gives back, for what is never to be collected.
+* `SSLProtocol._app_transport._closed`: marks the transport over TLS of a program that is gone as
+closed, so that there is no warning.
+* `Py_IncRef()`: a reference that is never released, for objects that must never be collected.
 * `asyncio.selector_events._SelectorDatagramTransport`: asyncio's own transport for UDP, which asks
   its loop for `_add_reader()`, `_remove_reader()`, `_add_writer()`, `_remove_writer()` and
   `_transports` (`fakes._asyncio.datagram_transport`).
-* `Task._fut_waiter`: what a task waits for, to name it in `Deadlock`.
-* `Task._exception`: what a task has raised, without counting as somebody who has looked at it.
-* `BaseSelectorEventLoop._make_self_pipe()`: who makes the pair of sockets by which a real loop
-  wakes itself. A program may make such a loop, for a thread, while a simulated one runs.
+* `Task._fut_waiter`: the future that a task waits for, to name it in `Deadlock`.
+* `Task._exception`: the exception of a task, which still counts as not retrieved.
+* `BaseSelectorEventLoop._make_self_pipe()`: makes the pair of sockets with which a real loop wakes
+itself. A program may make such a loop, for a thread, while a simulated one runs.
 * `asyncio.base_events._format_handle()`: how debug mode names a slow callback.
 * `ProcessPoolExecutor._processes`: its workers, to end them. Python 3.14 has a method for it.
-* `concurrent.futures.thread._threads_queues`: which threads are an executor's, idle until asked.
+* `concurrent.futures.thread._threads_queues`: the threads that are an executor's.
 
 Used where an event loop, a handle or a transport has to be one that asyncio can work with:
 
 * `BaseEventLoop._run_once()`, `_ready`, `_stopping`, `_debug`, `_check_closed()`,
   `_check_callback()`, `_check_thread()`, `_check_default_executor()`, `_default_executor`,
   `_timer_handle_cancelled()`, `_executor_shutdown_called`, `_asyncgens`,
-  `_asyncgen_firstiter_hook()` (`fakes._loop.virtual`): a turn of the
-  loop is what virtual time replaces; everything around it is asyncio's.
+  `_asyncgen_firstiter_hook()` (`fakes._loop.virtual`): virtual time replaces the turn of the loop;
+  everything around it is asyncio's.
 * `Handle._run()`, `_cancelled`, `_callback`, `_context`, `_loop`, `TimerHandle._scheduled`
-  (`fakes._loop.virtual`, `fakes._kernel.readiness`): what a loop does with handles.
+  (`fakes._loop.virtual`, `fakes._kernel.readiness`): a loop needs these of handles.
 * `BaseTransport._extra`, `_start_tls_compatible`, `_force_close()` (`fakes._asyncio.transport`):
-  what `start_tls()` and asyncio's TLS ask of a transport.
+  `start_tls()` and asyncio's TLS need these of a transport.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ __all__ = [
 
 
 def abandon(protocol: object) -> None:
-    """Let a protocol go that is TLS, if it is: nobody will close the transport that it has made."""
+    """If a protocol is TLS, let it go: nobody will close the transport that it has made."""
     app_transport = getattr(protocol, "_app_transport", None)
     if app_transport is not None:
         app_transport._closed = True
@@ -83,21 +83,21 @@ def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
 
 
 def callback_of(handle: asyncio.Handle) -> object:
-    """Return what a handle calls."""
+    """Return the callback of a handle."""
     return handle._callback  # type: ignore[attr-defined]
 
 
 def exception_of(task: asyncio.Task[Any]) -> BaseException | None:
-    """Return what a task that is over has raised; it is still reported if nobody asks for it."""
+    """Return the exception of a finished task; it is still reported if nobody retrieves it."""
     return getattr(task, "_exception", None)
 
 
 def never_run_again(thing: Any) -> None:
-    """Take a suspended task or asynchronous generator out of the world, for good.
+    """Make sure that a suspended task or asynchronous generator never runs again.
 
     asyncio forgets the task, so that nobody waits for it when the loop is closed. And neither is
-    ever collected: Python would run what is left of its `finally` clauses then. It takes its memory
-    with it until the process ends.
+    ever collected: otherwise Python would run the rest of its `finally` clauses. Its memory stays
+    in use until the process ends.
     """
     if isinstance(thing, asyncio.Task):
         asyncio._unregister_task(thing)
@@ -110,12 +110,12 @@ def is_executors(thread: threading.Thread) -> bool:
 
 
 def end_workers(pool: concurrent.futures.ProcessPoolExecutor) -> None:
-    """End the processes of a pool, whatever they are at."""
+    """End the processes of a pool, whatever they are doing."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
 
 
 def makes_a_real_loop(frame: types.FrameType) -> bool:
-    """Whether a real event loop is being made, and asks for what it wakes itself with."""
+    """Whether a real event loop is being made, and makes the sockets with which it wakes itself."""
     make: Any = BaseSelectorEventLoop._make_self_pipe  # type: ignore[attr-defined]
     return frame.f_code is make.__code__

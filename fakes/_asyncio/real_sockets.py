@@ -1,7 +1,7 @@
 """Real sockets that stand for simulated ones.
 
-While a `fakes.Loop` runs, `socket.socket()` makes simulated sockets. A real one that comes to such
-a loop was made before it ran, or in another thread. If it has no connection, the loop uses a
+While a `fakes.Loop` runs, `socket.socket()` makes simulated sockets. A real one that such a loop
+gets was made before it ran, or in another thread. If it has no connection, the loop uses a
 simulated one in its place, bound to the same address: a program that binds its socket, and then
 runs, works. The real one stays as it is, and closing it closes the other.
 """
@@ -23,11 +23,11 @@ _stand_ins: weakref.WeakKeyDictionary[socket.socket, Socket] = weakref.WeakKeyDi
 
 
 def simulated(sock: Any, network: Network) -> Any:
-    """Return a simulated socket as it is, and what stands in for a real one.
+    """Return a simulated socket as it is, and for a real one its stand-in.
 
     Raises:
         NotSimulated: it is a real socket with a connection, or no socket at all.
-        OSError: what stands in cannot be bound, as `Socket.bind()`.
+        OSError: the stand-in cannot be bound, as `Socket.bind()`.
     """
     if isinstance(sock, Socket):
         return sock
@@ -57,7 +57,7 @@ def simulated(sock: Any, network: Network) -> Any:
 
 
 def _described(thing: Any) -> str:
-    """Return what a thing is; of a number, what the real file of that number is."""
+    """Return the kind of an object; of a number, the kind of the real file with that number."""
     number = thing if isinstance(thing, int) else getattr(thing, "fileno", lambda: -1)()
     kinds = {
         stat.S_IFSOCK: "a real socket",
@@ -81,7 +81,7 @@ def _is_connected(sock: socket.socket) -> bool:
 
 
 def take(sock: Any, network: Network) -> Any:
-    """As `simulated()`, for good: a real socket is closed, and what stands in is on its own."""
+    """As `simulated()`, for good: a real socket is closed, and its stand-in stays."""
     stand_in = simulated(sock, network)
     if stand_in is not sock:
         _stand_ins.pop(sock, None)

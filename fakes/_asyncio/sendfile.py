@@ -15,7 +15,7 @@ async def send_file(
 ) -> int:
     """Send a file over a transport, from `offset` on, `count` bytes of it or all.
 
-    Meanwhile the transport calls nothing of its protocol but `connection_lost()`. Returns how many
+    Meanwhile the transport calls only `connection_lost()` of its protocol. Returns how many
     bytes were sent; leaves the file behind the last of them.
 
     Raises:
@@ -83,21 +83,21 @@ class _SendersTurn(asyncio.Protocol):
         self._transport.set_protocol(self._protocol)
         if self._was_reading:
             self._transport.resume_reading()
-        # What the protocol was told of the write buffer last must be so.
+        # The last call to the protocol must match the state of the write buffer.
         is_paused = not self._room.is_set()
         if is_paused != self._was_paused:
             getattr(self._protocol, "pause_writing" if is_paused else "resume_writing")()
 
     def pause_writing(self) -> None:
-        """There is no room."""
+        """Note that there is no room."""
         self._room.clear()
 
     def resume_writing(self) -> None:
-        """There is room again."""
+        """Note that there is room again."""
         self._room.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait for room, and tell the protocol."""
+        """End the wait for room, and call the protocol."""
         self._lost = True
         self._room.set()
         self._protocol.connection_lost(exc)

@@ -23,8 +23,8 @@ from fakes._public import public
 class Server(asyncio.AbstractServer):
     """The server that `create_server()` and `create_unix_server()` return.
 
-    It has the methods of `asyncio.Server` of Python 3.15 on every Python. Each method does what it
-    does on the running Python, so that a test does not fail if the program works.
+    It has the methods of `asyncio.Server` of Python 3.15 on every Python. Each method behaves as on
+    the running Python, so that a test does not fail if the program works.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Server(asyncio.AbstractServer):
         self._context = contextvars.copy_context()
 
     def __repr__(self) -> str:
-        """Give the sockets that it listens on."""
+        """Show the sockets that it listens on."""
         return f"<fakes.Server sockets={self.sockets!r}>"
 
     @property
@@ -215,7 +215,7 @@ class Server(asyncio.AbstractServer):
         protocol: asyncio.BaseProtocol | None,
         transport: asyncio.Transport | None = None,
     ) -> None:
-        # As asyncio: what goes wrong before a connection exists is reported in debug mode only.
+        # As in asyncio: errors before a connection exists are reported only in debug mode.
         if self._loop.get_debug():
             details = {"protocol": protocol, "transport": transport}
             self._loop.call_exception_handler(

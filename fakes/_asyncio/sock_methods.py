@@ -37,8 +37,8 @@ class SockMethods(Names):
         """Connect a simulated socket; names are resolved.
 
         On `fakes.Loop`, a real socket that is not connected stands for a simulated one, which
-        `create_connection(sock=...)` will know it by. An attempt after one that was refused fails
-        with ECONNABORTED, and the next is made: so does Linux.
+        `create_connection(sock=...)` finds again. As on Linux, an attempt after a refused one fails
+        with ECONNABORTED, and only the next one is made.
         """
         real, sock = sock, self._nonblocking(sock)
         if sock is None:
@@ -81,7 +81,7 @@ class SockMethods(Names):
                 await self._wait_readable(listening)
 
     async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
-        """Return up to `nbytes` bytes, waiting until there are some; empty at the end."""
+        """Return up to `nbytes` bytes, waiting until there are some; empty at EOF."""
         simulated: StreamSocket | None = self._nonblocking(sock)
         if simulated is None:
             return await super().sock_recv(sock, nbytes)
@@ -117,7 +117,7 @@ class SockMethods(Names):
         return None
 
     async def sock_recvfrom(self, sock: Any, bufsize: int) -> tuple[bytes, Any]:
-        """Return the next datagram and where it comes from, waiting until there is one."""
+        """Return the next datagram and its source, waiting until there is one."""
         simulated: Socket | None = self._nonblocking(sock)
         if simulated is None:
             return await super().sock_recvfrom(sock, bufsize)
@@ -128,7 +128,7 @@ class SockMethods(Names):
                 await self._wait_readable(simulated)
 
     async def sock_recvfrom_into(self, sock: Any, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
-        """As `sock_recvfrom()`, into a buffer; return how many bytes, and where they come from."""
+        """As `sock_recvfrom()`, into a buffer; return the number of bytes, and their source."""
         if self._simulated(sock) is None:
             return await super().sock_recvfrom_into(sock, buf, nbytes)
         with writable_view(buf) as view:
@@ -148,10 +148,10 @@ class SockMethods(Names):
                 await self._wait_writable(simulated)
 
     def _watched(self, fd: Any) -> Socket:
-        """Return the simulated socket that is meant by `fd`: it, its number, or a transport's.
+        """Return the simulated socket that `fd` means: a socket, its number, or a transport's
+        number.
 
-        Raises what asyncio does: `ValueError` if it is closed, `RuntimeError` if a transport uses
-        it.
+        As asyncio, raises `ValueError` if it is closed, and `RuntimeError` if a transport uses it.
         """
         sock: Socket
         if isinstance(fd, int):
@@ -166,7 +166,7 @@ class SockMethods(Names):
         return sock
 
     def _is_watchable(self, fd: Any) -> bool:
-        """Whether `fd` is for this network to watch, and not for the loop underneath."""
+        """Whether this network watches `fd`, and not the loop underneath."""
         if isinstance(fd, TransportSocket) or (
             isinstance(fd, int) and fd in self.network.descriptors
         ):
@@ -206,7 +206,7 @@ class SockMethods(Names):
     def _watch_callback(
         self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> Callable[[], object]:
-        """Return what a watch on a socket calls: a subclass can come to know of each call."""
+        """Return the callback of a watch on a socket: a subclass can observe each call."""
         return functools.partial(callback, *args)
 
     async def _wait_readable(self, sock: Socket) -> None:

@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asyncio")
 
-# As asyncio: writes to a lost connection are ignored, and from the fifth on reported.
+# As in asyncio: writes to a lost connection are ignored, and reported from the fifth on.
 LOST_WRITES_BEFORE_WARNING = 5
-# As asyncio: the most bytes that one data_received() brings.
+# As in asyncio: the most bytes in one data_received().
 MAX_READ = 256 * 1024
-# Pieces in the write buffer are joined up to this size, to be sent at once.
+# Pieces in the write buffer are joined up to this size, to be sent in one call.
 MAX_WRITE = 256 * 1024
-# What asyncio's transport did before it called sendmsg().
+# asyncio's transport did this before it called sendmsg().
 COPIES_WHAT_IT_BUFFERS = sys.version_info < (3, 12)
-# What writelines() does of its own in some versions.
+# The behaviour of writelines() in some versions.
 KEEPS_EMPTY_CHUNKS = (3, 12) <= sys.version_info < (3, 14)
 PAUSES_AFTER_WRITELINES = not (3, 12) <= sys.version_info < (3, 12, 9)
 BUFFERS_CHUNK_BY_CHUNK = sys.version_info >= (3, 15)
 
 
 class Attached(Protocol):
-    """What a transport tells to the server that accepted it."""
+    """The calls of a transport to the server that accepted it."""
 
     def _attach(self, transport: asyncio.Transport) -> None: ...
     def _detach(self, transport: asyncio.Transport) -> None: ...
@@ -69,7 +69,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     Made by the event loop's methods, as asyncio's transports are.
     """
 
-    _start_tls_compatible = True  # start_tls() asks for this
+    _start_tls_compatible = True  # start_tls() needs this
     _extra: dict[str, Any]
 
     def __init__(
@@ -114,13 +114,13 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             loop.call_soon(_wake, waiter, context=context)
 
     def __repr__(self) -> str:
-        """Give the state, both addresses and the size of the write buffer."""
+        """Show the state, both addresses and the size of the write buffer."""
         state = "closed" if self._sock is None else "closing" if self._closing else "open"
         names = f"{self._extra['sockname']} -> {self._extra['peername']}"
         return f"<fakes.SocketTransport {state} {names} write buffer={self._buffer_size}>"
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        """Warn, as asyncio does, of a transport that was never closed."""
+        """Warn, as asyncio does, about a transport that was never closed."""
         sock: StreamSocket | None = getattr(self, "_sock", None)
         if sock is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
@@ -156,7 +156,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         """Call `data_received()` again; no effect if reading or closing."""
         if self._paused and not self._closing:
             self._paused = False
-            # What came in the meantime is one stretch of bytes, as in a kernel's buffer.
+            # The bytes that arrived meanwhile are one piece, as in a kernel's buffer.
             self._end.merge = len(self._end.received)
             self._start_reading()
 
@@ -296,7 +296,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         self._maybe_pause_protocol()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Send the chunks, as one piece if the kernel takes them at once. Raises as `write()`."""
+        """Send the chunks, as one piece if the kernel takes all of them. Raises as `write()`."""
         if COPIES_WHAT_IT_BUFFERS:
             self.write(b"".join(list_of_data))
             return
@@ -307,7 +307,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         if self._buffer is NOTHING:
             self._buffer = deque()
         if BUFFERS_CHUNK_BY_CHUNK:
-            # If one is no data, those before it stay, and wait for the next call.
+            # If one is not bytes-like, those before it stay, and wait for the next call.
             for data in list_of_data:
                 if data:
                     self._buffer.append(memoryview(data))
@@ -325,7 +325,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
                 self._maybe_pause_protocol()
 
     def _ignores_write(self) -> bool:
-        """Whether the connection is lost; counts what is written to it nevertheless."""
+        """Whether the connection is lost; counts the writes to it."""
         if self._lost:
             if self._lost >= LOST_WRITES_BEFORE_WARNING:
                 logger.warning("socket.send() raised exception.")
@@ -379,7 +379,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
             return
         self._maybe_resume_protocol()  # which may write again
         if buffer and not self._buffer_size:
-            # Empty chunks, of which asyncio never gets rid. It goes on trying; we do not.
+            # Empty chunks, which asyncio never removes. It goes on trying; we do not.
             self._stop_writing()
         if not buffer:
             self._stop_writing()

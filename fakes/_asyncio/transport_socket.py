@@ -9,7 +9,7 @@ from fakes._kernel.socket import Socket
 
 
 class TransportSocket:
-    """What `get_extra_info("socket")` and `Server.sockets` give: to inspect and set, not to use."""
+    """The socket of `get_extra_info("socket")` and `Server.sockets`: to inspect, not to use."""
 
     __slots__ = ("_sock",)
 
@@ -17,11 +17,11 @@ class TransportSocket:
         self._sock = sock
 
     def __repr__(self) -> str:
-        """Give the socket."""
+        """Show the socket."""
         return f"<fakes.TransportSocket {self._sock!r}>"
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Say of a method that asyncio's has that it is not simulated."""
+        """Raise `NotSimulated` for a method that asyncio's object has."""
         why = " is not simulated" if hasattr(trsock.TransportSocket, name) else ""
         raise AttributeError(f"fakes.TransportSocket.{name}{why}", name=name, obj=self)
 

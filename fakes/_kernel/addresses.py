@@ -8,7 +8,7 @@ import os
 import socket
 from typing import Any
 
-_LONGEST_PATH = 107  # what `struct sockaddr_un` holds, without the zero at the end
+_LONGEST_PATH = 107  # the size of a path in `struct sockaddr_un`, without the zero at the end
 # The names of a socket that has none.
 NO_NAME: dict[int, Any] = {
     socket.AF_INET: ("0.0.0.0", 0),
@@ -22,7 +22,7 @@ ip_address = functools.lru_cache(4096)(ipaddress.ip_address)
 
 @functools.lru_cache(4096)
 def is_unspecified(address: str) -> bool:
-    """Whether an IP address is that of all interfaces."""
+    """Whether an IP address is the wildcard address."""
     return ip_address(address).is_unspecified
 
 
@@ -67,7 +67,7 @@ def in_family(address: Any, family: int) -> Any:
 def unix_path(path: str | bytes | bytearray | memoryview[Any]) -> str | bytes:
     """Return a Unix path as `getsockname()` gives it: an abstract one as bytes, others as text.
 
-    Raises what `socket.bind()` does: `TypeError`, `OSError` if it is too long.
+    As `socket.bind()`, raises `TypeError`, and `OSError` if it is too long.
     """
     if isinstance(path, (bytearray, memoryview)):
         path = bytes(path)
@@ -81,7 +81,7 @@ def unix_path(path: str | bytes | bytearray | memoryview[Any]) -> str | bytes:
 
 
 def check_address(family: int, address: Any, call: str) -> None:
-    """Raise what `socket.bind()` and `connect()` do for an address that is none."""
+    """Raise the error of `socket.bind()` and `connect()` for an address that is not valid."""
     if not isinstance(address, tuple):
         name = socket.AddressFamily(family).name
         raise TypeError(f"{call}(): {name} address must be tuple, not {type(address).__name__}")

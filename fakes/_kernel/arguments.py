@@ -7,16 +7,16 @@ import errno
 import socket
 from typing import Any
 
-# The standard library's class, even where a plug-in (pytest-socket) has put another in its place.
+# The standard library's class, even if a plug-in (pytest-socket) has replaced it.
 REAL_SOCKET: type[socket.socket] = next(
     base
     for base in socket.socket.__mro__
     if (base.__module__, base.__name__) == ("socket", "socket")
 )
-# What fits into an int of C. (A real recv() sets as much memory apart as it is asked for, and what
-# is more than this may be more than there is.)
+# The largest int of C. (A real recv() allocates as much memory as its argument, and more than this
+# may not exist.)
 C_INTS = range(-(2**31), 2**31)
-# A socket without a file: its methods look at their arguments, and then fail with EBADF.
+# A socket without a file: its methods check their arguments, and then fail with EBADF.
 _NEVER_OPENED = _socket.socket.__new__(REAL_SOCKET)
 
 
@@ -24,7 +24,7 @@ def writable_view(buffer: Any) -> memoryview[Any]:
     """Return the bytes of a buffer to receive into.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a buffer.
     """
     try:
         view = memoryview(buffer).cast("B")
@@ -38,7 +38,7 @@ def writable_view(buffer: Any) -> memoryview[Any]:
 
 
 def check_arguments(method: str, *arguments: Any) -> None:
-    """Raise what a method of the running Python's sockets does for arguments that are none."""
+    """Raise the error that `socket.socket` of the running Python raises for invalid arguments."""
     try:
         getattr(_NEVER_OPENED, method)(*arguments)
     except OSError as exc:

@@ -28,9 +28,9 @@ from fakes._kernel.socket import Socket
 EVERYBODY = "255.255.255.255"
 LARGEST = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527, socket.AF_UNIX: 212_960}
 MOST_UNIX_DATAGRAMS = 11  # net.unix.max_dgram_qlen, and one more
-# What the kernel counts for a datagram beside its bytes, which come in blocks of powers of two.
+# The kernel's overhead for a datagram beside its bytes, which are in blocks of powers of two.
 _OVERHEAD, _HEADERS, _SMALLEST_BLOCK = 256, 400, 512
-# Of Linux, where `socket` does not name them on every Python.
+# Linux's numbers; `socket` does not name them on every Python.
 _IP_PKTINFO, _IP_RECVERR, _IPV6_RECVERR = 8, 11, 25
 _INFORMS = {
     (socket.IPPROTO_IP, _IP_PKTINFO),
@@ -43,14 +43,14 @@ _FLAGS = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 class DatagramSocket(Socket):
-    """A UDP socket or a Unix datagram socket. It is what is watched, too."""
+    """A UDP socket or a Unix datagram socket. It is also its own watchable."""
 
     _kind = socket.SOCK_DGRAM
 
     _peer: Any = None  # the only address that datagrams come from, after connect()
     _error: int | None = None  # the error that the next call reports, once
     _shut = 0  # 1 for receiving, 2 for sending
-    _queued = 0  # what the kernel counts for the datagrams in the queue
+    _queued = 0  # the kernel's count for the datagrams in the queue
     reader: Watch | None = None
     writer: Watch | None = None
 
@@ -91,7 +91,7 @@ class DatagramSocket(Socket):
         return len(self._queue) >= MOST_UNIX_DATAGRAMS
 
     def check_readable(self) -> None:
-        """Hand the reader's watch to the loop if there is something for it."""
+        """Hand the reader's watch to the loop if there is something to read."""
         reader = self.reader
         if reader is not None and not reader.queued and self.readable:
             reader.queued = True
@@ -107,7 +107,7 @@ class DatagramSocket(Socket):
     # --- addresses ----------------------------------------------------------------------------
 
     def connect(self, address: Any) -> None:
-        """Send to an address from now on, and receive from it only.
+        """Send to an address from now on, and receive only from it.
 
         Raises:
             OSError: no host has the address, or nobody is bound to the Unix path.
@@ -138,7 +138,7 @@ class DatagramSocket(Socket):
         """Return the address that the socket is connected to.
 
         Raises:
-            OSError: it is to none (ENOTCONN).
+            OSError: it is not connected (ENOTCONN).
         """
         self.check_open()
         if self._peer is None:
@@ -197,8 +197,7 @@ class DatagramSocket(Socket):
         """Send a datagram to the address that the socket is connected to.
 
         Raises:
-            OSError: EDESTADDRREQ, EMSGSIZE, or what has become of the datagram before
-                (ECONNREFUSED).
+            OSError: EDESTADDRREQ, EMSGSIZE, or the error of the previous datagram (ECONNREFUSED).
         """
         if type(data) is not bytes:
             check_arguments("send", data, flags)
@@ -295,9 +294,9 @@ class DatagramSocket(Socket):
         super()._not_here(ip)
 
     def _refuse_many(self, ip: str) -> None:
-        """Raise `NotSimulated` if an address that no host has is one of many hosts.
+        """Raise `NotSimulated` if an address that no host has is a broadcast or multicast address.
 
-        Hosts have no network masks. With SO_BROADCAST, one that ends in 255 is that of a network.
+        Hosts have no network masks. With SO_BROADCAST, an address that ends in 255 is a network's.
         """
         broadcasts = as_int(self._option(BROADCAST)) and ip.endswith(".255")
         if broadcasts or ip == EVERYBODY or ip_address(ip).is_multicast:
@@ -327,7 +326,7 @@ class DatagramSocket(Socket):
     # --- receiving ----------------------------------------------------------------------------
 
     def receive(self, data: bytes, source: Any, destination: Any) -> bool:
-        """A datagram has arrived. Return whether there was room: what does not fit is lost."""
+        """Receive a datagram. Return whether there was room: otherwise the datagram is lost."""
         room = as_int(self._option((socket.SOL_SOCKET, socket.SO_RCVBUF)))
         if self._family != socket.AF_UNIX and self._queued > room:
             return False
@@ -349,11 +348,11 @@ class DatagramSocket(Socket):
             self.check_writable()
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
-        """Return the next datagram, at most `bufsize` bytes of it, and where it comes from.
+        """Return the next datagram, at most `bufsize` bytes of it, and its source.
 
         Raises:
             BlockingIOError: there is none yet.
-            OSError: what has become of one that was sent (ECONNREFUSED).
+            OSError: the error of one that was sent (ECONNREFUSED).
         """
         check_arguments("recv", bufsize, flags)
         self.check_open()
@@ -374,7 +373,7 @@ class DatagramSocket(Socket):
         return data[:bufsize], source if self._family == socket.AF_UNIX else self._shown(source)
 
     def _room_again(self, source: Any) -> None:
-        """Let a Unix socket that waits for room go on."""
+        """Wake a Unix socket that waits for room."""
         if self._family == socket.AF_UNIX and source is not None:
             sender = self.host.socket_at(source)
             if isinstance(sender, DatagramSocket):
@@ -385,8 +384,8 @@ class DatagramSocket(Socket):
     ) -> tuple[bytes, list[Any], int, Any]:
         """As `recvfrom()`; return `(data, ancillary data, flags, address)`.
 
-        The ancillary data is what IP_PKTINFO and IPV6_RECVPKTINFO ask for and, with the flag
-        MSG_ERRQUEUE, what IP_RECVERR and IPV6_RECVERR do.
+        The ancillary data is that of IP_PKTINFO and IPV6_RECVPKTINFO and, with the flag
+        MSG_ERRQUEUE, that of IP_RECVERR and IPV6_RECVERR.
         """
         if flags & socket.MSG_ERRQUEUE:
             return self._next_error(bufsize)
@@ -425,11 +424,11 @@ class DatagramSocket(Socket):
         return data[:bufsize], ancillary, socket.MSG_ERRQUEUE, shown
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """As `recvfrom()`; return the data only."""
+        """As `recvfrom()`; return only the data."""
         return self.recvfrom(bufsize, flags)[0]
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        """As `recvfrom()`, into a buffer; return how many bytes, and where they come from."""
+        """As `recvfrom()`, into a buffer; return the number of bytes, and their source."""
         check_arguments("recv_into", buffer, nbytes, flags)
         with memoryview(buffer).cast("B") as view:
             data, source = self.recvfrom(nbytes or len(view), flags)
@@ -475,12 +474,12 @@ class DatagramSocket(Socket):
             self._ports.unbind(self, self._bound[1])
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, and tell nobody."""
+        """The host has crashed: end without a callback."""
         self._real_close()
         super().vanish()
 
 
 def _counted(data: bytes) -> int:
-    """Return what the kernel counts for a datagram in a receive buffer."""
+    """Return the kernel's count for a datagram in a receive buffer."""
     block = max(_SMALLEST_BLOCK, len(data) + _HEADERS)
     return _OVERHEAD + (1 << (block - 1).bit_length())

@@ -12,11 +12,11 @@ FIRST_FILENO = 1 << 20  # no real file descriptor is that high
 
 
 class Open(Protocol):
-    """What has a number."""
+    """An object with a number."""
 
     @property
     def closed(self) -> bool:
-        """Whether the number stands for nothing any more."""
+        """Whether the number no longer stands for anything."""
 
 
 S = TypeVar("S", bound=Open)

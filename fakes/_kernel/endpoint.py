@@ -1,15 +1,15 @@
 """One end of a connection, as a kernel keeps it.
 
-An `Endpoint` is what a non-blocking stream socket's system calls act on: `send()`, `recv()`,
-`shutdown()`, `close()`, with the errors, the buffers and the readiness that Linux has. It knows
-nothing of protocols and transports; those stand on it in `fakes._asyncio.transport`, and
-sockets in `fakes._kernel.socket`.
+The system calls of a non-blocking stream socket act on an `Endpoint`: `send()`, `recv()`,
+`shutdown()`, `close()`, with the errors, the buffers and the readiness that Linux has. It does not
+know protocols and transports: `fakes._asyncio.transport` builds transports on it, and
+`fakes._kernel.socket` sockets.
 
 The plan. Bytes go through three places: the sender's send buffer (`unsent`), the network between
 (a `fakes._network.path.Path`, absent when nothing delays or watches the connection), and the
-receiver's receive buffer (`received`). Each is a queue of pieces; a piece is what one `send()`
-took, so that a receiver that keeps up sees the pieces that were sent. The receive buffer's free
-room is the sender's window. An operation costs time linear in the bytes that it moves.
+receiver's receive buffer (`received`). Each is a queue of pieces; a piece is the data that one
+`send()` took, so that a receiver that keeps up sees the pieces that were sent. The receive buffer's
+free room is the sender's window. An operation costs time linear in the bytes that it moves.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from fakes._kernel.tcp_state import TCPState
 
 Piece = bytes | memoryview
 
-# A deque takes 760 bytes, empty or not. Buffers that most connections never need are this one
-# until something is put in.
+# A deque takes 760 bytes, empty or not. Buffers that most connections never need are this one until
+# they get data.
 NOTHING: deque[Any] = deque()
 
 
@@ -94,10 +94,10 @@ class Endpoint:
         link: object = None,
     ) -> None:
         self.around = around
-        self.connections = connections  # where it is found by its number, until it is forgotten
+        self.connections = connections  # finds it by its number, until it is forgotten
         self.serial = serial
         self.host = host
-        self.link = link  # which way segments go, which is not ours to know
+        self.link = link  # the way of segments, which an endpoint does not know
         self.local = local
         self.send_buffer = send_buffer
         self.receive_buffer = receive_buffer
@@ -112,18 +112,18 @@ class Endpoint:
         self.writer: Watch | None = None
         self.closed = False  # the program has closed its socket
         self.reset = False  # the connection is gone: a reset was sent or received
-        self.ended = False  # recv() has something to say besides data: an end or an error
+        self.ended = False  # recv() has something to report besides data: EOF or an error
         self.error: int | None = None  # the error that the next call reports, once
         self.fin_queued = False  # nothing more can be sent
         self.fin_sent = False
         self.fin_received = False
         self.receive_shut = False
-        self.vanished = False  # its host has crashed: what arrives is answered with a reset
+        self.vanished = False  # its host has crashed: segments get a reset
         self.linger_zero = False  # SO_LINGER(1, 0): close() resets
         self.keep_alive: KeepAlive | None = None  # SO_KEEPALIVE
-        self.alive: list[float] | None = None  # when either end has heard of the other, if asked
+        self.alive: list[float] | None = None  # when an end last heard, if probed
         self.user_timeout = 0.0  # TCP_USER_TIMEOUT in seconds, or 0
-        self.releases: Callable[[], None] | None = None  # what else ends with the connection
+        self.releases: Callable[[], None] | None = None  # called when the connection ends
 
     @property
     def is_client(self) -> bool:
@@ -133,7 +133,7 @@ class Endpoint:
     # --- system calls -------------------------------------------------------------------------
 
     def send(self, data: bytes | bytearray | memoryview[Any]) -> int:
-        """Take as many bytes as the buffers have room for and return how many.
+        """Take as many bytes as the buffers have room for, and return how many.
 
         Raises:
             BlockingIOError: there is room for none.
@@ -151,7 +151,7 @@ class Endpoint:
             if path is None:
                 peer = self.peer
                 if peer.received_size + size <= peer.receive_buffer:
-                    # The common case: the receiver has room, and nothing is in between.
+                    # The common case: the receiver has room, and there is no path in between.
                     peer.receive_data(data)
                     return size
             elif (
@@ -179,7 +179,7 @@ class Endpoint:
         return taken
 
     def _copy(self, data: bytes | bytearray | memoryview[Any]) -> bytes:
-        """Return as much as both ends' buffers can hold: what is sent can change no more."""
+        """Return as much as both ends' buffers can hold: sent data can no longer change."""
         with memoryview(data) as view:
             if not view.c_contiguous:
                 raise BufferError("memoryview: underlying buffer is not C-contiguous")
@@ -193,11 +193,11 @@ class Endpoint:
         return self.send_buffer - self.unsent_size - unacknowledged
 
     def recv(self, limit: int) -> bytes:
-        """Return up to `limit` bytes; empty at the end of what the peer sent.
+        """Return up to `limit` bytes; empty at EOF.
 
         Raises:
-            BlockingIOError: there is nothing yet, and the connection's error once, after all that
-                was received before it.
+            BlockingIOError: there is nothing yet; and the connection's error once, after all data
+                that was received before it.
         """
         received = self.received
         if not received:
@@ -260,7 +260,7 @@ class Endpoint:
             self.check_writable()
 
     def close(self) -> None:
-        """Give the socket back to the kernel, which sends what is buffered, then the end.
+        """Give the socket back to the kernel, which sends the buffered data, then EOF.
 
         With unread data or SO_LINGER(1, 0) it resets the connection instead.
         """
@@ -309,25 +309,25 @@ class Endpoint:
             raise os_error(number)
 
     def forget(self) -> None:
-        """It is closed and has nothing left to send or receive: let go of its local port."""
+        """It is closed and has nothing left to send or receive: release its local port."""
         if self.connections.pop(self.serial, None) is not None and self.releases is not None:
             self.releases()
             self.releases = None
 
     def show(self, kind: str, data: bytes, arrives: float | None) -> None:
-        """Show a segment that this end sends, which somebody observes."""
+        """Show the observers a segment that this end sends."""
         self.around.show(
             self.serial >> 1, self.local, self.peer.local, self.is_client, kind, data, arrives
         )
 
     @property
     def over(self) -> bool:
-        """Whether the kernel has let go of the connection, while the program has not."""
+        """Whether the kernel has released the connection, and the program has not."""
         return self.reset or (self.fin_sent and self.fin_received)
 
     @property
     def state(self) -> TCPState:
-        """How far the connection has come."""
+        """The state of the connection."""
         acknowledged = self.peer.fin_received
         if self.reset or (self.over and acknowledged):
             return TCPState.CLOSE
@@ -356,14 +356,14 @@ class Endpoint:
         return buffered * whole <= self.send_buffer * part
 
     def check_readable(self) -> None:
-        """Hand the reader's watch to the loop if there is something for it."""
+        """Hand the reader's watch to the loop if there is something to read."""
         reader = self.reader
         if (self.received or self.ended) and reader is not None and not reader.queued:
             reader.queued = True
             self.around.poll(reader)
 
     def check_writable(self) -> None:
-        """Hand the writer's watch to the loop if there is something for it."""
+        """Hand the writer's watch to the loop if there is room."""
         writer = self.writer
         if writer is not None and not writer.queued and self.writable:
             writer.queued = True
@@ -372,7 +372,7 @@ class Endpoint:
     # --- sending ------------------------------------------------------------------------------
 
     def push(self) -> None:
-        """Send from the send buffer what the window admits, then the end if it is due.
+        """Send the part of the send buffer that fits in the window, then EOF if it is due.
 
         A piece goes when it fits, and in window-sized slices when it is larger than the window can
         ever be.
@@ -414,7 +414,7 @@ class Endpoint:
             self.push()
 
     def send_reset(self) -> None:
-        """End the connection at once, here and at the peer."""
+        """End the connection immediately, here and at the peer."""
         self._die()
         if self.path is None:
             self.peer.receive_reset()
@@ -431,7 +431,7 @@ class Endpoint:
             self.forget()
 
     def fail(self, number: int) -> None:
-        """End the connection here only, with an error (a timeout, an unreachable network)."""
+        """End the connection only here, with an error (a timeout, an unreachable network)."""
         if not self.reset:
             self._die()
             self.error = number
@@ -451,7 +451,7 @@ class Endpoint:
     def receive_data(self, data: Piece) -> None:
         """A segment with data has arrived."""
         if self.closed or self.reset or (self.fin_queued and self.receive_shut):
-            # Nobody will read this: the kernel says so with a reset.
+            # Nobody will read this: the kernel answers with a reset.
             if not self.reset:
                 self.error = errno.ECONNRESET
             self.send_reset()
@@ -467,7 +467,7 @@ class Endpoint:
             self.around.poll(reader)
 
     def receive_fin(self) -> None:
-        """The peer's end of data has arrived."""
+        """The peer's EOF has arrived."""
         if self.vanished and not self.reset:
             self.send_reset()
         elif not self.reset:
@@ -476,7 +476,7 @@ class Endpoint:
             self._forget_if_done()
 
     def receive_reset(self) -> None:
-        """A reset has arrived. What was received before it can still be read."""
+        """A reset has arrived. Data received before it can still be read."""
         if self.over:
             return
         self._die()
@@ -498,7 +498,7 @@ class TCP6Endpoint(Endpoint):
 
 
 class Unconnected(Endpoint):
-    """What is under a socket without a connection: each call says so, as Linux does.
+    """The endpoint of a socket without a connection: each call raises the error that Linux gives.
 
     Such a socket is reported as readable and as writable, unless it listens or is being connected.
     """
@@ -524,19 +524,19 @@ class Unconnected(Endpoint):
         self.check_writable()
 
     def refuse(self, number: int) -> None:
-        """An attempt to connect has failed: the next call reports why, and then the end."""
+        """An attempt to connect has failed: the next call raises the reason, later ones see EOF."""
         self.error = number
         self.receive_shut = True
         self.hang_up()
 
     def forgive(self) -> int | None:
-        """Be as if no attempt had failed; return the error that no call has reported yet."""
+        """Forget the failed attempt; return the error that no call has reported yet."""
         number, self.error = self.error, None
         self.receive_shut = False
         return number
 
     def hand_over(self, end: Endpoint) -> None:
-        """There is a connection now: who watched for one watches it."""
+        """There is a connection now: the watches move to it."""
         end.reader, end.writer = self.reader, self.writer
         self.reader = self.writer = None
         for watch in (end.reader, end.writer):
@@ -551,7 +551,7 @@ class Unconnected(Endpoint):
         raise os_error(errno.ENOTCONN if self.family == socket.AF_UNIX else errno.EPIPE)
 
     def recv(self, limit: int) -> bytes:
-        """Raise `OSError`: ENOTCONN, EINVAL on a Unix socket. After `refuse()` it is the end."""
+        """Raise `OSError`: ENOTCONN, EINVAL on a Unix socket. After `refuse()` it returns EOF."""
         self._raise_error()
         if self.family == socket.AF_UNIX:
             raise os_error(errno.EINVAL)

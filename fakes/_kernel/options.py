@@ -1,8 +1,8 @@
 """Socket options: their defaults, their values, and their effects here.
 
-Every option is one of three: it has its effect; it is `KEPT`, which is to say that it can be set
-and read, and has nothing to change on a simulated network, for the reason given; or it is refused
-by name. No option is accepted and ignored in silence.
+Every option is one of three: it has its effect; it is `KEPT`: it can be set and read, and has no
+effect on a simulated network, for the reason given; or it is refused by name. No option is accepted
+and ignored in silence.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Option = tuple[int, int]  # level and name
 
 LINGER = struct.Struct("ii")
 CREDENTIALS = struct.Struct("iii")  # Linux's `struct ucred`: process, user, group
-# The beginning of Linux's `struct tcp_info`: what it says of a listening socket is its state, how
-# many connections wait for accept(), and how many may.
+# The beginning of Linux's `struct tcp_info`: for a listening socket it has the state, the number of
+# connections that wait for accept(), and the backlog.
 TCP_INFO = struct.Struct("@B7x4x4x4x4xII")
 # Bytes that Linux keeps for a socket: net.core.rmem_default, net.core.wmem_default.
 DEFAULT_BUFFER = 212_992
@@ -52,7 +52,7 @@ REUSE_PORT = (_SO, socket.SO_REUSEPORT)
 BROADCAST = (_SO, socket.SO_BROADCAST)
 V6_ONLY = (_IP6, socket.IPV6_V6ONLY)
 
-# What Linux reports for options that were never set.
+# Linux's values for options that were never set.
 DEFAULTS: dict[Option, int | bytes] = {
     (_SO, socket.SO_LINGER): LINGER.pack(0, 0),
     (_SO, socket.SO_RCVTIMEO): bytes(16),
@@ -69,7 +69,7 @@ DEFAULTS: dict[Option, int | bytes] = {
     KEEP_INTERVAL: 75,
     KEEP_COUNT: 9,
 }
-# Options that are on or off: whatever but 0 they are set to, they report 1.
+# Options that are on or off: set to anything but 0, they report 1.
 SWITCHES = {
     BROADCAST,
     KEEPALIVE,
@@ -83,7 +83,7 @@ SWITCHES = {
     (_IP6, _IP6_DONTFRAG),
 }
 # The smallest and the largest that SO_SNDBUF and SO_RCVBUF can be set to, as reported: Linux
-# doubles what it is given, to allow for its own bookkeeping.
+# doubles the given value, to allow for its own bookkeeping.
 BUFFER_SIZES = {socket.SO_SNDBUF: (4608, 425_984), socket.SO_RCVBUF: (2304, 425_984)}
 # The numbers that Linux takes; others are EINVAL.
 _RANGES = {
@@ -109,7 +109,7 @@ EFFECTIVE = {
     (_SO, socket.SO_RCVBUF),
     (_SO, socket.SO_SNDBUF),
 }
-# Those that have it on a connection, now or when there is one.
+# Options with an effect on a connection, now or when there is one.
 APPLIED = TIMEOUTS | {
     (_SO, socket.SO_LINGER),
     (_SO, socket.SO_RCVBUF),
@@ -124,7 +124,7 @@ READ_ONLY = {
     (_SO, socket.SO_SNDLOWAT),
     (_SO, socket.SO_TYPE),
 }
-# What can be set and changes nothing, and why.
+# Options that can be set and change nothing, and why.
 KEPT: dict[Option, str] = {
     (_SO, socket.SO_DONTROUTE): "every host is reached directly",
     (_SO, socket.SO_OOBINLINE): "there is no urgent data",
@@ -164,7 +164,7 @@ def name_of(option: Option) -> str | None:
 
 
 def default(option: Option) -> int | bytes:
-    """Return what Linux reports for an option that was never set.
+    """Return Linux's value for an option that was never set.
 
     Raises:
         OSError: it has no such option (ENOPROTOOPT).

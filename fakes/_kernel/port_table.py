@@ -47,7 +47,7 @@ class PortTable:
     """The ports of one host and one protocol.
 
     Args:
-        datagrams: whether they are UDP's, which sockets share by SO_REUSEADDR.
+        datagrams: whether they are UDP's, which sockets share with SO_REUSEADDR.
     """
 
     def __init__(self, datagrams: bool = False) -> None:
@@ -74,7 +74,7 @@ class PortTable:
         self._in_use[port] = self._in_use.get(port, 0) + 1
 
     def free(self, port: int) -> None:
-        """Count a socket that has let go of a port."""
+        """Count a socket that has released a port."""
         left = self._in_use.get(port, 0) - 1
         if left > 0:
             self._in_use[port] = left
@@ -106,7 +106,7 @@ class PortTable:
         return both and (self._datagrams or not other.listening)
 
     def check_listening(self, sock: Bindable) -> None:
-        """See that a socket may listen at its address.
+        """Check that a socket may listen at its address.
 
         Raises:
             OSError: another listens there (EADDRINUSE).

@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class Pollable(Protocol):
-    """What can be watched: an endpoint, a listener."""
+    """An object that can be watched: an endpoint, a listener."""
 
     @property
     def readable(self) -> bool:
@@ -26,14 +26,14 @@ class Pollable(Protocol):
         """Whether it is reported as writable."""
 
     def check_readable(self) -> None:
-        """Hand the reader's watch to the loop if there is something for it."""
+        """Hand the reader's watch to the loop if there is something to read."""
 
     def check_writable(self) -> None:
-        """Hand the writer's watch to the loop if there is something for it."""
+        """Hand the writer's watch to the loop if there is room."""
 
 
 class PollQueue:
-    """The poll queue for a loop that has none of ours: any loop with `call_soon()`."""
+    """The poll queue for a loop that is not ours: any loop with `call_soon()`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -42,8 +42,8 @@ class PollQueue:
     def __call__(self, handle: asyncio.Handle) -> None:
         """Run a handle where the loop would run the callback of a socket."""
         if not self._arrivals:
-            # One turn of the loop later, so that what is ready now runs first, as it would
-            # before select() tells of a socket.
+            # One turn of the loop later, so that handles that are ready now run first, as they
+            # would before select() reports a socket.
             self._loop.call_soon(self._loop.call_soon, self._run)
         self._arrivals.append(handle)
 

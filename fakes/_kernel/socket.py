@@ -57,7 +57,7 @@ class Socket(socket.socket):
     `fakes.Loop` runs in the thread, by `socket.socket()`; given to `sock=` arguments and to
     `loop.sock_*()` like a real one.
 
-    A call of a blocking socket that can finish at once does so. A call that would wait raises
+    A call of a blocking socket that can finish immediately does so. A call that would wait raises
     `NotSimulated`: it would stop the loop's thread, and with it everything that could end the wait.
     """
 
@@ -96,7 +96,7 @@ class Socket(socket.socket):
         _timeout: float | None
         _inheritable: bool
         _options: dict[Option, int | bytes]
-        _applies: bool  # whether an option is set that has its effect on the connection
+        _applies: bool  # whether an option with an effect on the connection is set
         _descriptors: Descriptors[Any]
         _fileno: int
 
@@ -119,7 +119,7 @@ class Socket(socket.socket):
         timeout: float | None = 0.0,
     ) -> S:
         """Return a new socket on a host."""
-        sock: S = _socket.socket.__new__(cls)  # it has no file: what is not overridden is EBADF
+        sock: S = _socket.socket.__new__(cls)  # without a file, the rest is EBADF
         sock._io_refs = 0
         sock._closed = sock._gone = sock.vanished = sock._inheritable = sock._applies = False
         sock.network = network
@@ -137,7 +137,7 @@ class Socket(socket.socket):
         return sock
 
     def __repr__(self) -> str:
-        """Give the number, the kind and the addresses, or say that it is closed."""
+        """Show the number, the kind and the addresses, or that it is closed."""
         if self.fileno() == -1:
             return f"<fakes.Socket closed family={self._family.name}>"
         kind = "" if self._kind == socket.SOCK_STREAM else f" type={self._kind.name}"
@@ -147,7 +147,7 @@ class Socket(socket.socket):
         )
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        """Warn, as `socket.socket` does, of a socket that was never closed, and close it."""
+        """Warn, as `socket.socket` does, about a socket that was never closed, and close it."""
         if not self.closed:
             _warn(f"unclosed {self!r}", ResourceWarning, source=self)
             self._real_close()
@@ -238,15 +238,15 @@ class Socket(socket.socket):
 
     @property
     def pollable(self) -> Pollable:
-        """What there is to watch."""
+        """The object to watch."""
         raise NotImplementedError
 
     def watch_reading(self, watch: Watch | None) -> bool:
-        """Set or remove what is called when the socket can be read; return whether one was set."""
+        """Set or remove the callback for readability; return whether there was one."""
         return _watch(self.pollable, "reader", watch)
 
     def watch_writing(self, watch: Watch | None) -> bool:
-        """Set or remove what is called when it can be written; return whether one was set."""
+        """Set or remove the callback for writability; return whether there was one."""
         return _watch(self.pollable, "writer", watch)
 
     # --- addresses ----------------------------------------------------------------------------
@@ -338,7 +338,7 @@ class Socket(socket.socket):
             OSError: it has no address of that family (ENETUNREACH).
         """
         _, version = normal(ip)
-        if self.host.has_address(ip):  # all of 127.0.0.0/8 is the host's, and met from one address
+        if self.host.has_address(ip):  # 127.0.0.0/8 is reached from one address
             return "127.0.0.1" if version == 4 and is_loopback(ip) else ip
         same = [a for a in self.host.addresses if normal(a)[1] == version]
         if not same:
@@ -440,7 +440,7 @@ class Socket(socket.socket):
         return checked(option, value)
 
     def _apply_options(self) -> None:
-        """Let the options that have an effect have it."""
+        """Apply the options that have an effect."""
 
     # --- data ---------------------------------------------------------------------------------
 
@@ -491,7 +491,7 @@ class Socket(socket.socket):
         raise NotImplementedError
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, with the transport on it, and tell nobody."""
+        """The host has crashed: end, with the transport on it, without a callback."""
         self._gone = self._closed = self.vanished = True
         self.stands_for = None
         transport: Any = self.transport()
@@ -508,7 +508,7 @@ class Socket(socket.socket):
         return number
 
     def attach(self) -> Socket:
-        """Be the object for the number again that `detach()` has returned."""
+        """Become the object for the number that `detach()` has returned."""
         self._gone = self._closed = False
         return self
 
@@ -518,7 +518,7 @@ class Socket(socket.socket):
 
 
 def no_transport() -> None:
-    """Stand for the transport of a socket that none uses."""
+    """Stand for the transport of a socket without one."""
 
 
 def _watch(target: Pollable, which: str, watch: Watch | None) -> bool:

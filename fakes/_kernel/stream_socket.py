@@ -84,7 +84,7 @@ class Listener:
             end.close()
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, and tell nobody."""
+        """The host has crashed: end without a callback."""
         self.closed = self.vanished = True
         for watch in (self.reader, self.writer):
             if watch is not None:
@@ -112,11 +112,11 @@ class StreamSocket(Socket):
 
     if TYPE_CHECKING:
         _endpoint: Endpoint | None
-        _unconnected: Unconnected | None  # what is there instead, made when needed
+        _unconnected: Unconnected | None  # its replacement, made when needed
         _listener: Listener | None
-        _last_name: Any  # what getsockname() tells of an attempt that has failed
-        attempt: Attempt | None  # to connect, under way
-        _untold: int | None  # the outcome of one, if connect() has yet to tell it
+        _last_name: Any  # the result of getsockname() after a failed attempt
+        attempt: Attempt | None  # the attempt to connect that is under way
+        _untold: int | None  # the outcome of an attempt that connect() has not reported yet
         _ephemeral: bool  # the port was chosen by connect()
         _released: bool
 
@@ -130,7 +130,7 @@ class StreamSocket(Socket):
         proto: int | None = None,
         timeout: float | None = 0.0,
     ) -> StreamSocket:
-        """Return a new socket; `endpoint` is what it is connected to, if it is."""
+        """Return a new socket; `endpoint` is its connected end, if there is one."""
         if proto is None:
             proto = 0 if family == socket.AF_UNIX else socket.IPPROTO_TCP
         sock = cls.create(network, host, family, proto, timeout)
@@ -154,7 +154,7 @@ class StreamSocket(Socket):
 
     @property
     def end(self) -> Endpoint:
-        """What calls act on: the connected end, or what says that there is none."""
+        """The endpoint that calls act on: the connected end, or one whose calls fail."""
         self.check_open()
         if self._endpoint is not None:
             return self._endpoint
@@ -182,7 +182,7 @@ class StreamSocket(Socket):
 
     @property
     def pollable(self) -> Pollable:
-        """What there is to watch: the connection, or the listener."""
+        """The object to watch: the connection, or the listener."""
         return self.end if self._listener is None else self._listener
 
     # --- addresses ----------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class StreamSocket(Socket):
         return self._bound
 
     def release(self) -> None:
-        """Let go of the local port: the socket, or its connection, has ended."""
+        """Release the local port: the socket, or its connection, has ended."""
         bound = self._bound
         if bound is None or self._released or self._family == socket.AF_UNIX:
             return
@@ -243,7 +243,8 @@ class StreamSocket(Socket):
         """Connect, or begin to.
 
         A non-blocking socket raises `BlockingIOError` and is writable when the attempt is over;
-        then SO_ERROR says how it went. A blocking one connects at once, whatever the link takes.
+        then SO_ERROR says how it went. A blocking one connects immediately, whatever the link's
+        delay.
 
         Raises:
             OSError: as Linux: ECONNREFUSED, EISCONN, EALREADY, EHOSTUNREACH, ...
@@ -274,9 +275,9 @@ class StreamSocket(Socket):
             raise error
 
     def begin_connecting(self, address: Any) -> bool:
-        """Do what `connect()` does before it asks the network; return whether it then asks it.
+        """Do the part of `connect()` before the network; return whether the network has to connect.
 
-        It does not if there is something to tell of the attempt before, which Linux does once:
+        It does not if connect() still has to report the previous attempt, which Linux does once:
         that it has succeeded, or ECONNABORTED. Raises `OverflowError`, `OSError` (EISCONN, ...).
         """
         check_address(self._family, address, "connect")
@@ -312,7 +313,7 @@ class StreamSocket(Socket):
     def connected(self, endpoint: Endpoint, *, told: bool = True) -> None:
         """The connection is established. The local port is taken until it has ended.
 
-        `told` is false if `connect()` did not wait for it, and has yet to say so.
+        `told` is false if `connect()` did not wait for it, and has not reported it yet.
         """
         self._endpoint = endpoint
         self.attempt = None
@@ -335,7 +336,7 @@ class StreamSocket(Socket):
     # --- listening ----------------------------------------------------------------------------
 
     def listen(self, backlog: int = 128) -> None:
-        """Let connections come in.
+        """Accept connections from now on.
 
         Raises:
             OSError: the socket is connected, or was to be, or is a Unix socket that is not bound
@@ -359,7 +360,7 @@ class StreamSocket(Socket):
             self._unconnected.hang_up(False)
 
     def accept(self) -> tuple[StreamSocket, Any]:
-        """Return the next connection and the address it comes from.
+        """Return the next connection and its source address.
 
         Raises:
             BlockingIOError: none waits.
@@ -397,7 +398,7 @@ class StreamSocket(Socket):
         if listener is not None:
             return TCP_INFO.pack(TCPState.LISTEN, len(listener.queue), listener.backlog)
         if self._endpoint is not None:
-            return bytes([self._endpoint.state])  # the first field; what follows is not simulated
+            return bytes([self._endpoint.state])  # the first field; the rest is not simulated
         return bytes([TCPState.CLOSE if self.attempt is None else TCPState.SYN_SENT])
 
     def _buffer_size(self, option: Option) -> int | bytes:
@@ -425,7 +426,7 @@ class StreamSocket(Socket):
         return number
 
     def _apply_options(self) -> None:
-        """Let the options that have an effect have it on the connection, if there is one."""
+        """Apply the options that have an effect to the connection, if there is one."""
         end = self._endpoint
         options = self._options
         if end is None or not self._applies:
@@ -448,7 +449,7 @@ class StreamSocket(Socket):
     # --- data ---------------------------------------------------------------------------------
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send what there is room for; return how many bytes.
+        """Send as much as there is room for; return how many bytes.
 
         Raises:
             BlockingIOError: there is room for none, or the socket is being connected.
@@ -495,7 +496,7 @@ class StreamSocket(Socket):
         return self.send(data, flags)
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Return what has arrived, at most `bufsize` bytes; empty at the end.
+        """Return the bytes that have arrived, at most `bufsize`; empty at EOF.
 
         With the flag MSG_PEEK it stays there.
 
@@ -552,7 +553,7 @@ class StreamSocket(Socket):
         end.shutdown(how)
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, with the transport on it, and tell nobody."""
+        """The host has crashed: end, with the transport on it, without a callback."""
         for part in (self._endpoint, self._unconnected, self._listener):
             if part is not None:
                 part.vanish()
@@ -574,4 +575,4 @@ class StreamSocket(Socket):
 
 
 def _nobody_waits(error: OSError | None) -> None:
-    """Stand for who waits for a connection: the socket becomes writable."""
+    """Stand for a caller that waits for a connection: the socket becomes writable."""

@@ -1,4 +1,4 @@
-"""Protocols for the surroundings that a kernel needs; it knows nothing more of them."""
+"""Protocols for the surroundings of a kernel; it does not know more about them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Poll = Callable[[asyncio.Handle], None]
 
 
 class Surroundings(Protocol):
-    """What an endpoint needs: a loop to call back, and somebody to show what crosses the wire."""
+    """The needs of an endpoint: a loop to call back, and observers for its segments."""
 
     poll: Poll
 
     @property
     def observed(self) -> bool:
-        """Whether anybody is shown the segments."""
+        """Whether anybody observes the segments."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -40,7 +40,7 @@ class Surroundings(Protocol):
 
 
 class WayOut(Protocol):
-    """What carries an endpoint's segments to its peer, if anything delays or watches them."""
+    """The carrier of an endpoint's segments to its peer, if anything delays or watches them."""
 
     unacknowledged: int
     in_window: int  # bytes that the receiver has no room for any more, as far as the sender knows
@@ -58,7 +58,7 @@ class WayOut(Protocol):
         """Send a reset."""
 
     def refresh(self) -> None:
-        """Look at what has changed: of the way, or of the endpoint's timeouts."""
+        """Take a change of the way, or of the endpoint's timeouts, into account."""
 
     def window_opened(self) -> None:
         """The receiving program has read: announce it to the sender."""
@@ -71,7 +71,7 @@ class Attempt(Protocol):
 
 
 class Machine(Protocol):
-    """The host that a socket is on: its addresses, its ports and its Unix paths."""
+    """The host of a socket: its addresses, its ports and its Unix paths."""
 
     name: str
 
@@ -96,11 +96,11 @@ class Machine(Protocol):
 
 
 class World(Protocol):
-    """The network that a socket is of."""
+    """The network of a socket."""
 
     @property
     def environment(self) -> Surroundings:
-        """What the endpoints of its sockets need."""
+        """The surroundings of its sockets' endpoints."""
 
     @property
     def descriptors(self) -> Descriptors[Any]:
@@ -121,7 +121,7 @@ class World(Protocol):
         """Connect a TCP socket, then call `done(None)` or `done(error)`."""
 
     def connect_now(self, sock: Any, address: Any) -> OSError | None:
-        """Connect a TCP socket at once; return the error, or `BlockingIOError` if it takes time."""
+        """Connect a TCP socket now; return the error, or `BlockingIOError` if it takes time."""
 
     def connect_path(self, sock: Any, path: str | bytes) -> None:
         """Connect a Unix socket."""

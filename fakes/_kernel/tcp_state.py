@@ -4,7 +4,7 @@ import enum
 
 
 class TCPState(enum.IntEnum):
-    """What `tcpi_state` says."""
+    """The values of `tcpi_state`."""
 
     ESTABLISHED = 1
     SYN_SENT = 2

@@ -13,9 +13,9 @@ from fakes._kernel.errors import os_error
 class UnixEndpoint(Endpoint):
     """One end of a Unix stream connection.
 
-    What differs from TCP: both ends are in one kernel, so that an end knows at once when the other
-    is closed; a send buffer is the room in the peer's queue; there are no resets to send, only an
-    error left with the peer when it is closed with unread data.
+    It differs from TCP: both ends are in one kernel, so an end knows immediately when the other is
+    closed; a send buffer is the room in the peer's queue; there are no resets to send, only an
+    error that a close with unread data leaves at the peer.
     """
 
     __slots__ = ()
@@ -37,7 +37,7 @@ class UnixEndpoint(Endpoint):
         return len(piece)
 
     def push(self) -> None:
-        """Send the end, when it is due: there is nothing else to wait for."""
+        """Send EOF, when it is due: there is nothing else to wait for."""
         if self.fin_queued and not self.fin_sent:
             self.fin_sent = True
             self._show("FIN")
@@ -66,7 +66,7 @@ class UnixEndpoint(Endpoint):
             self.check_writable()
 
     def close(self) -> None:
-        """Close; the peer sees the end, and a reset if there was unread data."""
+        """Close; the peer sees EOF, or a reset if there was unread data."""
         if self.closed:
             return
         self.closed = True

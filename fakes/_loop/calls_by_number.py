@@ -120,7 +120,7 @@ def follow_copies() -> None:
         return
     for module in list(sys.modules.values()):
         if type(module) is not types.ModuleType or module is sys.modules[__name__]:
-            continue  # modules of other types may load much when they are looked at
+            continue  # an access to a module of another type may load much
         for name, value in list(vars(module).items()):
             if value is _REAL:
                 setattr(module, name, fcntl.fcntl)

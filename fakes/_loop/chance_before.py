@@ -1,10 +1,11 @@
-"""Random sources made before a run, from which code in the run draws.
+"""Random sources that were made before a run, and from which code in the run draws.
 
 * The C library's `rand()`, which libraries in C draw from, such as pymongo's numbers of requests.
-* What libraries make when they are imported. Whether a `random.Random` was made with a seed of the
-  program's own cannot be seen, so that only those are exchanged that are known to have none.
+* Objects that libraries make on import. Nothing shows whether a `random.Random` was made with a
+seed of the program's own, so only those are exchanged that are known to have none.
 
-While a deterministic loop runs, each has a state that is the seed's; then it gets its own again.
+While a deterministic loop runs, each has a state that the seed decides; afterwards it gets its own
+again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import random
 import sys
 from typing import Any
 
-# Where libraries have one as a default argument of `__init__()`: of aiohttp, what it masks
-# WebSocket's frames with; before its 3.11 in another module.
+# Where libraries have one as a default argument of `__init__()`: aiohttp masks WebSocket's frames
+# with it; before 3.11 it was in another module.
 _KNOWN = (("aiohttp._websocket.writer", "aiohttp.http_websocket"), "WebSocketWriter")
 
 _C_STATE = 128  # bytes; 8 to 256
@@ -34,7 +35,7 @@ class ChanceBefore:
         self._states: dict[random.Random, Any] = {}
 
     def exchange(self) -> None:
-        """Exchange the state of what libraries have made with what it is in this run, or back."""
+        """Exchange the states of libraries' sources with those of this run, or back."""
         for source in _known():
             inside = self._states.get(source) or random.Random(self._chance.random()).getstate()
             self._states[source] = source.getstate()
@@ -71,7 +72,7 @@ class ChanceInC:
             self._outside = library.setstate(ctypes.addressof(self._buffer))
 
     def leave(self) -> None:
-        """Go on with what was before."""
+        """Go on with the state from before."""
         library = _glibc()
         if library is not None and self._outside is not None:
             library.setstate(self._outside)
@@ -79,7 +80,7 @@ class ChanceInC:
 
 @functools.cache
 def _glibc() -> Any:
-    """Return the C library, if its `rand()` draws from what `setstate()` exchanges."""
+    """Return the C library, if its `rand()` draws from the state that `setstate()` exchanges."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return None

@@ -50,8 +50,8 @@ class Deadlock(RuntimeError):
 class TimeLimitExceeded(RuntimeError):
     """A run has taken more virtual time than its limit.
 
-    The message names each waiting task, where it waits and on what; each thread that waits for
-    another one; where no task waits, the callback of the next timer; and what was refused, as
+    The message names each waiting task, where it waits and for what; each thread that waits for
+    another one; where no task waits, the callback of the next timer; and refused calls, as
     `Deadlock` does.
 
     Attributes:
@@ -78,7 +78,7 @@ class TimeLimitExceeded(RuntimeError):
 
 
 def _waiting(tasks: list[asyncio.Task[Any]]) -> str:
-    """Say how many tasks wait, and on a line or more for each, where and on what."""
+    """Return how many tasks wait and, on a line or more for each, where and for what."""
     if not tasks:
         return "no task is waiting"
     first = "1 task is waiting:" if len(tasks) == 1 else f"{len(tasks)} tasks are waiting:"
@@ -94,7 +94,7 @@ def _order(task: asyncio.Task[Any]) -> tuple[int, str, str]:
 
 
 def describe(task: asyncio.Task[Any]) -> str:
-    """Return where a task waits and on what, as indented lines."""
+    """Return where a task waits and for what, as indented lines."""
     frames = waiting_frames(task.get_coro())
     lines = [f"  {task.get_name()}"]
     if frames:
@@ -110,7 +110,7 @@ def describe(task: asyncio.Task[Any]) -> str:
 
 
 def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
-    """Name what a task waits for: a task, a call into asyncio, or the future itself."""
+    """Name the object of a task's wait: a task, a call into asyncio, or the future itself."""
     waiter = awaited_by(task)
     if isinstance(waiter, asyncio.Task):
         return f"the task {waiter.get_name()}"

@@ -3,10 +3,10 @@
 A simulated loop opens no real socket. But a library may call `socket` in a thread, or block on a
 socket of its own; such a call would reach a machine that knows nothing of the test, or nobody. An
 audit hook sees each of them. It looks at the threads that belong to a simulation: the loop's own,
-those that run its executors' jobs, and all that these have started. Every other thread, and a
-block of `fakes.real_sockets()`, does what it always does.
+those that run its executors' jobs, and all that these have started. Every other thread, and a block
+of `fakes.real_sockets()`, works as always.
 
-What no hook of Python's sees is a library in C with sockets of its own.
+No hook of Python's sees a library in C with sockets of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _STARTS = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
 _NETWORKED = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
 _FAKES = str(Path(__file__).parents[1])
 _SOCKET_MODULES = {socket.__file__, socket_module.__file__}
-# Those of our own files that ask the C library what an argument is, or how a number is written.
+# Our own files that call the C library to check an argument, or to format a number.
 _ASKING = {arguments.__file__, resolver.__file__}
 _STANDARD = str(Path(socket.__file__).parent)
 _INSTALLED = str(Path(_STANDARD, "site-packages"))
@@ -57,7 +57,7 @@ _installed = False
 
 
 def watch() -> None:
-    """Watch from now on. There is one hook in a process, and none can be removed."""
+    """Watch from now on. A process has one such hook, because hooks cannot be removed."""
     global _installed
     with _lock:
         if not _installed:
@@ -113,8 +113,8 @@ def _reaches_out(event: str, args: tuple[Any, ...]) -> bool:
 def refusal(loop: asyncio.AbstractEventLoop, message: str) -> NotSimulated:
     """Return the error for a call that would leave the simulation of a loop.
 
-    The loop remembers it: a thread may end by it, or a library try again and again, and whoever
-    waits for what the call was to bring would never know.
+    The loop remembers it: it may end a thread, or a library may try again and again, and a task
+    that waits for the result of the call would never learn the reason.
     """
     loop.refusals[message] = None  # type: ignore[attr-defined]  # as every loop of ours
     return NotSimulated(message)
@@ -141,7 +141,7 @@ def _refuse(event: str, args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) 
         who = f'{code.co_qualname}(), "{code.co_filename}:{frame.f_lineno}"{by_way_of}'
     what = args[1] if event in _ON_SOCKETS else args[0]
     if event == "socket.connect":
-        args[0].close()  # whoever has made it expects an OSError, if any, and leaves it open
+        args[0].close()  # the code that made it expects an OSError, if any, and leaves it open
     raise refusal(
         loop,
         f"{_CALLS[event]} for {what!r} would leave the simulated network for the real one: called "

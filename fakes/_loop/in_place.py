@@ -1,14 +1,14 @@
 """Replacing a function in place, so that every reference to it calls the replacement.
 
-A library that has said `from time import monotonic`, keeps it as a default argument, in a class or
-in an object, or is compiled by Cython, holds the function object. So the object stays what it is,
-and what it calls is exchanged: in CPython a builtin function is a table entry and its `self`, and a
-bound method a function and its `self`. Both are exchanged at once, so that no other thread sees one
-without the other.
+A library holds the function object if it has said `from time import monotonic`, keeps the function
+as a default argument, in a class or in an object, or is compiled by Cython. So the object stays,
+and its target is exchanged: in CPython a builtin function is a table entry and its `self`, and a
+bound method a function and its `self`. Both are exchanged in one step, so that no other thread sees
+one without the other.
 
 An entry's function in C is called with the `self` as its first argument. So if that is the other
-function, the entry can be what calls any function of Python's: `PyObject_CallNoArgs()` and the
-like have the very signature of the entry that they are for.
+function, the entry can be one that calls any function of Python's: `PyObject_CallNoArgs()` and the
+like have exactly the signature of the entry that they replace.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ _new_builtin.restype = ctypes.py_object
 
 
 def original(function: F) -> F:
-    """Return a builtin function that does what one does now, always."""
+    """Return a builtin function that always does what the given one does now."""
     called = _Holder.from_address(id(function) + _HEAD).pair.called
     copy: F = _new_builtin(called, function.__self__, function.__module__)  # type: ignore[attr-defined]
     return copy
 
 
 class Redirection:
-    """What a builtin function or a bound method calls, exchanged on request.
+    """The target of a builtin function or a bound method, exchanged on request.
 
     Attributes:
         target: the function.
-        original: does what it did before, always.
+        original: always does what it did before.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Redirection:
         if isinstance(target, types.MethodType):
             self.original = types.MethodType(target.__func__, target.__self__)
             self._function = make(self.original)
-            # Called with its `self`, which nobody needs.
+            # It is called with its `self`, which is not needed.
             self._called: Any = functools.partial(_without_self, self._function)
             self._after = _Pair(id(self._called), before.owner)
         else:
@@ -125,7 +125,7 @@ def _without_self(function: Callable[..., Any], _: object, *args: Any, **kwargs:
 
 
 class ClassMethodRedirection:
-    """The same for a class method of a class in C, which makes a new builtin with each look at it.
+    """The same for a class method of a class in C, which makes a new builtin on each access.
 
     Attributes:
         original: does what the method did before, with the class as its first argument.
@@ -137,7 +137,7 @@ class ClassMethodRedirection:
         name: str,
         make: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
-        [self._names] = gc.get_referents(owner.__dict__)  # what is behind the view
+        [self._names] = gc.get_referents(owner.__dict__)  # the object behind the view
         self._owner = owner
         self._name = name
         self._before = before = self._names[name]
@@ -158,7 +158,7 @@ class ClassMethodRedirection:
 
 
 class _ClassMethod:
-    """Gives a builtin that calls a function with the class: others rely on its being one."""
+    """Gives a builtin that calls a function with the class: other code relies on its type."""
 
     def __init__(self, method: Any, function: Callable[..., Any]) -> None:
         pair = _Holder.from_address(id(method) + _HEAD).pair

@@ -1,11 +1,11 @@
 """A signal handler's exception ends the run, whatever the program catches.
 
-pytest-timeout's handler raises one, and others do. Where the signal comes while a task or a
-callback runs, asyncio takes it for theirs: it is kept for whoever asks for the task's result, or
-logged, and the run that was to end goes on. asyncio makes an exception of `KeyboardInterrupt` and
-`SystemExit`; a simulated loop does so of every exception from a signal handler.
+pytest-timeout's handler raises one, and others do. If the signal comes while a task or a callback
+runs, asyncio takes the exception for theirs: it becomes the task's result, or is logged, and the
+run goes on instead of ending. asyncio makes an exception of `KeyboardInterrupt` and `SystemExit`; a
+simulated loop does so of every exception from a signal handler.
 
-A loop that begins or ends to run is left alone: cut off there, it would count as running forever.
+The loop is not interrupted while it starts or stops: it would count as running forever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-# Those that a timer or a person sends. SIGINT is asyncio's own affair.
+# Signals that a timer or a person sends. asyncio handles SIGINT itself.
 _SIGNALS = [
     getattr(signal, name)
     for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -26,7 +26,7 @@ _SIGNALS = [
 
 
 class _Handler:
-    """Stands before a signal handler, and keeps what that raises."""
+    """Stands before a signal handler, and keeps its exception."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class _Handler:
                 raise
 
     def take(self, signum: int, frame: FrameType | None) -> Any:
-        """Have the handler, and all that stand before it, take a signal; raise what it raises."""
+        """Pass a signal to the handler, and to all that stand before it; raise its exception."""
         before = self.handler
         try:
             return (before.take if isinstance(before, _Handler) else before)(signum, frame)
@@ -70,7 +70,7 @@ def _begins_or_ends(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def let_through(stop: Callable[[BaseException], None] = lambda _: None) -> Iterator[None]:
-    """Raise what a signal handler raises within the block at the block's end, if not before.
+    """Raise the exception of a signal handler at the block's end, if not earlier.
 
     Args:
         stop: is called with what one has raised, to have the block end.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fakes._public import public
 
-# Lines of what ran and of what crossed the wire that a violation shows.
+# The number of lines of the trace that a violation shows.
 SHOWN = 20
 
 
@@ -36,14 +36,14 @@ class Violated(AssertionError):
 
 
 class Invariants:
-    """The promises that are looked at after every turn of a loop."""
+    """The promises that are checked after every turn of a loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], str]) -> None:
         self._loop = loop
         self._before = before
         self._always: list[tuple[str, Callable[[], object]]] = []
         self._open: list[tuple[str, Callable[[], object], float]] = []
-        self._cause: AssertionError | None = None  # what the check that has failed has raised
+        self._cause: AssertionError | None = None  # the exception of the check that has failed
 
     def always(self, name: str, check: Callable[[], object]) -> None:
         """Add one that holds from now on."""
@@ -55,7 +55,7 @@ class Invariants:
         self._loop.call_at(deadline, lambda: None)  # so that there is a turn then
 
     def look(self) -> None:
-        """Look at all of them.
+        """Check all of them.
 
         Raises:
             Violated: the first that does not hold.
@@ -71,7 +71,7 @@ class Invariants:
                     self._violate(name, now, "has not come to hold in time")
 
     def end(self) -> None:
-        """The run is over: what has not come to hold does not any more."""
+        """The run is over: a condition that has not held yet is violated."""
         for name, _, _ in self._open:
             self._violate(name, self._loop.time(), "did not come to hold before the run was over")
 
@@ -86,7 +86,7 @@ class Invariants:
         return result is None or bool(result)
 
     def _violate(self, name: str, now: float, what: str) -> None:
-        # The loop runs on, to end what was going on.
+        # The loop runs on, to end the tasks.
         self._always.clear()
         self._open.clear()
         raise Violated(name, now, what, self._before()) from self._cause

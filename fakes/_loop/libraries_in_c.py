@@ -1,7 +1,7 @@
 """Libraries in C that call the kernel themselves; the known ones are refused by name.
 
-No hook of Python's sees what they send. So the functions of theirs by which a program reaches the
-network raise `NotSimulated` where they would leave a simulation. Others are as silent as ever.
+No hook of Python's sees what they send. So their functions that reach the network raise
+`NotSimulated` where they would leave a simulation. Unknown libraries are not noticed.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ _KNOWN = {
 
 
 class _Finder:
-    """Sees that what is known is refused when it is imported later."""
+    """Makes sure that a known library is refused when it is imported later."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a module that is known as Python would, and refuse what it has."""
+        """Find a known module as Python would, and refuse its functions."""
         if name not in _KNOWN:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -103,7 +103,7 @@ class _Finder:
 
 @functools.cache
 def refuse_those_known() -> None:
-    """Refuse what is imported of them, and what will be; once in a process."""
+    """Refuse those that are imported, now and later; once in a process."""
     sys.meta_path.insert(0, _Finder())
     for name in _KNOWN.keys() & sys.modules.keys():
         _refuse(sys.modules[name], _KNOWN[name])

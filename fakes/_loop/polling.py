@@ -1,9 +1,9 @@
 """`select.select()` and `select.poll()` for simulated sockets.
 
-A library may ask whether a socket can be read before it uses it again: httpx and urllib3 do, of
-each connection that they have kept alive. No real file has the numbers of simulated sockets, so
-that the kernel would call them broken. While a `fakes.Loop` runs in a thread, these functions tell
-there what can be read and written now; every other number is left to the kernel.
+A library may check whether a socket can be read before it uses it again: httpx and urllib3 do so
+for each connection that they have kept alive. No real file has the numbers of simulated sockets, so
+the kernel would call them broken. While a `fakes.Loop` runs in a thread, these functions report
+there which sockets can be read and written now; every other number is left to the kernel.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _is_ready(network: Network, fd: Any, how: str) -> bool:
 
 
 class _Poll:
-    """What `select.poll()` returns: it asks the kernel for what is real."""
+    """The result of `select.poll()`: it asks the kernel about real files."""
 
     def __init__(self, network: Network, real: Any) -> None:
         self._network = network

@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _real(function: F) -> F:
-    # What has taken a function's place before this module was imported is what there is.
+    # A function that was replaced before this module was imported stays replaced.
     return original(function) if isinstance(function, types.BuiltinFunctionType) else function
 
 

@@ -1,11 +1,11 @@
 """The module `socket` while a `fakes.Loop` runs.
 
-In the thread of the loop, `socket.socket()` makes simulated sockets, and so does whatever stands on
-it: `socket.create_server()`, `socket.create_connection()`, a library that has imported the class by
-name. The functions that look up names ask the simulated network. To have real sockets there, for a
-moment, a program says `with fakes.real_sockets():`.
+In the thread of the loop, `socket.socket()` makes simulated sockets, and so does everything that
+uses it: `socket.create_server()`, `socket.create_connection()`, a library that has imported the
+class by name. The functions that look up names ask the simulated network. To have real sockets
+there, for a moment, a program says `with fakes.real_sockets():`.
 
-In every other thread, and when no `fakes.Loop` runs, the module does what it always does. The class
+In every other thread, and when no `fakes.Loop` runs, the module works as always. The class
 gets a `__new__()` and the module its functions while at least one loop runs, and loses them with
 the last.
 """
@@ -99,7 +99,7 @@ class _Replaced:
                 REAL_SOCKET.__new__ = _new  # type: ignore[assignment]
 
     def leave(self) -> None:
-        """Put back what was there before, after the last loop."""
+        """Put back the original names, after the last loop."""
         with self._lock:
             self._loops -= 1
             if not self._loops:
@@ -133,7 +133,7 @@ def _simulated(
     """Return the socket that the arguments of `socket.socket()` are for."""
     if fileno is not None:
         sock: Socket | None = network.descriptors.attach(fileno)
-        # The number of a real file: what stands for it is real, too.
+        # The number of a real file: its socket is real, too.
         return _socket.socket.__new__(cls) if sock is None else sock.attach()
     if cls is not REAL_SOCKET:
         raise NotSimulated(
@@ -206,7 +206,7 @@ def _getnameinfo(network: Network, sockaddr: Any, flags: int) -> tuple[str, str]
     return network.dns.getnameinfo(sockaddr, flags)
 
 
-# What a machine is called is no question to the network: libraries ask it in threads, too.
+# The machine's name is not on the network: libraries ask for it in threads, too.
 
 
 @_or_real("gethostname", _simulated_around)

@@ -1,8 +1,8 @@
 """The state of another thread: at work, or waiting for something to wake it.
 
 A thread at work computes, sleeps, or waits for a real file or a real socket. It may have an answer
-for the simulation, so virtual time does not run ahead of it. One that waits for a lock, a queue or
-a future goes on when the simulation, or another thread, lets it.
+for the simulation, so virtual time does not run ahead of it. A thread that waits for a lock, a
+queue or a future goes on when the simulation, or another thread, wakes it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ WAITING_CALLS = frozenset({"acquire", "wait", "wait_for", "get", "put", "join", 
 """The methods of locks, events, conditions, queues, threads and futures that wait for others."""
 
 RUNS, CALLED = "_run_job", "func"
-"""The function of ours that calls what an executor runs, and the name that it has there."""
+"""Our function that runs an executor's job, and the job's name in it."""
 
 STATUS = Path("/proc/self/task/{}/status")
-"""What Linux says of a thread, by its number."""
+"""Linux's information on a thread, by its number."""
 
 PAUSE = 0.01
-"""Seconds between two looks where the kernel says nothing of a thread."""
+"""Seconds between two checks if the kernel has no information on a thread."""
 
 WAITING_MODULES = frozenset({"threading", "queue", "concurrent.futures._base"})
 """The modules whose own code waits for locks on behalf of such a method."""
@@ -39,7 +39,7 @@ WAITING_MODULES = frozenset({"threading", "queue", "concurrent.futures._base"})
 def all_wait(threads: Iterable[threading.Thread]) -> bool:
     """Whether each of some threads waits for another one, and has done nothing else meanwhile.
 
-    They are looked at twice: one that was let go on between two looks has changed.
+    They are checked twice: a thread that was woken between the two checks has changed.
     """
     threads = list(threads)
     first = [_look(each) for each in threads]
@@ -51,11 +51,11 @@ def all_wait(threads: Iterable[threading.Thread]) -> bool:
 
 
 def _look(thread: threading.Thread) -> object:
-    """Return what changes with each step of a thread that waits for another one; else None.
+    """Return a value that changes with each step of a thread that waits for another one; else None.
 
-    The kernel is asked whether it sleeps. A thread that has just been let go on, and has no
-    processor yet, does not; nor does one that waits for the interpreter, since to ask the kernel
-    gives that up first.
+    The kernel reports whether it sleeps. A thread that was just woken, and has no processor yet,
+    does not sleep; nor does one that waits for the interpreter, because reading the kernel's report
+    releases the interpreter first.
     """
     if not thread.is_alive():
         return "ended"
@@ -86,7 +86,7 @@ def is_at_a_wait(frame: FrameType) -> bool:
 
 
 def _innermost(function: Any) -> Any:
-    """Return what is called in the end, as by `asyncio.to_thread()`: `partial(context.run, …)`."""
+    """Return the innermost function of a partial, such as that of `asyncio.to_thread()`."""
     while isinstance(function, functools.partial):
         runs = isinstance(getattr(function.func, "__self__", None), contextvars.Context)
         function = function.args[0] if runs and function.args else function.func

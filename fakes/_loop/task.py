@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Task(asyncio.Task[T]):
-    """A task whose hash is its number within the loop, and not where it is in memory.
+    """A task whose hash is its number within the loop, and not its address in memory.
 
     asyncio keeps tasks in sets: a TaskGroup's, those that `wait()` returns, and `all_tasks()`, in
-    whose order `asyncio.run()` cancels what is left. So do libraries.
+    whose order `asyncio.run()` cancels the remaining tasks. So do libraries.
     """
 
     __slots__ = ("_number",)
@@ -28,5 +28,5 @@ class Task(asyncio.Task[T]):
         return task
 
     def __hash__(self) -> int:
-        """Give the number."""
+        """Return the number."""
         return self._number

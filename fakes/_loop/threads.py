@@ -1,10 +1,10 @@
 """Other threads and a loop with virtual time: executors' jobs, and calls from any thread.
 
-A thread runs in real time, of which the loop knows nothing. So a job takes no virtual time: while
+A thread runs in real time, which the loop does not know. So a job takes no virtual time: while
 one runs and nothing else is ready, the loop waits for it, and results come in the order of the
 calls. Nor does virtual time run ahead of any other thread of the program that is at work. A job
-that calls the loop, and a thread that waits for another one, may wait for what the loop does later;
-the loop does not wait for such a thread while there are timers to go on with.
+that calls the loop, and a thread that waits for another one, may wait for something that the loop
+does later; the loop does not wait for such a thread while there are timers to go on with.
 
 A long wait in real time is reported to the logger `fakes`, with where the thread stands.
 """
@@ -28,7 +28,7 @@ from fakes._loop.standing import all_wait, place
 
 logger = logging.getLogger("fakes")
 
-# Seconds of real time between two looks at whether a thread still lives.
+# Seconds of real time between two checks whether a thread still lives.
 CHECK_INTERVAL = 0.01
 
 # Seconds of real time after which a wait for a thread is reported, and after which the loop no
@@ -49,20 +49,21 @@ class _Job:
         self.number = number
         self.asleep = False  # until virtual time has gone on
         self.calls_loop = False
-        self.held = False  # until the virtual time that it takes is over
+        self.held = False  # until its virtual time is over
         self.work: concurrent.futures.Future[Any]
 
 
 class Threads:
-    """What one loop has to do with other threads. Made in the loop's own thread.
+    """The part of a loop that deals with other threads. Made in the loop's own thread.
 
     Attributes:
-        calls: what threads have handed over, and the loop has not taken yet.
+        calls: calls that threads have handed over, and the loop has not taken yet.
         jobs: functions in executors that have not ended.
     """
 
     def __init__(self) -> None:
-        # The threads that are none of the program's, weakly: the test runner's, a debugger's.
+        # The threads that are not the program's, as weak references: the test runner's, a
+        # debugger's.
         self._outside = weakref.WeakSet(threading.enumerate())
         self.calls: deque[asyncio.Handle] = deque()
         self._event = threading.Event()  # set when there is a call, or a job has ended
@@ -71,7 +72,7 @@ class Threads:
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # not waited for
         self._numbers = itertools.count(1)  # of jobs
         self._sleepers: set[threading.Event] = set()
-        self._waking: set[int] = set()  # threads that sleep no more, and have not noticed yet
+        self._waking: set[int] = set()  # threads whose sleep is over, and that have not noticed yet
         self._given_up = False
         self._work_began: float | None = None  # since when threads are waited for, in real time
 
@@ -117,7 +118,7 @@ class Threads:
     # --- from the loop ------------------------------------------------------------------------
 
     def take_calls(self, ready: deque[asyncio.Handle]) -> None:
-        """Move what threads have handed over to the loop's ready queue."""
+        """Move the calls that threads have handed over to the loop's ready queue."""
         while self.calls:
             ready.append(self.calls.popleft())
 
@@ -162,7 +163,7 @@ class Threads:
             _answer(job)
 
     def give_up(self) -> None:
-        """Wait for no thread of now any more: the run was interrupted."""
+        """Stop waiting for the present threads: the run was interrupted."""
         self._given_up = True
         self.jobs.clear()
         self._left.update(threading.enumerate())
@@ -239,7 +240,7 @@ class Threads:
         return True
 
     def has_stuck_jobs(self) -> bool:
-        """Whether jobs are left of which each waits for another thread, or nobody waits for."""
+        """Whether jobs are left, and each waits for another thread, or nobody waits for it."""
         return self._given_up or any(
             self._is_stuck(job) for job in self.jobs if not job.work.done()
         )
@@ -295,7 +296,7 @@ class Threads:
         return not any(each.ident in self._waking for each in threads) and all_wait(threads)
 
     def _wait_a_moment(self, threads: list[threading.Thread]) -> None:
-        """Wait for threads in real time; when that gets long, report them, and leave daemons."""
+        """Wait for threads in real time; after a long wait, report them, and leave daemons."""
         now = monotonic()
         if self._work_began is None:
             self._work_began = now

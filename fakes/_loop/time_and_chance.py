@@ -1,13 +1,13 @@
 """The standard library's clocks and random sources, under a loop's time and seed.
 
-With `deterministic=True`, code that runs in the simulation finds there: `time`, `datetime`,
-`random`, `os.urandom()`, `uuid`, `secrets` and what stands on them. "In the simulation" is the
-thread of the loop while it runs, the jobs of its executors, and the threads that these have
+With `deterministic=True`, code that runs in the simulation sees them in `time`, `datetime`,
+`random`, `os.urandom()`, `uuid`, `secrets` and everything that uses these. "In the simulation" is
+the thread of the loop while it runs, the jobs of its executors, and the threads that these have
 started; a block of `fakes.real_sockets()` is outside, and so is every other thread.
 
 The functions are exchanged in place (`fakes._loop.in_place`) while at least one such loop runs, and
-each looks at who calls it. The standard library's own code that waits for locks in real time, by
-the clock, goes on doing so.
+each checks its caller. The standard library's own code that waits for locks in real time, by the
+clock, goes on doing so.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ START_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 NANOSECONDS = 1_000_000_000
 
-# A program that looks at the clock so often at one instant waits for time to pass: then it does, so
-# many seconds with each look.
+# A program that reads the clock that often at one instant waits for time to pass: then time passes,
+# by so many seconds with each reading.
 LOOKS = 10_000
 STEP = 0.001
 
-# Modules that wait in real time, and look at the clock for that.
+# Modules that wait in real time, and read the clock for that.
 _SLEEPING = frozenset({"subprocess"})
 _WAITING = _SLEEPING | {"concurrent.futures._base", "queue", "selectors", "threading"}
 
-# What the module `uuid` remembers of the last that it has made, and what of none.
+# The state that the module `uuid` keeps of the last UUID, and its first value.
 _REMEMBERED = {
     "_last_timestamp": None,
     "_last_timestamp_v6": None,
@@ -55,11 +55,11 @@ _REMEMBERED = {
 
 
 class TimeAndChance:
-    """What the standard library's clocks and sources of chance give in one simulation.
+    """The values of the standard library's clocks and sources of chance in one simulation.
 
     Args:
-        loop: whose time it is.
-        advance: lets so many seconds of it pass.
+        loop: the loop that has the time.
+        advance: a function that lets so many seconds pass.
         threads: the loop's threads.
         number: the number of the seed.
         start_date: the date when the loop's time is 0.
@@ -91,7 +91,7 @@ class TimeAndChance:
         self._remembered: dict[str, Any] = {
             name: value for name, value in _REMEMBERED.items() if hasattr(uuid, name)
         }
-        self._remembered["_node"] = node | 1 << 40  # which says that it is none of a network card
+        self._remembered["_node"] = node | 1 << 40  # which marks it as not from a network card
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class TimeAndChance:
     # --- chance ---------------------------------------------------------------------------------
 
     def source(self, name: str) -> random.Random:
-        """Return a source of chance: of a name, and of the thread that asks for it."""
+        """Return a source of chance, by name and by the calling thread."""
         key = name if self._is_own_thread() else f"{name} {self._threads.name_of_this()}"
         source = self._sources.get(key)
         if source is None:
@@ -146,13 +146,13 @@ class TimeAndChance:
     # --- uuid -----------------------------------------------------------------------------------
 
     def uuid1(self) -> tuple[bytes, None]:
-        """Return what `uuid.uuid1()` asks the C library for; whether it is safe is not known."""
+        """Return what `uuid.uuid1()` gets from the C library; it is unknown whether it is safe."""
         return uuid.uuid1(uuid.getnode()).bytes, None
 
     def exchange_remembered(self) -> None:
-        """Exchange what the module `uuid` remembers with what it is to remember in this run.
+        """Exchange the state of the module `uuid` with that of this run.
 
-        And likewise the states of sources of chance that were there before.
+        Exchange likewise the states of sources of chance that existed before.
         """
         self._before.exchange()
         for name, value in self._remembered.items():
@@ -160,17 +160,17 @@ class TimeAndChance:
             setattr(uuid, name, value)
 
 
-# --- what is exchanged ----------------------------------------------------------------------------
+# --- the exchange ----------------------------------------------------------------------------
 
 
 def _here() -> TimeAndChance | None:
-    """Return what the code that runs now is under, or None."""
+    """Return the simulation of the running code, or None."""
     own: TimeAndChance | None = getattr(loop_of_this_thread(), "time_and_chance", None)
     return own
 
 
 def _clock_here(waiting: frozenset[str] = _WAITING) -> TimeAndChance | None:
-    """As `_here()`, for who has called the function that calls this one."""
+    """As `_here()`, for the caller of the calling function."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
     if caller in waiting or caller.startswith("multiprocessing."):
         return None
@@ -226,13 +226,13 @@ def _sleep(original: Function) -> Function:
 
 
 def _now(own: TimeAndChance) -> float:
-    """Return what `time.time()` gives, unless time-machine travels: it changes that."""
+    """Return the result of `time.time()`, unless time-machine travels: it changes that."""
     exchanged = _made.get("time.time")
     return exchanged.target() if isinstance(exchanged, Redirection) else own.time()
 
 
 def _of_now(original: Function) -> Function:
-    """Of a function that takes seconds, or else the time that it is."""
+    """For a function that takes seconds, or by default the present time."""
 
     def tell(seconds: float | None = None, /) -> Any:
         own = _here() if seconds is None else None
@@ -326,7 +326,7 @@ def _uuid1(original: Function) -> Function:
 
 
 def _functions() -> Iterator[tuple[str, Any, Callable[[Function], Function]]]:
-    """Give what is exchanged: a name, the function, and what makes the other one."""
+    """Yield the exchanges: a name, the function, and the maker of its replacement."""
     yield "time.time", time.time, _clock("time")
     yield "time.time_ns", time.time_ns, _clock("time_ns")
     yield "time.monotonic", time.monotonic, _clock("monotonic")
@@ -350,7 +350,7 @@ def _functions() -> Iterator[tuple[str, Any, Callable[[Function], Function]]]:
     for name, function in list(vars(random).items()):
         if getattr(function, "__self__", None) is instance:
             yield f"random.{name}", function, _of_random(name)
-    # What a journey of time-machine, begun in the simulation, goes on by.
+    # The clock of a journey of time-machine that began in the simulation.
     journey = sys.modules.get("_time_machine")
     yield "time_machine", getattr(journey, "original_time_ns", None), _clock("time_ns")
 
@@ -364,9 +364,9 @@ _made: dict[str, Redirection | ClassMethodRedirection] = {}
 
 
 def _redirections() -> list[Redirection | ClassMethodRedirection]:
-    """Return what is exchanged.
+    """Return the exchanges.
 
-    What something else has taken the place of, as freeze_time() does, is left to that.
+    A function that something else, such as freeze_time(), has replaced stays replaced.
     """
     for name, function, make in _functions():
         if name not in _made and isinstance(
@@ -390,14 +390,14 @@ _original_seed = random.Random.seed
 
 
 class _StandardLibrary:
-    """What is exchanged of it: how many loops need that."""
+    """The exchange in the standard library: how many loops need it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loops = 0
         self._exchanged: list[Redirection | ClassMethodRedirection] = []
-        # The first of them: what there is one of in a process is as it has it, until the last one
-        # leaves, since loops in several threads come and go in any order.
+        # The first of them: state that exists once in a process is the first loop's until the last
+        # one leaves, because loops in several threads come and go in any order.
         self._first: TimeAndChance | None = None
 
     def enter(self, own: TimeAndChance) -> None:
@@ -414,7 +414,7 @@ class _StandardLibrary:
                 own.exchange_remembered()
 
     def leave(self) -> None:
-        """Put back what was there before, after the last loop."""
+        """Put back the originals, after the last loop."""
         with self._lock:
             self._loops -= 1
             if not self._loops:

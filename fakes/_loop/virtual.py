@@ -1,14 +1,15 @@
 """An event loop with virtual time, over the simulated network.
 
 Time starts at zero and stands still while anything is ready to run; then it jumps to the next
-timer. Nothing waits, no real socket is opened, and the same program with the same seed does the
-same, step by step.
+timer. Nothing waits, no real socket is opened, and the same program with the same seed takes the
+same steps.
 
 The order within a turn of the loop is asyncio's: first the callbacks that were ready when the turn
-began, then what the network has made readable or writable, then the timers that have come due.
+began, then the sockets that the network has made readable or writable, then the timers that have
+come due.
 
-What is ready may be no more than a socket whose watch leaves it as it is, and is called again in
-every turn. Over a kernel time goes on meanwhile; here it does after `TURNS_IN_VAIN` such turns.
+The only ready thing may be a socket whose watch does not change it, and is called again in every
+turn. Over a kernel time goes on meanwhile; here it does after `TURNS_IN_VAIN` such turns.
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ from fakes._trace.steps import run_step, task_of
 
 logger = logging.getLogger("asyncio")
 
-# How often a watch may be called in vain, with nothing else going on, before it counts as waiting:
-# a callback may do something in the end, if only it is called a few times.
+# How often a watch may be called without effect, with nothing else going on, before it counts as
+# waiting: a callback may have an effect only after a few calls.
 TURNS_IN_VAIN = 100
 # How many timers may be due at the instant at which they are made, before time goes on by a tick: a
-# program that computes when something is due may find, at that very time, that it is not yet, for
-# a rounding error. A real clock is always a little late.
+# program that computes when something is due may find at that time that it is not due yet, because
+# of a rounding error. A real clock is always a little late.
 DUE_AT_ONCE = 1000
 TICK = 1e-6  # seconds
-# Virtual seconds between two looks, at the end of a run, at whether threads still sleep.
+# Virtual seconds between two checks, at the end of a run, whether threads still sleep.
 SLEEPING = 0.01
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Timer(asyncio.TimerHandle):
-    """A timer, with what asyncio's loops use of it beyond its documented interface."""
+    """A timer, with the attributes that asyncio's loops use beyond its documented interface."""
 
     __slots__ = ()
 
@@ -77,9 +78,9 @@ class Timer(asyncio.TimerHandle):
 
 
 class WatchCallback:
-    """What a watch calls: a callback of `add_reader()` or `add_writer()`, on the socket it is for.
+    """The callback of a watch: that of `add_reader()` or `add_writer()`, with its socket.
 
-    It tells the loop of every call that has left all sockets as they were.
+    It reports to the loop every call that has left all sockets as they were.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class WatchCallback:
         self._args = args
 
     def __repr__(self) -> str:
-        """Give the callback as it is."""
+        """Show the callback itself."""
         return repr(self._callback)
 
     def __call__(self) -> None:
@@ -149,7 +150,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         _check_thread: Callable[[], None]
         _check_default_executor: Callable[[], None]
 
-    # With all that asyncio's loops have, slots are faster: see `Path`.
+    # With the many attributes of asyncio's loops, slots are faster: see `Path`.
     __slots__ = (
         "_arrivals",
         "_calls_in_vain",
@@ -173,7 +174,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     )
 
     takes_real_sockets = False
-    _closed = True  # until it is made: what the arguments forbid needs no closing
+    _closed = True  # until it is made: a loop that the arguments forbid needs no closing
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         super().__init__()
         self._asyncgens: WeakInOrder[Any] = WeakInOrder()  # for asyncio's methods
         self._task_numbers = itertools.count(1)
-        self._closed = True  # what is refused below needs no closing
+        self._closed = True  # a loop that is refused below needs no closing
         self.seed = seed
         self.network = Network() if network is None else network
         self._now = 0.0
@@ -220,12 +221,12 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             )
         self._step_observers = self.network.step_observers
         self._calls_in_vain = 0  # of watches, in this turn
-        self._turns_in_vain = 0  # those of nothing else, up to now
+        self._turns_in_vain = 0  # turns with nothing else, so far
         self._invariants: Invariants | None = None
         self._host_crashed = False
-        self.refusals: dict[str, None] = {}  # what calls that would leave were told, each once
-        self._refused = False  # whether the run has ended for what is not simulated
-        self._interruptions: list[BaseException] = []  # what signal handlers have raised
+        self.refusals: dict[str, None] = {}  # the errors of calls that would leave, each once
+        self._refused = False  # whether the run has ended because of a call that is not simulated
+        self._interruptions: list[BaseException] = []  # the exceptions of signal handlers
         self._step_observers = self.network.step_observers
         self._closed = False
         try:
@@ -238,7 +239,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._thread_time = thread_time if self.network.varies else 0.0
 
     def __repr__(self) -> str:
-        """Give the state, the seed and the virtual time."""
+        """Show the state, the seed and the virtual time."""
         state = "closed" if self.is_closed() else "running" if self.is_running() else "idle"
         return f"<fakes.Loop {state} seed={self.seed} time={self._now}>"
 
@@ -357,9 +358,9 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 self._invariants.look()
 
     def _run_watched(self, handle: asyncio.Handle) -> None:
-        """Run a callback, tell who observes, and in debug mode say so if it took long.
+        """Run a callback, call the observers, and in debug mode report it if it took long.
 
-        That is in real time, since in virtual time it takes none.
+        That is in real time, because it takes no virtual time.
         """
         if self._host_crashed and is_dead(handle):
             return
@@ -441,7 +442,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     def _invariants_now(self) -> Invariants:
         if self._invariants is None:
-            # Only who promises something pays for the record of what ran.
+            # Only programs with invariants pay for the record of the steps.
             from fakes._trace.trace import Trace
 
             trace = Trace(self.network, steps=True, keep=SHOWN)
@@ -466,7 +467,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 replaced.leave()
 
     def _let_pass(self, seconds: float) -> None:
-        """Let time pass while a callback runs: whatever comes due meanwhile is late."""
+        """Let time pass while a callback runs: timers that come due meanwhile are late."""
         self._now += seconds
 
     def close(self) -> None:
@@ -475,7 +476,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._threads.wake()
 
     def _interrupt(self, raised: BaseException) -> None:
-        """A signal handler has raised: end, and wait for no thread any more."""
+        """A signal handler has raised: end, and do not wait for threads."""
         self._interruptions.append(raised)
         self._threads.give_up()
         self.stop()
@@ -499,11 +500,11 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if not isinstance(exc, NotSimulated) or "handle" not in context or self._refused:
             super().call_exception_handler(context)
             return
-        self._refused = True  # the end of the run may ask for more of the same
+        self._refused = True  # the end of the run may make more such calls
         raise exc
 
     def is_settled(self) -> bool:
-        """Return whether nothing is left to run at this instant of virtual time but the caller.
+        """Return whether only the caller is left to run at this instant of virtual time.
 
         If so, time goes on, or the loop waits for a thread, as soon as the caller waits.
         """
@@ -548,7 +549,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     def _end_of_time(self) -> NoReturn:
         self._now = self._limit
-        self._limit += self._time_limit  # for the clean-up of what is cancelled now
+        self._limit += self._time_limit  # for the clean-up of the tasks that are cancelled now
         raise TimeLimitExceeded(
             self._time_limit,
             asyncio.all_tasks(self),
@@ -629,7 +630,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
 
     # --- datagrams ------------------------------------------------------------------------------
 
-    # asyncio's create_datagram_endpoint() stands on socket.socket(), and on this.
+    # asyncio's create_datagram_endpoint() uses socket.socket(), and this.
     def _make_datagram_transport(
         self,
         sock: Any,
@@ -640,7 +641,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     ) -> DatagramTransport:
         return DatagramTransport(self, take(sock, self.network), protocol, address, waiter, extra)
 
-    # --- what is not simulated ------------------------------------------------------------------
+    # --- not simulated ------------------------------------------------------------------
 
     def add_signal_handler(
         self, sig: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts

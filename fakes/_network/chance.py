@@ -5,9 +5,9 @@ the seed and the concern's name, so that a program that draws more often for one
 others. A draw is one call of `random()`, whose sequence is the same on every Python.
 
 A seed is a number, or a text that says which of its draws count, such as "17/arrival:3.5/turn:12":
-the run of seed 17 in which draws 3 and 5 for arrivals and draw 12 for turns are what seed 17 makes
-them, and every other draw has its quietest value, the one that lets the least happen. That is what
-the search brings a failure to.
+the run of seed 17 in which draws 3 and 5 for arrivals and draw 12 for turns are those of seed 17,
+and every other draw has its quietest value, the one that lets the least happen. The search shrinks
+a failure to such a seed.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Draw(NamedTuple):
 
     Attributes:
         time: the virtual time of the draw, in seconds.
-        concern: what it was drawn for.
+        concern: the concern that it was drawn for.
         number: which of the draws for that concern it is, from 0 on.
-        value: what it came to, from 0 to 1.
+        value: its value, from 0 to 1.
     """
 
     time: float
@@ -63,7 +63,7 @@ def parse_seed(seed: Seed) -> tuple[int, frozenset[tuple[str, int]] | None]:
     """Return a seed's number and which of its draws count, by concern and index; None for all.
 
     Raises:
-        ValueError: the text is none of a seed.
+        ValueError: the text is not that of a seed.
     """
     if isinstance(seed, int):
         return seed, None
@@ -82,7 +82,7 @@ def parse_seed(seed: Seed) -> tuple[int, frozenset[tuple[str, int]] | None]:
 
 
 def seed_text(number: int, kept: Iterable[tuple[str, int]]) -> str:
-    """Return the text of a seed of which only some draws count."""
+    """Return the text of a seed with only some draws that count."""
     concerns: dict[str, list[str]] = {}
     for concern, index in sorted(kept):
         concerns.setdefault(concern, []).append(str(index))
@@ -91,7 +91,7 @@ def seed_text(number: int, kept: Iterable[tuple[str, int]]) -> str:
 
 
 class _Recorded(random.Random):
-    """A concern's source of chance that records its draws, and of which only some may count."""
+    """A concern's source of chance that records its draws; only some of them may count."""
 
     concern: str
     kept: frozenset[int] | None  # None for all
@@ -113,7 +113,7 @@ class Chances:
     """The sources of chance of one run, one for each concern.
 
     Args:
-        seed: what they are drawn from.
+        seed: their seed.
         clock: returns the virtual time, for the record of the draws.
         draws: where each draw that counts is recorded (default: nowhere).
     """
@@ -197,7 +197,7 @@ class Chance:
         return self.random() >= 1 - probability
 
     def shuffled(self, things: Iterable[T]) -> list[T]:
-        """Return the same things in another order. Quietest: the order in which they came."""
+        """Return the same things in another order. Quietest: the given order."""
         shuffled = list(things)
         for place in range(len(shuffled) - 1):
             other = place + int(self.random() * (len(shuffled) - place))

@@ -21,7 +21,7 @@ from fakes._network.link import Link
 
 
 class Ways(Protocol):
-    """What leads where."""
+    """The hosts and links of a network."""
 
     def host_of(self, address: str, seen_from: Machine) -> Host | None:
         """Return the host that a packet to an address reaches, or None."""
@@ -67,10 +67,10 @@ class Connector:
     ) -> None:
         """Connect a TCP socket to `(ip, port, ...)`, then call `done(None)` or `done(error)`.
 
-        `done` is called where the loop reports a socket as writable. Raises `OSError` for what the
-        kernel knows without asking the network: ENETUNREACH, EHOSTUNREACH.
+        `done` is called when the loop reports a socket as writable. Raises `OSError` for errors
+        that a kernel finds without the network: ENETUNREACH, EHOSTUNREACH.
 
-        While an attempt is under way there is no other: `done` is called for that one.
+        While an attempt is under way, there is no second one: `done` is called for the first.
         """
         if sock.attempt is not None:
             sock.attempt.done = done
@@ -92,7 +92,7 @@ class Connector:
         attempt.send_syn()
 
     def connect_now(self, sock: StreamSocket, address: Any) -> OSError | None:
-        """Connect a TCP socket at once; return the error, or `BlockingIOError` if it takes time."""
+        """Connect a TCP socket now; return the error, or `BlockingIOError` if it takes time."""
         outcome: list[OSError | None] = []
         self.connect(sock, address, outcome.append, at_once=True)
         if outcome:
@@ -101,7 +101,7 @@ class Connector:
         return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def connect_path(self, sock: StreamSocket, path: str | bytes) -> None:
-        """Connect a Unix socket, at once.
+        """Connect a Unix socket, immediately.
 
         Raises:
             FileNotFoundError: there is no such path.

@@ -34,7 +34,7 @@ class Connection:
         self.server_host = end.peer.host.name
 
     def __repr__(self) -> str:
-        """Say between whom it is."""
+        """Show its ends."""
         return f"<fakes.Connection #{self.number} {self.client} -> {self.server}>"
 
     def partition(self, *, from_client: bool | None = None) -> None:

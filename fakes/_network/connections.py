@@ -1,4 +1,4 @@
-"""The connections of a network: the table of their ends, and how each kind is made."""
+"""The connections of a network: the table of their ends, and a constructor for each kind."""
 
 from __future__ import annotations
 

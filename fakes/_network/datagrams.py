@@ -1,4 +1,4 @@
-"""How datagrams travel: each on its own, so that they may be lost, late, twice or out of order."""
+"""The way of datagrams: each alone, so that they may be lost, late, doubled or out of order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakes._network.link import Link
 
 
 class Datagram(NamedTuple):
-    """What is on its way, and to which host."""
+    """A datagram on its way, and its host."""
 
     sock: DatagramSocket
     data: bytes
@@ -37,7 +37,7 @@ class Datagrams:
     def send(self, sock: DatagramSocket, data: bytes, source: Any, destination: Any) -> None:
         """Send a datagram from a socket to an address that a host has."""
         there = self._ways.host_of(destination[0], sock.host)
-        assert there is not None  # as the socket has asked
+        assert there is not None  # as the socket's options say
         datagram = Datagram(sock, data, source, destination, there)
         link = self._ways.link_between(sock.host, there)
         if link.stalls(self._flow(source, destination)[1] == source, sock.host):

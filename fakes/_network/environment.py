@@ -22,16 +22,16 @@ class Environment:
     """The event loop under a network, for time and for readiness; its chance; its observers.
 
     Attributes:
-        poll: hands the handle of what has become ready to the loop.
+        poll: hands the handle of a socket that has become ready to the loop.
         seed: the seed from which the run draws.
         varies: whether the seed varies when and in what pieces bytes arrive.
         chances: the sources of chance: `chances("jitter").random()`.
-        draws: what chance has decided, if it is recorded.
-        segments, joined, arrival: draws for the segments of what varies; None if nothing does.
-        observers: those who are handed a note of every segment.
+        draws: the random decisions, if they are recorded.
+        segments, joined, arrival: draws for the segments, if they vary; otherwise None.
+        observers: the functions that get a note of every segment.
         down: the hosts that have crashed.
-        call_at: calls back at a time of the loop, for what no program does.
-        context: that of what no program does, and that no crash of a host ends.
+        call_at: calls back at a time of the loop, for events that no program causes.
+        context: the context of such events, which no crash of a host ends.
     """
 
     def __init__(self, vary: bool | None = None) -> None:
@@ -102,12 +102,12 @@ class Environment:
         return self.loop.time()
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """Call back where the loop calls back for sockets that have become ready."""
+        """Call back when the loop calls back for sockets that have become ready."""
         self.poll(asyncio.Handle(callback, (), self.loop, self.context))
 
     @property
     def observed(self) -> bool:
-        """Whether anybody is shown the segments."""
+        """Whether anybody observes the segments."""
         return bool(self.observers)
 
     def show(
@@ -133,7 +133,7 @@ class Environment:
             observer(note)
 
     def observe(self, observer: Callable[[Note], None]) -> Callable[[], None]:
-        """Hand an observer a note of every segment from now on. Returns what ends it."""
+        """Hand an observer a note of every segment from now on. Returns a function that ends it."""
         self.observers.append(observer)
         return lambda: self.observers.remove(observer)
 

@@ -22,8 +22,8 @@ class Handshake:
     """A connection attempt from `sock`, bound already, to an address of the host `there`.
 
     `done(None)` or `done(error)` is called when the attempt is over. One that is made `at_once`,
-    for a blocking socket, takes no time whatever the link takes; what would be lost or held up is
-    not sent at all.
+    for a blocking socket, takes no time, whatever the link's delay; segments that would be lost or
+    delayed are not sent at all.
     """
 
     def __init__(

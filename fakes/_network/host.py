@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Boot:
-    """The time from a host's start to its crash, and what ran on it in that time.
+    """The time from a host's start to its crash, and the code that ran on it in that time.
 
     Attributes:
         alive: whether the host has not crashed since.
@@ -41,7 +41,7 @@ class Boot:
 
 
 class _Place(NamedTuple):
-    """Where code runs, and where it ran before the `with` block that it is in."""
+    """The host on which code runs, and the host before its `with` block."""
 
     host: Host
     boot: Boot
@@ -52,13 +52,13 @@ _current_place: contextvars.ContextVar[_Place | None] = contextvars.ContextVar("
 
 
 def boot_of(context: contextvars.Context | None = None) -> Boot | None:
-    """Return that during which code was started that runs in a context (default: the current)."""
+    """Return the uptime in which the code of a context (default: the current) was started."""
     place = _current_place.get(None) if context is None else context.get(_current_place)
     return None if place is None else place.boot
 
 
 class Links(Protocol):
-    """What a host needs of its network: its links, to break them."""
+    """The needs of a host: the network's links, to break them."""
 
     def links_of(self, host: Host) -> list[Link]:
         """Return the links from a host to every other."""
@@ -105,12 +105,12 @@ class Host:
         self._paths: dict[str | bytes, Socket] = {}
         self._boot = Boot()
         self._programs: list[Callable[[], Coroutine[Any, Any, object]]] = []
-        # asyncio keeps a weak reference to a task: one that waits for what nothing else refers to
-        # would be collected.
+        # asyncio keeps only a weak reference to a task: a task that waits for an object without
+        # other references would be collected.
         self._running: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
-        """Give the name and the addresses."""
+        """Show the name and the addresses."""
         return f"<fakes.Host {self.name!r} {' '.join(self.addresses)}>"
 
     def __enter__(self) -> Host:
@@ -143,8 +143,8 @@ class Host:
     def receiver_for(self, ip: str, port: int, source: Any) -> DatagramSocket | None:
         """Return the UDP socket that a datagram reaches, if any.
 
-        One that is connected to its source comes first; of several that share the address by
-        SO_REUSEPORT chance decides, by SO_REUSEADDR the last.
+        One that is connected to its source comes first; of several that share the address with
+        SO_REUSEPORT chance decides, with SO_REUSEADDR the last.
         """
         connected = self._udp.best(
             ip, port, lambda sock: sock.is_connected and sock.receives_from(source)

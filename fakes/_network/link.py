@@ -2,11 +2,12 @@
 
 A `Link` joins two hosts (or a host with itself) and is shared by all connections between them. A
 `Path` is one connection's use of it in one direction. A connection has paths only if something on
-its link delays, cuts, loses or observes what it carries; otherwise bytes go from buffer to buffer,
+its link delays, cuts, loses or observes its data; otherwise bytes go from buffer to buffer,
 and none of this module runs.
 
-What is simulated of TCP: one window, which is the receiver's free buffer; acknowledgements, which
-free the send buffer and take the time of the way back; retransmission with exponential back-off
+These parts of TCP are simulated: one window, which is the receiver's free buffer; acknowledgements,
+which free the send buffer and take the time of the way back; retransmission with exponential
+back-off
 across a partition, and the timeout that ends it. What is not: congestion control, reordering
 (TCP hides it), duplicate or damaged segments (TCP drops them).
 """
@@ -114,7 +115,7 @@ class Link:
         self._busy_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        """Say which hosts it joins and what is unusual about it."""
+        """Show the hosts that it joins, and its qualities other than the defaults."""
         between = " - ".join(self._names) if self._names else "no hosts"
         qualities = ", ".join(
             f"{name}={value}" for name, value in self._qualities().items() if value
@@ -322,7 +323,7 @@ class Link:
     def join(
         self, environment: Environment, connections: dict[int, Endpoint], one: str, other: str
     ) -> None:
-        """Become the link between two hosts of a network, which has these connections."""
+        """Become the link between two hosts of a network with these connections."""
         self._environment = environment
         self._connections = connections
         self._names = (one, other)
@@ -331,10 +332,10 @@ class Link:
         return [end for end in self._connections.values() if end.link is self]
 
     def _own_paths(self) -> list[Path]:
-        """Return the paths that there are, in both directions.
+        """Return the existing paths, in both directions.
 
-        An end that is closed is forgotten, though the end of its data may have yet to be sent
-        again: its path is known to the other end's.
+        A closed end is forgotten, although its EOF may have to be sent again: the other end's path
+        knows its path.
         """
         paths: dict[int, Path] = {}
         for end in self._own_connections():
@@ -355,7 +356,7 @@ class Link:
         return path
 
     def refresh(self) -> None:
-        """Let each connection look at what its way is like: one of the hosts has changed."""
+        """Let each connection check its way again: one of the hosts has changed."""
         self.use_paths()
         for path in self._own_paths():
             path.refresh()
@@ -388,11 +389,11 @@ class Link:
         return None if end.path is None else self.path_of(end)
 
     def loses(self, from_client: bool, sender: Machine) -> bool:
-        """Whether what is sent now in a direction is lost."""
+        """Whether data sent now in a direction is lost."""
         return bool(self._partitions) and covers(self._partitions, from_client, sender)
 
     def stalls(self, from_client: bool, sender: Machine) -> bool:
-        """Whether what is sent now in a direction is held up, or has to wait for what was."""
+        """Whether data sent now in a direction is delayed, or has to wait for delayed data."""
         return bool(self._stalls) and covers(self._stalls, from_client, sender)
 
     def hold(self, release: Callable[[], None]) -> None:
@@ -406,7 +407,7 @@ class Link:
         return self.own_delay(source, size) + (VARIATION * arrival() if arrival else 0.0)
 
     def own_delay(self, source: Machine, size: int) -> float:
-        """Return how many seconds one takes by the qualities of the link alone."""
+        """Return how many seconds a packet takes by the qualities of the link alone."""
         around = self._environment
         assert around is not None
         delay = self.latency
@@ -426,7 +427,7 @@ class Link:
     def datagram_delays(self, source: Machine, size: int, is_first: bool) -> list[float]:
         """Return how many seconds a datagram takes that is sent now, each time that it arrives.
 
-        `is_first` is whether its sender has sent first of the two, as a client does.
+        `is_first` is whether its sender was the first of the two to send, as a client is.
         """
         around = self._environment
         assert around is not None
@@ -459,7 +460,7 @@ def covers(directions: list[Direction], from_client: bool, sender: Machine) -> b
 
 
 def limit(path: Path, size: int, ends: bool, from_client: bool | None) -> None:
-    """Let a connection be ended from in between; `path` is its client's."""
+    """End a connection from something in between; `path` is its client's."""
     ending = Limit(size, ends)
     for each in (path, path.twin):
         if from_client in (None, each is path):

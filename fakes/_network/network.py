@@ -1,8 +1,8 @@
 """A network in memory: hosts with addresses, listeners, and connections between them.
 
-The network decides what each packet meets: who listens, which address is free, which way leads
-where. It needs an event loop for time and for readiness and nothing else, so that any loop can
-carry it (`fakes.Loop`, or a class made by `fakes.network_loop()`).
+The network decides where each packet goes: which socket listens, which address is free, which link
+leads where. It needs an event loop only for time and for readiness, so any loop can carry it
+(`fakes.Loop`, or a class made by `fakes.network_loop()`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from fakes._network.resolver import Resolver
 from fakes._network.segment import Note, Segment, segment_of
 from fakes._public import public
 
-# What Linux's loopback takes in one write before it says "later" (about 4 MB, by measurement);
-# and the most that asyncio reads at once, so that a write up to that size can arrive whole.
+# The most that Linux's loopback takes in one write (about 4 MB, by measurement); and the most that
+# asyncio reads in one go, so that a write up to that size can arrive whole.
 SEND_BUFFER = 4 * 1024 * 1024
 RECEIVE_BUFFER = 256 * 1024
 
@@ -84,7 +84,7 @@ class Network:
         self._connector = Connector(self.environment, self._connections, self)
         self._datagrams = Datagrams(self.environment, self._connections, self)
         self._usual_link = Link() if link is None else link.copy()
-        self.step_observers: list[Callable[[Any], None]] = []  # of what `fakes.Loop` runs
+        self.step_observers: list[Callable[[Any], None]] = []  # of the steps that `fakes.Loop` runs
         self._links: dict[frozenset[str], Link] = {}
         self._by_address: dict[str, Host] = {}
         self.local = self.host("localhost")
@@ -363,7 +363,7 @@ class Network:
     ) -> None:
         """Connect a TCP socket to `(ip, port, ...)`, then call `done(None)` or `done(error)`.
 
-        `done` is called where the loop reports a socket as writable.
+        `done` is called when the loop reports a socket as writable.
 
         Raises:
             OSError: errors that a kernel finds without the network: ENETUNREACH, EHOSTUNREACH.
@@ -371,11 +371,11 @@ class Network:
         self._connector.connect(sock, address, done)
 
     def connect_now(self, sock: StreamSocket, address: Any) -> OSError | None:
-        """Connect a TCP socket at once; return the error, or `BlockingIOError` if it takes time."""
+        """Connect a TCP socket now; return the error, or `BlockingIOError` if it takes time."""
         return self._connector.connect_now(sock, address)
 
     def connect_path(self, sock: StreamSocket, path: str | bytes) -> None:
-        """Connect a Unix socket, at once.
+        """Connect a Unix socket, immediately.
 
         Raises:
             OSError: as the kernel does.

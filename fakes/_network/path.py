@@ -1,7 +1,8 @@
 """One connection's use of a link, in one direction.
 
-Most segments meet no obstacle: `_transmit()` is their way, and it is short. Whatever may hold one
-up, lose it or cut the connection sets `_obstructed`, and they go by `_send_obstructed()`.
+Most segments meet no obstacle: `_transmit()` is their way, and it is short. Anything that may delay
+a segment, lose it or cut the connection sets `_obstructed`, and segments then go through
+`_send_obstructed()`.
 """
 
 from __future__ import annotations
@@ -27,27 +28,28 @@ RETRANSMISSIONS = 15
 VARIATION = 0.001
 
 # And into what pieces it cuts writes, and which it joins. One in four directions of connections is
-# rough; there half of the writes are cut, half of what waits to be read is joined, and every
-# segment is late. Elsewhere that is rare, and one segment in eight is late: so a run meets both,
-# and most of what it does is fast.
+# rough; there half of the writes are cut, half of the pieces that wait to be read are joined, and
+# every segment is late. Elsewhere that is rare, and one segment in eight is late: so a run meets
+# both, and most of it is fast.
 ROUGH = 1 / 4
 CUT_WHERE_ROUGH = JOINED_WHERE_ROUGH = 1 / 2
 CUT_ELSEWHERE = JOINED_ELSEWHERE = 1 / 32
 LATE_ELSEWHERE = 1 / 8
 MOST_PIECES = 64
-# Much data is cut into fewer pieces, and what waits is joined only up to a size: what depends on
-# how messages are cut and joined shows in short ones, and copying is what much data costs. And once
-# a direction has carried a megabyte, with all that this varies, much is cut or late less often.
+# Large data is cut into fewer pieces, and waiting pieces are joined only up to a size: faults that
+# depend on cuts and joins show in short messages, and copying makes large data slow. And once a
+# direction has carried a megabyte, with all these variations, it is cut or late less often.
 MUCH = 4096
 MOST_PIECES_OF_MUCH = 8
 MOST_JOINED = 65536
 VARIED_WELL = 2**20
 SELDOM = 1 / 16
 
-# A slow reader takes what it reads in a tenth of a second at once.
+# A slow reader takes a tenth of a second's data in one go.
 SIPS = 10
 
-# What is sent: the kind, the data, and what to call when it has arrived, in place of the usual.
+# A segment to send: the kind, the data, and the function to call on arrival instead of the usual
+# one.
 Sent = tuple[str, Piece, Callable[[], None] | None]
 
 
@@ -59,17 +61,17 @@ def reset_both(end: Endpoint) -> None:
 
 
 class Carrier(Protocol):
-    """What a path needs of the link that it is on."""
+    """The needs of a path: its link's methods."""
 
     latency: float
     segment_size: int | None
-    steady: bool  # all that a segment's time depends on is the latency, and chance
+    steady: bool  # a segment's time depends only on the latency, and on chance
 
     def loses(self, from_client: bool, sender: Machine) -> bool:
-        """Whether what is sent now in a direction is lost."""
+        """Whether data sent now in a direction is lost."""
 
     def stalls(self, from_client: bool, sender: Machine) -> bool:
-        """Whether what is sent now in a direction is held up."""
+        """Whether data sent now in a direction is delayed."""
 
     def hold(self, release: Callable[[], None]) -> None:
         """Call back at the end of the stall, in the order of these calls."""
@@ -83,7 +85,7 @@ class Limit:
 
     Args:
         left: the number of bytes.
-        ends: whether in order, and not by a reset.
+        ends: whether by EOF, and not by a reset.
     """
 
     def __init__(self, left: int, ends: bool) -> None:
@@ -92,11 +94,11 @@ class Limit:
 
 
 class Path:
-    """What carries one connection's segments in one direction, from `end` to its peer.
+    """The carrier of one connection's segments in one direction, from `end` to its peer.
 
     Attributes:
-        partitioned, stalled: whether what this connection sends this way is lost, or held up,
-            whatever the link does.
+        partitioned, stalled: whether this connection's data in this direction is lost, or delayed,
+        whatever the link does.
         pace: how many bytes per second the program at the other end reads, if that is limited.
     """
 
@@ -148,23 +150,22 @@ class Path:
         self.twin: Path = self  # the other direction; set by the link
         self._loop = environment.loop
         self._ends: Ends = (end.serial >> 1, end.local, end.peer.local, end.is_client)
-        # What the sender knows: how many bytes are not acknowledged, and how many are in the
-        # window. What the receiver knows: how many arrived, and how many of them it has
-        # announced as read.
+        # The sender's counts: bytes that are not acknowledged, and bytes in the window. The
+        # receiver's counts: bytes that arrived, and bytes that it has announced as read.
         self.unacknowledged = 0
         self.in_window = self._arrived = end.peer.received_size
         self._announced = 0
-        # Each with its time: segments on their way, and acknowledgements on their way back, of so
-        # many bytes that have arrived and so many that have been read.
+        # Each with its time: segments on their way, and acknowledgements on their way back, with
+        # the bytes that have arrived and those that have been read.
         self._going: deque[tuple[float, str, Piece, Callable[[], None] | None]] = deque()
         self._returning: deque[tuple[float, int, int]] = deque()
-        # What a partition has swallowed, to be sent again; acknowledgements add up.
+        # Segments that a partition has swallowed, to be sent again; acknowledgements add up.
         self._lost: deque[Sent] = deque()
         self._lost_arrived = self._lost_read = 0
         self._retransmission: asyncio.TimerHandle | None = None
         self._retransmissions = 0
         self._losing_since = 0.0
-        # What is sent to an idle peer that cannot answer, and how often it has not.
+        # The probe of an idle peer that cannot answer, and how often it has not answered.
         self._probe: asyncio.TimerHandle | None = None
         self._probes = 0
         self._held: deque[Callable[[], None]] = deque()  # until the end of a stall
@@ -187,7 +188,7 @@ class Path:
         self._loses = self._stalls = self._obstructed = False
         self.refresh()
 
-    # --- what endpoints use -------------------------------------------------------------------
+    # --- for endpoints -------------------------------------------------------------------
 
     def window(self) -> int:
         """Return how many bytes the receiver has room for, as far as the sender knows."""
@@ -262,7 +263,7 @@ class Path:
     # --- faults -------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look at what the way is like: something of it has changed."""
+        """Check the way again: something about it has changed."""
         end = self.end
         down = self.environment.down
         self._loses = (
@@ -293,7 +294,7 @@ class Path:
         self._notice()
 
     def release(self) -> None:
-        """End a stall: send what it has held up."""
+        """End a stall: send the delayed segments."""
         while self._held:
             self._release_one()
 
@@ -439,7 +440,7 @@ class Path:
         end = self.end
         if end.alive is not None:
             end.alive[0] = self._loop.time()
-        # Only what has been read opens the window, for which what is unsent waits.
+        # Only reading opens the window, and the unsent data waits for that.
         if read and not self._sending and (end.unsent or end.fin_queued):
             end.push()
         elif end.writer is not None:
@@ -472,12 +473,12 @@ class Path:
                 self._lose(kind, data, accepted)
             return
         if self._lost:
-            # The way is open again: what follows a gap makes the sender fill the gap.
+            # The way is open again: a segment after a gap makes the sender fill the gap.
             self._send_lost()
         self._transmit(kind, data, accepted)
 
     def _end_from_between(self, limit: Limit, data: Piece) -> None:
-        """The connection has carried what it may: end it."""
+        """The connection has carried all the bytes that it may: end it."""
         rest = data[limit.left :]
         for path in (self, self.twin):
             if path._limit is limit:
@@ -575,7 +576,7 @@ class Path:
         return self._losing_since + self.end.user_timeout
 
     def _send_lost(self) -> None:
-        """The way is open again: send what was lost, and let what has arrived be known."""
+        """The way is open again: resend lost segments, and acknowledge those that have arrived."""
         arrived, read = self._lost_arrived, self._lost_read
         if not self.twin._loses:
             self._lost_arrived = self._lost_read = 0
@@ -593,7 +594,8 @@ class Path:
 
     # --- an idle peer ---------------------------------------------------------------------------
 
-    # A peer that can answer does, and a probe then changes nothing; so only what is lost is played.
+    # A peer that can answer does, and a probe then changes nothing; so only lost probes are
+    # simulated.
 
     def _keep_alive(self) -> None:
         """Begin to probe the peer if it cannot answer any more; end it if it can again."""
@@ -617,7 +619,7 @@ class Path:
         if keep_alive is None or end.reset or end.closed:
             return
         now = self._loop.time()
-        if self._lost or self.unacknowledged:  # its retransmission says whether the peer is there
+        if self._lost or self.unacknowledged:  # its retransmission shows whether the peer is there
             self._probe_at(now + keep_alive.idle)
             return
         assert end.alive is not None
@@ -628,7 +630,7 @@ class Path:
         if given_up:
             end.fail(errno.ETIMEDOUT)
         elif not (self._loses or self.twin._loses):
-            end.receive_reset()  # by a host that knows of no such connection
+            end.receive_reset()  # by a host that does not know the connection
         else:
             self._probes += 1
             self._probe_at(now + keep_alive.interval)

@@ -11,8 +11,8 @@ from fakes._kernel.addresses import ip_address, is_address, is_loopback
 from fakes._network.environment import Environment
 from fakes._network.host import Host
 
-# The C library's own, which format numbers and know services without asking any network: kept from
-# here, since the module's may be replaced.
+# The C library's own functions, which format numbers and know services without any network: saved
+# here, because the module's may be replaced.
 _getaddrinfo, _getnameinfo = socket.getaddrinfo, socket.getnameinfo
 
 # How a seed other than 0 varies lookups: one may take up to this many seconds longer.
@@ -22,7 +22,7 @@ AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Resolver:
-    """What the network's names mean. Use it as `network.dns`.
+    """The network's names. Use it as `network.dns`.
 
     Every host's name resolves to its addresses; `add()` makes further names.
 
@@ -35,7 +35,7 @@ class Resolver:
         self._hosts = hosts
         self.delay = 0.0
         self._failures: dict[str, Exception] = {}
-        self._answers: dict[str, list[tuple[str, ...]]] = {}  # to come, the last of which stays
+        self._answers: dict[str, list[tuple[str, ...]]] = {}  # the next answers; the last one stays
         self._records: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
 
     def add(self, name: str, *addresses: str) -> None:
@@ -50,7 +50,7 @@ class Resolver:
     def answers(self, name: str, *answers: Iterable[str]) -> None:
         """Make a name resolve to other addresses with each lookup; the last answer stays.
 
-        As of a service that moves, or a balancer that turns its list.
+        So does the name of a service that moves, or of a load balancer that rotates its list.
 
         Raises:
             ValueError: an address is malformed, or there is no answer.
@@ -62,7 +62,7 @@ class Resolver:
     def fail(self, name: str, error: Exception | None = None) -> None:
         """Make lookups of a name fail, until `heal()`, after the usual delay.
 
-        `error` is what they raise (default: `socket.gaierror`, EAI_AGAIN).
+        `error` is the exception that they raise (default: `socket.gaierror`, EAI_AGAIN).
         """
         if error is None:
             error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -73,7 +73,7 @@ class Resolver:
         self._failures.pop(name.lower(), None)
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Return what a name resolves to. Raises `socket.gaierror` if it is unknown."""
+        """Return the addresses of a name. Raises `socket.gaierror` if it is unknown."""
         name = name.lower().removesuffix(".")
         answers = self._answers.get(name)
         if answers:
@@ -120,7 +120,7 @@ class Resolver:
         proto: int = 0,
         flags: int = 0,
     ) -> list[AddressInfo]:
-        """Return what `socket.getaddrinfo()` would.
+        """Return the result that `socket.getaddrinfo()` would.
 
         Raises `socket.gaierror` for unknown names and for services that are not known.
         """
@@ -153,7 +153,7 @@ class Resolver:
 
         Raises `socket.gaierror` with NI_NAMEREQD for an address without a name.
         """
-        # Of the C library only the service is asked: it knows other names.
+        # The C library looks up only the service: it knows other names.
         plain = flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST
         ip, service = _getnameinfo(sockaddr, plain)
         if flags & socket.NI_NUMERICHOST:
@@ -169,7 +169,7 @@ class Resolver:
 
 
 def _name(host: str | bytes | None) -> str | None:
-    """Return a host's name as text. Raises what `socket.getaddrinfo()` does if it is none."""
+    """Return a host's name as text. Raises the error of `socket.getaddrinfo()` for other types."""
     if isinstance(host, bytes):
         return host.decode("idna")
     if host is not None:

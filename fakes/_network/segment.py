@@ -33,12 +33,12 @@ class Segment(NamedTuple):
     data: bytes = b""
 
 
-# What never changes of a connection's segments in one direction: the number of the connection, from
-# where, to where, and whether from its client.
+# The constant part of a connection's segments in one direction: the number of the connection, the
+# source, the destination, and whether its client sends.
 Ends = tuple[int, Any, Any, bool]
 
-# What is noted of a segment when it is sent, which is cheap, and from which `segment_of()` makes it
-# for who looks: when it is sent, when it arrives, its ends, its kind and its data.
+# The note of a segment when it is sent, which is cheap; `segment_of()` makes the segment of it for
+# an observer: the time when it is sent, when it arrives, its ends, its kind and its data.
 Note = tuple[float, float | None, Ends, str, bytes | memoryview]
 
 

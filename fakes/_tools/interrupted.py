@@ -13,7 +13,8 @@ from fakes._public import public
 T = TypeVar("T")
 
 # interrupted(): the await is one of the first so many, small numbers as likely as large ones; with
-# the largest draws there is none. It comes up to so many seconds after the wait has begun.
+# the largest draws there is none. The cancellation comes up to so many seconds after the wait has
+# begun.
 AWAITS = 64
 NONE_FROM = 0.95
 LATEST = 0.01
@@ -87,7 +88,7 @@ async def _run(waiting: _Counted[T]) -> T:
 
 
 class _Counted(Generator[Any, Any, T]):
-    """Stands between a task and its coroutine, and calls back when that waits for the n-th time."""
+    """Stands between a task and its coroutine, and calls back at the coroutine's n-th wait."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], number: int, callback: Any) -> None:
         self._coroutine = coroutine

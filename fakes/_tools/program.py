@@ -28,12 +28,12 @@ from fakes._trace.trace import Trace
 
 @dataclass(frozen=True)
 class Failure:
-    """What a run has failed with; it can be sent between processes.
+    """The failure of a run; it can be sent between processes.
 
     Attributes:
         error: the type of the exception.
         place: where it was raised, as "file:line"; for `Deadlock` and `TimeLimitExceeded` where
-            each task waits, and for `Violated` what was violated.
+            each task waits, and for `Violated` the violated condition.
         message: the exception's own message.
         traceback: its traceback, as text.
     """
@@ -46,7 +46,7 @@ class Failure:
     def is_like(self, other: Failure | None) -> bool:
         """Whether another is the same failure: of that type, and at that line.
 
-        The file is not looked at: what is sent to another machine has none there.
+        The file does not count: on another machine it may not exist.
         """
         return other is not None and (self.error, self._lines()) == (other.error, other._lines())
 
@@ -54,20 +54,20 @@ class Failure:
         return re.findall(r":(\d+)(?:,|$)", self.place) or [self.place]
 
     def text(self) -> str:
-        """Say what it is: the type, the place and the message."""
+        """Show the type, the place and the message."""
         return f"{self.error} at {self.place}" + (f": {self.message}" if self.message else "")
 
 
 @dataclass
 class Outcome:
-    """What one run came to.
+    """The outcome of one run.
 
     Attributes:
         seed: its seed.
-        failure: what it failed with, or None.
-        draws: what chance has decided, if that was recorded.
-        trace: what ran and crossed the wire, if that was recorded.
-        exception: what was raised, in the process that ran it.
+        failure: its failure, or None.
+        draws: the random decisions, if they were recorded.
+        trace: the steps and segments, if they were recorded.
+        exception: the exception, in the process that ran it.
     """
 
     seed: Seed
@@ -79,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Program:
-    """What is run under each seed. Its arguments are those of `fakes.search()`."""
+    """The program that runs under each seed. Its arguments are those of `fakes.search()`."""
 
     main: Callable[[], Coroutine[Any, Any, object]]
     network: Callable[[], Network]
@@ -92,12 +92,12 @@ class Program:
     start_date: datetime.datetime = START_DATE
 
     def run(self, seed: Seed, *, record: bool = False, trace: bool = False) -> Outcome:
-        """Run it once; what it logs and warns of while it fails is not shown.
+        """Run it once; the logs and warnings of a failing run are not shown.
 
         Args:
             seed: the seed.
             record: whether to record the draws.
-            trace: whether to record what ran and crossed the wire, and to keep the exception.
+            trace: whether to record the steps and segments, and to keep the exception.
         """
         network = self.network()
         outcome = Outcome(seed)
@@ -105,14 +105,14 @@ class Program:
             outcome.draws = network.draws = []
         if trace:
             outcome.trace = Trace(network, steps=True)
-        with _quietly(), let_through():  # what interrupts it is no failure of it
+        with _quietly(), let_through():  # an interruption is not a failure of the program
             try:
                 with asyncio.Runner(loop_factory=partial(self._loop, seed, network)) as runner:
                     try:
                         runner.run(self.main())
                     finally:
                         if outcome.trace is not None:
-                            outcome.trace.stop()  # what is cut off now has nothing to say
+                            outcome.trace.stop()  # cut-off tasks must not report
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as exc:
@@ -141,7 +141,7 @@ class Program:
 
 
 def failure_of(exc: BaseException) -> Failure:
-    """Return what is kept of an exception."""
+    """Return the record of an exception."""
     kind = type(exc)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{_name(exc)}"
     message = f"{exc.name!r} {exc.what}" if isinstance(exc, Violated) else str(exc)
@@ -165,7 +165,7 @@ def _place(exc: BaseException) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Say nothing of what a run leaves behind that was cut off by its failure.
+    """Suppress reports on objects that a failing run leaves behind.
 
     A search runs a failing program hundreds of times.
     """

@@ -51,7 +51,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
             self.connect(protocol)
 
     def __repr__(self) -> str:
-        """Give the state and how much was written."""
+        """Show the state and how much was written."""
         state = "closed" if self._lost else "closing" if self._closing else "open"
         return f"<fakes.RecordingTransport {state} written={len(self.written)} bytes>"
 
@@ -108,7 +108,7 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
 
     def _deliver(self) -> None:
         if self._feeding:
-            return  # the call that feeds goes on with what has been added
+            return  # the outer call delivers the data that was added
         self._feeding = True
         try:
             while self._fed and self.is_reading():

@@ -45,7 +45,7 @@ class Report:
     Attributes:
         seeds: those that were run.
         failures: for each that fails, how.
-        shrunk: what is left of the first, or None.
+        shrunk: the shrunk run of the first, or None.
         last: the last run of the first, with its trace, or None.
     """
 
@@ -60,7 +60,7 @@ class Report:
         self._program = program
 
     def __repr__(self) -> str:
-        """Say how many fail."""
+        """Show how many fail."""
         return f"<fakes.Report {self.summary()}>"
 
     def summary(self) -> str:
@@ -73,7 +73,7 @@ class Report:
         return count
 
     def __str__(self) -> str:
-        """Return all of it."""
+        """Return the whole report."""
         parts = [self.summary()]
         if self.failures:
             parts += self._kinds()
@@ -82,7 +82,7 @@ class Report:
         return "\n".join(parts)
 
     def _kinds(self) -> list[str]:
-        """Say in which ways the seeds fail, if there are several."""
+        """Return the ways in which the seeds fail, if there are several."""
         counts = Counter((failure.error, failure.place) for failure in self.failures.values())
         if len(counts) == 1:
             return []
@@ -130,7 +130,7 @@ class Report:
         return lines
 
     def _meaning(self, draw: Draw) -> str:
-        """Say what a draw did."""
+        """Return the effect of a draw, in words."""
         value = draw.value
         if draw.concern.startswith("fault "):
             fault = self._program.faults[int(draw.concern.removeprefix("fault "))]

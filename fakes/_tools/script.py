@@ -3,11 +3,11 @@
 The plan. A `Script` is a list of steps and nothing else: it can be written once and played many
 times, as a server or as a client. Each play is a `_Player`, one task that goes through the steps
 over a `Conversation`, a protocol that reads only while a step expects something; so a script that
-pauses is a peer that does not read. The first step that cannot be kept ends the play with a
-`ScriptMismatch` and resets the connection, so that the program under test is not left waiting.
+pauses is a peer that does not read. The first step that fails ends the play with a `ScriptMismatch`
+and resets the connection, so that the program under test does not wait.
 
-It needs the public interface of an event loop and nothing of the simulated network, so that a
-script plays on `fakes.Loop`, on `fakes.network_loop()` classes and on a kernel's TCP alike.
+It needs only the public interface of an event loop, and not the simulated network, so a script
+plays on `fakes.Loop`, on `fakes.network_loop()` classes and on a kernel's TCP alike.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Script:
             await loop.create_connection(lambda: conversation, **where)
         player = _Player(self, conversation)
         try:
-            # shield(): a cancellation must reach us before it reaches the play, to say where.
+            # shield(): we must get a cancellation before the play does, to add where it was.
             await asyncio.shield(player.finished)
             await _turns_of_the_loop()
             player.check_nothing_more()
@@ -292,7 +292,7 @@ class ScriptedServer:
         return self
 
     async def __aexit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
-        """Wait for the scripts to finish; raise what went wrong."""
+        """Wait for the scripts to finish; raise their error."""
         self._block, block = None, self._block
         try:
             if error is None and self._failure is None:
@@ -304,8 +304,8 @@ class ScriptedServer:
         if self._cancelled_block and block is not None:
             block.uncancel()
         if self._failure is not None:
-            # The mismatch explains the error, if there is one, rather than the other way round; and
-            # where in the player it was found explains nothing.
+            # The mismatch explains the error, if there is one, not the other way round; and the
+            # place in the player explains nothing.
             cause = None if isinstance(error, asyncio.CancelledError) else error
             raise self._failure.with_traceback(None) from cause
         if error is not None:
@@ -360,7 +360,7 @@ class ScriptedServer:
 
 
 async def _turns_of_the_loop() -> None:
-    """Let what has arrived be accepted and read."""
+    """Give the loop turns, so that everything that has arrived is accepted and read."""
     for _ in range(4):
         await asyncio.sleep(0)
 
@@ -416,7 +416,7 @@ class _Player:
         await conversation.opened()
         for number, step in enumerate(self.script.steps):
             self._number = number
-            # So that a Deadlock, and every list of tasks, says what the script waits for.
+            # A Deadlock, and every list of tasks, then shows what the script waits for.
             self.task.set_name(f"{self._title()}, step {number + 1}: {step}")
             before = conversation.taken
             try:
@@ -426,7 +426,7 @@ class _Player:
         self._number = len(self.script.steps)
 
     def check_nothing_more(self) -> None:
-        """Raise `ScriptMismatch` if bytes came that no step expected."""
+        """Raise `ScriptMismatch` if bytes arrived that no step expected."""
         extra = bytes(self.conversation.buffer)
         if extra:
             self.conversation.reset()
@@ -448,7 +448,7 @@ class _Player:
         return "\n".join(lines)
 
     def still_waits(self) -> str:
-        """Say what the script waits for."""
+        """Return what the script waits for, in words."""
         steps = self.script.steps
         if self._number >= len(steps):
             return f"{self._title()} is finished"
@@ -467,5 +467,5 @@ class _Player:
         self.task.cancel()
         await asyncio.wait([self.task])
         if not self.task.cancelled():
-            self.task.exception()  # it is known: serving and playing both report it
+            self.task.exception()  # the error is known: serving and playing both report it
         await self.conversation.close()

@@ -12,12 +12,12 @@ class Conversation(asyncio.Protocol):
 
     Attributes:
         buffer: bytes that no step has taken yet.
-        received: all bytes that ever came.
+        received: all bytes that have arrived.
         taken: how many of them steps have taken.
-        eof: the other side has ended its data.
+        eof: EOF from the other side has arrived.
         lost: the connection is gone; `error` says how, None for an orderly end.
-        refuse: set before the connection is made to have it reset at once.
-        dropping: nothing that comes is kept for later steps.
+        refuse: set before the connection is made, resets it immediately.
+        dropping: later steps do not get the bytes that arrive.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Conversation(asyncio.Protocol):
         if self.refuse:
             self.reset()
             return
-        # A high water of 0 would have asyncio's TLS pause for an empty buffer.
+        # With a high-water mark of 0, asyncio's TLS would pause for an empty buffer.
         self.transport.set_write_buffer_limits(high=1, low=0)
         self.transport.pause_reading()
         self._changed.set()
@@ -56,17 +56,17 @@ class Conversation(asyncio.Protocol):
         self._changed.set()
 
     def eof_received(self) -> bool:
-        """Note it, and keep our direction open, which TLS cannot."""
+        """Note it, and keep our direction open, except over TLS."""
         self.eof = True
         self._changed.set()
         return self.transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
-        """Something is not sent yet."""
+        """Note that some data is not sent yet."""
         self._drained.clear()
 
     def resume_writing(self) -> None:
-        """All is sent."""
+        """Note that everything is sent."""
         self._drained.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,7 +92,7 @@ class Conversation(asyncio.Protocol):
 
     @property
     def ended(self) -> str | None:
-        """How the other side has ended, in words, if it has."""
+        """How the other side has ended, in words, or empty."""
         if self.lost and self.error is not None:
             return f"the connection was lost ({type(self.error).__name__}: {self.error})"
         return "the other side ended its data" if self.eof or self.lost else None
@@ -103,12 +103,12 @@ class Conversation(asyncio.Protocol):
             await self.change()
 
     async def change(self) -> None:
-        """Wait until something happens that has not been looked at."""
+        """Wait for an event that no step has looked at."""
         await self._changed.wait()
         self._changed.clear()
 
     async def more(self) -> None:
-        """Read until something more has come: bytes, the end, a reset."""
+        """Read until more has arrived: bytes, EOF or a reset."""
         self.read_on()
         await self.change()
         self.read_no_more()
@@ -119,7 +119,7 @@ class Conversation(asyncio.Protocol):
             self.transport.resume_reading()
 
     def read_no_more(self) -> None:
-        """Leave what comes in the buffers of the network, as a program that is busy does."""
+        """Leave arriving data in the buffers of the network, as a busy program does."""
         if not self.lost and not self.eof:
             self.transport.pause_reading()
 
@@ -131,11 +131,11 @@ class Conversation(asyncio.Protocol):
         return data
 
     async def drained(self) -> None:
-        """Wait until all is sent, or the connection lost."""
+        """Wait until everything is sent, or the connection is lost."""
         await self._drained.wait()
 
     def reset(self) -> None:
-        """End the connection with a reset (over Unix paths, which have none, with an end)."""
+        """End the connection with a reset (over Unix paths, which have none, with EOF)."""
         if self.lost or self._transport is None:
             return
         sock = self.transport.get_extra_info("socket")
@@ -144,7 +144,7 @@ class Conversation(asyncio.Protocol):
         self.transport.abort()
 
     async def close(self) -> None:
-        """End the connection and wait until it has ended; drop what the peer does not take."""
+        """End the connection and wait until it has ended; drop data that the peer does not take."""
         if self._transport is None:
             return
         if self._drained.is_set():

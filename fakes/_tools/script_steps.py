@@ -11,11 +11,11 @@ from fakes._trace.hexdiff import count, short, side_by_side
 
 
 class Surprise(Exception):
-    """Something else happened than a step expects."""
+    """Something happened that a step does not expect."""
 
 
 class Step(Protocol):
-    """`str()` says what is to happen."""
+    """`str()` gives the expected event."""
 
     async def play(self, conversation: Conversation) -> None:
         """Do it, or wait for it.
@@ -36,7 +36,7 @@ class Expect:
         while True:
             received = bytes(conversation.buffer[: len(self.data)])
             if not self.data.startswith(received):
-                # With what follows, for a reader to see what the program took for its turn.
+                # With the bytes after it, to show what the program did instead.
                 received = bytes(conversation.buffer)
                 raise Surprise(f"expected other bytes\n{side_by_side(self.data, received)}")
             if len(received) == len(self.data):

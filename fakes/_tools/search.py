@@ -26,7 +26,7 @@ SEEDS = 200
 TURN_TIME = 0.005
 THREAD_TIME = 0.005
 SHRINKING_RUNS = 500
-# Of seeds that fail in the same way some are shrunk, until one needs few draws.
+# Some of the seeds that fail in the same way are shrunk, until one needs few draws.
 SHRUNK = 4
 FEW = 3
 
@@ -191,13 +191,13 @@ def _run(program: Program, seeds: list[int], executor: Executor | None) -> Resul
         with concurrent.futures.ProcessPoolExecutor(mp_context=context) as pool:
             try:
                 yield from _run_in(pool, _run_forked, seeds, size)
-            except BaseException:  # an interruption: nobody waits for the results
+            except BaseException:  # an interruption: the results are not needed
                 end_workers(pool)
                 raise
 
 
 class _Forked:
-    """What a forked process runs: it need not be sent, so that it may be any function."""
+    """The function that a forked process runs: it is not sent, so it may be any function."""
 
     program: Program
 
@@ -216,7 +216,7 @@ def _can_fork() -> bool:
 
 
 def _count_threads() -> int:
-    """Count this process's threads; where the system tells, those of C libraries, too."""
+    """Count this process's threads; if the system lists them, those of C libraries, too."""
     try:
         return len(os.listdir("/proc/self/task"))
     except OSError:
@@ -229,7 +229,7 @@ def _run_in(
     seeds: list[int],
     size: int,
 ) -> Results:
-    """Run seeds in an executor; what it loses is given to it again, and at last done here."""
+    """Run seeds in an executor; lost ones are given to it again, and finally run here."""
     parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     for _ in range(TRIES):
         lost: list[list[int]] = []

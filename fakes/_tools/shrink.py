@@ -17,7 +17,7 @@ from fakes._tools.program import Failure, Outcome, Program
 
 @dataclass(frozen=True)
 class Shrunk:
-    """What is left of a failing run.
+    """A shrunk failing run.
 
     Attributes:
         seed: the seed's text, with the draws that count.
@@ -37,7 +37,7 @@ class Shrunk:
 
 
 class _UsedUp(Exception):
-    """There may be no more runs."""
+    """No more runs are allowed."""
 
 
 class _Shrinker:
@@ -69,7 +69,7 @@ class _Shrinker:
         return self._accept(self._program.run(seed_text(self._seed, kept), record=True))
 
     def shrink(self) -> None:
-        """Make quiet whatever can be."""
+        """Make quiet every draw that can be."""
         if self.without(lambda draw: True):
             return
         for concern in sorted({draw.concern for draw in self.draws}):
@@ -84,7 +84,7 @@ class _Shrinker:
                     changed = True
                 else:
                     start += size
-            # From one at a time on, once more as long as that helps: draws depend on each other.
+            # From single draws on, repeat as long as that helps: draws depend on each other.
             if size > 1:
                 size = (size + 1) // 2
             elif not changed:
@@ -92,12 +92,12 @@ class _Shrinker:
 
 
 def shrink(program: Program, seed: int, failure: Failure, most: int) -> Shrunk | None:
-    """Return what is left of a failing run; None if it does not fail again.
+    """Return the shrunk run; None if it does not fail again.
 
     Args:
-        program: what is run.
+        program: the program.
         seed: a seed with which it fails.
-        failure: how; a run that fails otherwise does not count as failing.
+        failure: its failure; a run that fails in another way does not count as failing.
         most: how many runs it may take.
     """
     shrinker = _Shrinker(program, seed, failure, most)

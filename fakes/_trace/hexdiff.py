@@ -7,10 +7,10 @@ _SHORT = 60  # characters
 
 
 def side_by_side(expected: bytes, received: bytes) -> str:
-    """Return two byte strings beside each other, in hexadecimal and as text, where they part.
+    """Return two byte strings beside each other, in hexadecimal and as text, where they differ.
 
-    Rows of eight bytes: one before the row where they part, that row with a mark below it, and two
-    after it.
+    Rows of eight bytes: one before the first row that differs, that row with a mark below it, and
+    two after it.
     """
     part = next(
         (

@@ -1,13 +1,13 @@
 """Segments as a pcapng file, like a capture of the same traffic.
 
-The plan. `encode()` goes through what was sent in the order of time, and puts in the
+The plan. `encode()` goes through the segments in the order of time, and inserts the
 acknowledgements that the receiving kernels would have sent: one for each segment that arrives, at
 that time. For each direction of a connection it counts as a kernel does: the next sequence number
 to send, and the next one expected. Every segment becomes an IP packet with a TCP header, in one
 block of a pcapng file whose link type is "raw IP": no Ethernet, since there is none.
 
-The capture is made at both ends at once: a segment has the time when it was sent, an
-acknowledgement the time when it was sent back. Windows are not told; they are announced as large.
+The capture is made at both ends: a segment has the time when it was sent, an acknowledgement the
+time when it was sent back. Real windows are unknown; they are announced as large.
 
 Sources: pcapng (draft-ietf-opsawg-pcapng), RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and
 RFC 4443 (ICMP), RFC 791 (IPv4), RFC 8200 (IPv6).
@@ -26,7 +26,7 @@ from fakes._network.segment import Segment
 
 LINKTYPE_RAW = 101
 NANOSECONDS = 9  # as a power of ten
-MOST_DATA = 65495  # what fits in an IPv4 packet, which is the MTU of a loopback too
+MOST_DATA = 65495  # the largest IPv4 packet, which is the MTU of a loopback, too
 _ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58  # IP protocols
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -74,11 +74,11 @@ def encode(
 
 @dataclass
 class _Direction:
-    """What one end of a connection has sent, as its kernel counts it."""
+    """The counts of one end's kernel for a connection."""
 
     address: Any
     next: int  # the next sequence number
-    arrived: int  # what the other end has of it: the number it acknowledges
+    arrived: int  # the part that the other end has: the number that it acknowledges
     under_way: deque[int] = field(default_factory=deque)  # where the segments end that will arrive
     lost: deque[int] = field(default_factory=deque)  # where the segments begin that were lost
 
@@ -103,10 +103,10 @@ def _packets(segments: Sequence[Segment]) -> Iterator[tuple[float, bytes, str]]:
 
 
 def _events(segments: Iterable[Segment]) -> list[tuple[float, Segment, bool]]:
-    """Return what is sent and, of what is to be acknowledged, what arrives, in order of time.
+    """Return the sent segments and, of those to acknowledge, the arrivals, in order of time.
 
-    What arrives when it is sent follows directly; what arrives later comes before what is sent at
-    that time, which may well be an answer to it.
+    An immediate arrival follows its segment directly; a later arrival comes before the segments
+    that are sent at that time, which may be answers to it.
     """
     events: list[tuple[tuple[float, int, int], Segment, bool]] = []
     for number, segment in enumerate(segments):
@@ -123,7 +123,7 @@ def _events(segments: Iterable[Segment]) -> list[tuple[float, Segment, bool]]:
 def _ends(
     directions: dict[tuple[int, bool], _Direction], segment: Segment
 ) -> tuple[_Direction, _Direction]:
-    """Return what the segment's sender has sent, and what its receiver has."""
+    """Return the counts of the segment's sender, and of its receiver."""
     number, from_client = segment.connection, segment.from_client
     for key, address in (
         ((number, from_client), segment.source),
@@ -185,11 +185,11 @@ def _ip(
 
 
 def _datagram(segment: Segment) -> bytes:
-    """Return the IP packet of a UDP datagram, or of the ICMP message that nobody is at its port."""
+    """Return the IP packet of a UDP datagram, or of the message "port unreachable" (ICMP)."""
     source, destination = _address(segment.source), _address(segment.destination)
     if segment.kind == "DATAGRAM":
         return _in_ip(source, destination, _UDP, _udp(segment, source, destination))
-    # It quotes the beginning of what it answers: the headers, in the other direction.
+    # It quotes the beginning of the datagram that it answers: the headers, in the other direction.
     ports = struct.pack("!HHHH", segment.destination[1], segment.source[1], 8, 0)
     quoted = _in_ip(destination, source, _UDP, ports)
     if source.version == 6:

@@ -20,7 +20,7 @@ Place = tuple[types.CodeType, int]
 
 
 class Step:
-    """What a task does from one wait to the next. `then` and `end` are known when it is over.
+    """A step of a task, from one wait to the next. `then` and `end` are known when it is over.
 
     Attributes:
         time: the virtual time in seconds.
@@ -40,7 +40,7 @@ class Step:
         self.end = ""
 
     def repeats(self, other: Step) -> bool:
-        """Whether it is what another was: the same task woke, and waits where it waited."""
+        """Whether it equals another: the same task woke, and waits where it waited."""
         return (self.task, self.place, self.then, self.end) == (
             other.task,
             other.place,
@@ -49,7 +49,7 @@ class Step:
         )
 
     def __str__(self) -> str:
-        """Return one line that says it."""
+        """Return it as one line."""
         place = self.place or self.then
         parts = [_where(place)] if place else []
         if self.place is None:
@@ -93,7 +93,7 @@ def task_of(handle: asyncio.Handle) -> asyncio.Task[Any] | None:
 def raised_at(exc: BaseException) -> Place | None:
     """Return where an exception was raised, in code that is neither asyncio's nor this package's.
 
-    Of an exception group, where the first of its exceptions was.
+    For an exception group, where its first exception was raised.
     """
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]

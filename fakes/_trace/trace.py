@@ -62,7 +62,7 @@ class Trace:
         self._entries.append(entry)
 
     def __repr__(self) -> str:
-        """Say how much is recorded."""
+        """Show how much is recorded."""
         return f"<fakes.Trace {len(self.segments)} segments>"
 
     @property
@@ -153,7 +153,7 @@ class Trace:
         }
 
     def _start(self) -> float:
-        """Virtual time has its own zero; a real clock's is far away and says nothing."""
+        """Virtual time has its own zero; a real clock's is far away and means nothing."""
         if not self._entries or getattr(self.network.loop, "seed", None) is not None:
             return 0.0
         first = self._entries[0]
