@@ -33,8 +33,7 @@ class Names(Base):
     takes_real_sockets = True
 
     def _simulated(self, sock: Any) -> Any:
-        """Return the simulated socket that `sock` is or stands for; None if the loop underneath has
-        it.
+        """Return the simulated socket that `sock` is or stands for; None if it is not ours.
 
         Raises:
             NotSimulated: it is a real socket with a connection, on a loop that takes none.

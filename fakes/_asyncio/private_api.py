@@ -9,7 +9,7 @@ Used here:
 * `BaseEventLoop.start_tls()`, called with a loop that may be another's, such as uvloop's: asyncio's
   steps, over a transport of the fakes (`fakes._asyncio.loop_methods`).
 * `SSLProtocol._app_transport._closed`: marks the transport over TLS of a program that is gone as
-closed, so that there is no warning.
+  closed, so that there is no warning.
 * `Py_IncRef()`: a reference that is never released, for objects that must never be collected.
 * `asyncio.selector_events._SelectorDatagramTransport`: asyncio's own transport for UDP, which asks
   its loop for `_add_reader()`, `_remove_reader()`, `_add_writer()`, `_remove_writer()` and
@@ -17,7 +17,7 @@ closed, so that there is no warning.
 * `Task._fut_waiter`: the future that a task waits for, to name it in `Deadlock`.
 * `Task._exception`: the exception of a task, which still counts as not retrieved.
 * `BaseSelectorEventLoop._make_self_pipe()`: makes the pair of sockets with which a real loop wakes
-itself. A program may make such a loop, for a thread, while a simulated one runs.
+  itself. A program may make such a loop, for a thread, while a simulated one runs.
 * `asyncio.base_events._format_handle()`: how debug mode names a slow callback.
 * `ProcessPoolExecutor._processes`: its workers, to end them. Python 3.14 has a method for it.
 * `concurrent.futures.thread._threads_queues`: the threads that are an executor's.

@@ -2,7 +2,7 @@
 
 * The C library's `rand()`, which libraries in C draw from, such as pymongo's numbers of requests.
 * Objects that libraries make on import. Nothing shows whether a `random.Random` was made with a
-seed of the program's own, so only those are exchanged that are known to have none.
+  seed of the program's own, so only those are exchanged that are known to have none.
 
 While a deterministic loop runs, each has a state that the seed decides; afterwards it gets its own
 again.

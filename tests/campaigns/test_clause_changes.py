@@ -1,4 +1,4 @@
-"""What is said of clauses that changed: all of it, and nothing else."""
+"""The page about changed clauses has every change, and nothing else."""
 
 from typing import Any
 

@@ -13,10 +13,10 @@ TESTS = Path(__file__).parents[1]
 
 
 SECTIONS = ("close", "drain", "handlers", "read", "readuntil", "tls", "write")
-"""Those in which few clauses of asyncio's hang, for which a test would wait."""
+"""The sections in which few clauses hang with asyncio, because each hang takes time."""
 
 
-# `tox -m fidelity` asks this of all clauses and of the reference as well, and on every Python.
+# `tox -m fidelity` checks all clauses, the reference, too, and every Python.
 @pytest.mark.pythons("3.14", why="`tox -m fidelity` asks all")
 def test_every_clause_has_the_same_verdict() -> None:
     chosen = [f"--clause={each}.*" for each in SECTIONS]

@@ -1,4 +1,4 @@
-"""The adapters of docs/field plug in what they are for, and the page about the field is right.
+"""The adapters of docs/field plug in their libraries, and the page about the field is right.
 
 `tox -e field` certifies them; here each is connected once, where its library is installed.
 """

@@ -1,4 +1,4 @@
-"""The fuzzing of the reader, for a short while; and that it finds what is wrong with others."""
+"""The fuzzing of the reader, for a short while; and that it finds faults of others."""
 
 import subprocess
 import sys

@@ -48,16 +48,16 @@ BY_SINGLE_BYTES = {
     *("write.both-directions", "start_tls.both-directions"),
     *("reader.flow.goes-on", "start_tls.reader-flow-control"),
 }
-"""What has `short_reads` read megabytes byte by byte, which is for the long campaign, too."""
+"""Clauses with which `short_reads` reads megabytes byte by byte: only for the long campaign."""
 
 BEYOND_IT = ("test_accepting", "test_costs", "test_write_eof_after_a_reset_that")
-"""Tests of the clauses that no lookalike need keep: to see them hang takes a minute each."""
+"""Tests of the clauses that no lookalike need keep: each hang takes a minute."""
 
 pytestmark = pytest.mark.pythons("3.14", why="once is enough, and 3.15 has enough to do")
 
 
 def certified(name: str, *options: str) -> Any:
-    # Some hang where only a robust one does not, and nobody has to wait long to see it.
+    # Some hang, because the clause is only robust; a short bound shows it.
     certificate = certificate_of(
         f"campaigns.lookalikes.{name}:streams", "-n0", "--bound=2", *options, folder=TESTS
     )
@@ -90,7 +90,7 @@ def test_it_conforms(name: str, suite: ForkedSuite) -> None:
 
 
 def test_it_reads_one_byte_at_a_time(tmp_path: Path) -> None:
-    """All but the tests that have it read megabytes, which are for the long campaign."""
+    """All except the tests with which it reads megabytes, which are for the long campaign."""
     file = tmp_path / "certificate.json"
     suite = resources.files("conformance.suite")
     process = subprocess.run(

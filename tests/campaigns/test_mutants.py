@@ -1,4 +1,4 @@
-"""The mutants: that they are made, tried and judged as they should be."""
+"""The mutants are made, tried and judged as they should be."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ FIRST = MUTATED.configurations[:1]
 
 
 def changes(source: str, operator: str) -> list[str]:
-    """What one operator does to a module: the lines that are not as before."""
+    """The effect of one operator on a module: the changed lines."""
     before = source.splitlines()
     found = []
     for mutant in mutants("module", source.encode()):
@@ -295,7 +295,7 @@ def mistake(name: str, statement: str, function: str = "readexactly") -> Mutant:
     """A mutant made by hand: of `_reader.py`, a method of the reader that begins with a statement.
 
     Args:
-        name: what it is, for its key.
+        name: its name, for its key.
         statement: the statement.
         function: the method's name; empty for the class, whose body is run at import.
     """
@@ -332,7 +332,7 @@ def test_mutants_are_tried_and_judged(tmp_path: Path) -> None:
     ]
     chosen = [*by_hand.values(), *real]
     options = ["--streams-network=memory", "-kreadexactly and not model", "--bench-bound=1"]
-    options += ["--streams-bound=600"]  # the processor's bound comes first, however busy it is
+    options += ["--streams-bound=600"]  # the processor time's bound comes first, on any machine
     campaign = Campaign(MUTATED, tmp_path, options, processes=2)
     campaign.run(chosen, FIRST, Accepted({}))
 

@@ -1,4 +1,4 @@
-"""The siege, for a short while; and that it finds what is wrong with others."""
+"""The siege, for a short while; and that it finds faults of others."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ BROKEN = [
     "reports_twice",
     "never_closes",
 ]
-if sys.version_info >= (3, 12):  # before, transports copied what they were given
+if sys.version_info >= (3, 12):  # before that, transports copied written data
     BROKEN.append("keeps_the_buffer")
 
 SEEDS = 1000 if sys.version_info[:2] == (3, 14) else 250

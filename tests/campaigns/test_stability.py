@@ -1,4 +1,4 @@
-"""The tool that certifies again and again: it runs, sees what differs, and says so."""
+"""The tool that certifies again and again: it runs, finds differences, and reports them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The short form of `tox -e suites`: CPython's own tests of its streams, and what the tool says."""
+"""The short form of `tox -e suites`: CPython's own tests of its streams, and the tool's output."""
 
 import json
 import os

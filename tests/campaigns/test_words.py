@@ -1,4 +1,4 @@
-"""How failures read: what was expected and seen, in words that somebody can act on."""
+"""The words of failures: what was expected and seen, so that a reader can act on it."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def suite() -> Iterator[ForkedSuite]:
 
 
 def said(specimen: str, clause: str, suite: ForkedSuite) -> list[str]:
-    """Return what the tests of a clause say of a specimen that they fail."""
+    """Return the messages of a clause's tests about a specimen that they fail."""
     streams = f"campaigns.zoo.{specimen}"
     answer = suite.certify(Request(streams=streams, networks=("memory",), clauses=(clause,)))
     return [f"expected {each.expected}; saw {each.seen}" for each in answer.failures]

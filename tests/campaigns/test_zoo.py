@@ -34,7 +34,7 @@ def suite() -> Iterator[ForkedSuite]:
 
 # The trial kept its tasks alive, so that nothing failed it.
 TIMED = {
-    # A hang or milliseconds: what is seen depends on the machine.
+    # A hang or milliseconds: the seen value depends on the machine.
     *("costs.received-in-pieces", "costs.taken-in-pieces", "costs.written-in-pieces"),
     *("costs.searching", "costs.searching.several"),
 }
@@ -67,12 +67,12 @@ def test_a_search_over_the_kernel_ends_with_a_read_that_never_does(suite: Forked
         assert each.seen.startswith("a hang")
 
 
-# What is stated, and what is recorded.
+# Statements and records.
 
 
 def test_every_clause_is_failed_by_a_specimen() -> None:
     failed = {clause for each in LOCK.values() for clauses in each.values() for clause in clauses}
-    # A search finds many faults of reading, each of which is a clause's of its own.
+    # A search finds many faults of reading, and each of them has a clause of its own.
     without = {each for each in clauses() if each not in failed and not is_search(each)}
     assert not without
 
@@ -145,7 +145,7 @@ def test_the_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert lock.differences("c", None, {}) == ["is not recorded yet"]
 
 
-# The fork server and what is kept.
+# The fork server and its cache.
 
 
 def test_what_is_kept_is_not_asked_again(

@@ -2,9 +2,10 @@
 
     python -m campaigns._shared.bench [PYTEST OPTIONS]
 
-Requests and answers are lines of JSON on standard input and output; the first line says what the
-subject is, and how many forks may run at once. Where a request speaks of lines of the subject, the
-subject is certified once under `coverage`, so that only the tests that run these lines are run.
+Requests and answers are lines of JSON on standard input and output; the first line names the
+subject, and the number of forks that may run at the same time. If a request names lines of the
+subject, the subject is certified once under `coverage`, so that only the tests that run these lines
+are run.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ from conformance.subject.implementation import implementation
 from .forked_suite import Answer, Failure, Lines, Request, Subject, is_search
 from .result_cache import digest, suite
 
-SILENCE_BOUND = 90  # seconds; a test that waits for nothing is stopped by the suite after 20
+SILENCE_BOUND = 90  # seconds; the suite itself stops a test without progress after 20
 MEMORY_BOUND = 1 << 30  # bytes, beside what the process has from the beginning
 
-QUICK = 0.1  # seconds of processor time; slower tests wait for their turn, whatever they found
+QUICK = 0.1  # seconds of processor time; slower tests run last, whatever they found
 
-_SETUP = "setup"  # the coverage context of what runs when the subject is imported
+_SETUP = "setup"  # the coverage context of the subject's import
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -57,7 +58,7 @@ class Bench:
     """A pytest plug-in that answers requests in place of running the tests.
 
     Args:
-        requests: the file descriptor of what to read.
+        requests: the file descriptor to read from.
         answers: the file descriptor to write to.
     """
 
@@ -65,7 +66,7 @@ class Bench:
         self.requests = requests
         self.answers = answers
         self.failure: pytest.TestReport | None = None
-        self.killed: dict[int, int] = {}  # what failed last, by test: a number that grows
+        self.killed: dict[int, int] = {}  # when each test failed last: a number that grows
         self._baseline: Baseline | None = None
 
     def pytest_addoption(self, parser: pytest.Parser) -> None:
@@ -96,7 +97,8 @@ class Bench:
             self.networks_of.setdefault(variant.clause, set()).add(variant.network)
         self.numbers = {item.nodeid: number for number, item in enumerate(self.items)}
         self.bound: float = self.config.getoption("--bench-bound")
-        # A full collection, as many clauses ask for, need not go through all that pytest holds.
+        # A full collection, which many clauses need, does not have to search all the objects of
+        # pytest.
         gc.collect()
         gc.freeze()
         lines = _Lines(self.requests)
@@ -164,7 +166,7 @@ class Bench:
                 unusable = message["unusable"]
         if not over:
             unusable = ""
-            # Before any test it is the implementation itself that does not survive.
+            # Before any test, the implementation itself has ended the process.
             test = self.items[began[-1]].nodeid if began else ""
             seen = f"the process ended with {ended}"
             failures.append(Failure(test, "the interpreter to survive", seen))
@@ -187,7 +189,7 @@ class Bench:
     def _chosen(self, request: Request) -> list[int]:
         """Return the numbers of the tests to run, those first that are likely to fail soon.
 
-        What the last mistakes failed is likely to fail the next, which is a line further down.
+        A test that failed for the last mistakes is likely to fail for the next one.
         """
         elsewhere = {*request.not_on}
         chosen = [
@@ -233,7 +235,7 @@ class Bench:
         return variant
 
     def baseline(self) -> Baseline:
-        """Return what the tests do to the subject, found out when it is first asked for.
+        """Return what the tests do to the subject; find it out on the first call.
 
         Raises:
             CannotRun: the subject fails, although it is right.
@@ -255,7 +257,7 @@ class Bench:
         return self._baseline
 
     def _state(self) -> str:
-        """Return a digest of all that the baseline depends on."""
+        """Return a digest of everything that the baseline depends on."""
         files = [Path(file).read_text(encoding="utf-8") for file in self.subject.modules.values()]
         return digest([sys.version, suite(), *self.config.invocation_params.args, *files])
 
@@ -292,7 +294,7 @@ class Bench:
         send({"baseline": pickle.dumps(baseline).hex()})
 
     def _attempt(self, request: Request, numbers: Iterable[int], send: Send) -> None:
-        """Run the tests of these `numbers`; send each number, and what fails."""
+        """Run the tests of these `numbers`; send each number, and the failures."""
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BOUND, used + MEMORY_BOUND))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -332,7 +334,7 @@ class Bench:
         send({"unusable": ""})
 
     def _plug_in(self, streams: str, *, anew: bool) -> None:
-        """Certify that, after importing the subject anew if asked for."""
+        """Certify the request's implementation; first import the subject again, if need be."""
         if anew:
             module = self.subject.streams.partition(":")[0]
             packages = {name.rpartition(".")[0] for name in self.subject.modules}
@@ -358,14 +360,14 @@ def _request(data: dict[str, Any]) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the tests do to the subject.
+    """The effects of the tests on the subject.
 
     Attributes:
         contexts: for each file, the contexts in which each line ran: numbers of tests, or `_SETUP`.
         seconds: how long each test took, of processor time.
         failing: the tests that fail.
-        refusing: the tests that call something with arguments that it does not take. They may have
-            run nothing of it, and depend on it all the same.
+        refusing: the tests that call a function with arguments that it does not take. They depend
+            on it, even if they have run no line of it.
         reach: how many lines each test ran.
     """
 
@@ -410,12 +412,12 @@ class Refusals:
     def _raised(self, code: CodeType, _offset: int, error: BaseException) -> None:
         if type(error) is TypeError and code.co_filename.startswith(self.suite):
             raised = error.__traceback__
-            if raised is None or raised.tb_next is None:  # by the call, and by nothing that it ran
+            if raised is None or raised.tb_next is None:  # by the call, not by code that it ran
                 self.tests.add(self.test)
 
 
 class _Lines:
-    """The lines that come in on a file descriptor."""
+    """The lines that arrive on a file descriptor."""
 
     def __init__(self, file: int) -> None:
         self.file = file
@@ -424,7 +426,7 @@ class _Lines:
         self.over = False
 
     def read(self) -> None:
-        """Take what is there."""
+        """Take the lines that have arrived."""
         data = os.read(self.file, 1 << 20)
         self.over = not data
         *whole, self.rest = (self.rest + data).split(b"\n")
@@ -435,7 +437,7 @@ class Child:
     """A forked process that does something and sends messages.
 
     Args:
-        work: what it does; it is given the function to send with.
+        work: its task; the argument is the function to send with.
         number: the number of the request that it answers.
         request: the request.
         chosen: the tests that it runs.
@@ -470,7 +472,7 @@ class Child:
 
             def send(message: dict[str, Any]) -> None:
                 if os.getppid() != parent:
-                    os._exit(1)  # nobody waits for it any more
+                    os._exit(1)  # nothing waits for it any more
                 data = json.dumps(message).encode() + b"\n"
                 while data:
                     data = data[os.write(write, data) :]
@@ -512,7 +514,7 @@ class Replacing:
     Args:
         name: the module's full name.
         source: the source.
-        subject: where the module's file is.
+        subject: the module's file.
     """
 
     def __init__(self, name: str, source: str, subject: Subject) -> None:
@@ -546,7 +548,7 @@ class _Source(SourceLoader):
 def main(options: list[str]) -> None:
     """Collect the suite, and answer the requests on standard input."""
     suite = resources.files("conformance.suite")
-    # Out of reach of what the tests, and the implementations, print.
+    # The tests, and the implementations, cannot print to it.
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -34,11 +34,11 @@ def certificate_of(
     """Return the certificate of an implementation, as JSON has it.
 
     Args:
-        implementation: its name, or the option of pytest's that says it.
+        implementation: its name, or pytest's option for it.
         options: more arguments.
         file: where to keep the certificate; nowhere by default.
-        command: what to run, in place of `streamcert certify` on this Python.
-        json_option: what says in which file the certificate goes.
+        command: the command to run instead of `streamcert certify` on this Python.
+        json_option: the option for the certificate's file.
         environment: the variables that differ from this process's.
         folder: the working directory.
 

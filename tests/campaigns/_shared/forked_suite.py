@@ -2,7 +2,7 @@
 own, and every certification runs in a fork of that process.
 
 Starting and collecting takes longer than the suite does in memory. A fork is also a fresh process:
-what one implementation breaks in it does not reach the next.
+damage by one implementation does not reach the next.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Subject:
     """The sound implementation that the others differ from.
 
     Attributes:
-        streams: the name it is plugged in by.
+        streams: the name under which it is plugged in.
         modules: the file of each of its modules, by the module's full name.
         is_right: whether it must pass; otherwise tests that it fails are left out.
     """
@@ -49,10 +49,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to certify, and how much of it.
+    """A request: the implementation to certify, and the tests to run.
 
     Attributes:
-        streams: the name that the implementation is plugged in by.
+        streams: the name under which the implementation is plugged in.
         networks: the networks to run on; all by default.
         clauses: the ids of the clauses to test; all by default.
         searches: whether to run the clauses that search for programs, which take a fifth of the
@@ -60,7 +60,7 @@ class Request:
         source: a module of the subject (its full name) and the text to import in place of its file.
         reach: only tests that run one of these lines of the subject; all by default.
         not_on: only clauses that are tested on none of these networks.
-        asked: ids of clauses whose tests are run whatever lines they run, and wherever else.
+        asked: ids of clauses whose tests are run in any case, whatever lines and networks they use.
         once: whether each test is run on one network only, the first of those chosen.
         first: the id of the test to begin with.
         until_failure: whether to stop at the first failure.
@@ -96,7 +96,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request.
+    """The answer to a request.
 
     Attributes:
         tests: how many tests were run.
@@ -124,7 +124,7 @@ REFERENCE = Subject(
     "reference_impl",
     {
         f"reference_impl.{file.stem}": str(file)
-        # What is installed is mutated: it is what the forked suite imports.
+        # The installed package is mutated, because the forked suite imports that.
         for file in sorted(Path(reference_impl.__file__).parent.glob("_*.py"))
         if file.stem != "__init__"
     },
@@ -132,18 +132,18 @@ REFERENCE = Subject(
 
 
 class ForkedSuite:
-    """The suite in a process of its own, which certifies by name whatever it is asked to.
+    """The suite in a process of its own, which certifies implementations by name.
 
     A context manager: the process ends with the block.
 
     Args:
-        subject: what the implementations differ from.
-        processes: how many are certified at once.
+        subject: the implementation that the others differ from.
+        processes: how many are certified at the same time.
         python: the interpreter.
         options: more options for pytest, such as `--streams-loop=uvloop`.
         folders: where implementations are imported from, beside `tests`.
-        baseline: a folder to keep in what the tests do to the subject; it takes a minute to find
-            out. By default nothing is kept.
+        baseline: a folder in which to keep the effects of the tests on the subject, which take a
+            minute to find out. By default nothing is kept.
     """
 
     def __init__(
@@ -156,10 +156,11 @@ class ForkedSuite:
         baseline: Path | None = None,
     ) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # our own exit's
-        # What killed processes leave in the folder for temporary files goes with this one.
+        # Files that killed processes leave in the folder for temporary files are removed with this
+        # one.
         self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         path = [str(TESTS), *map(str, folders), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        # -P: what is installed is tested, not what the working directory holds.
+        # -P: the installed package is tested, not the working directory.
         self._process = subprocess.Popen(
             [python, "-P", "-m", "campaigns._shared.bench", *options],
             env=os.environ
@@ -178,11 +179,11 @@ class ForkedSuite:
         self._reader.start()
 
     def submit(self, request: Request) -> Future[Answer]:
-        """Have an implementation certified.
+        """Begin to certify an implementation.
 
         Returns:
-            The answer to come. It fails with `CannotRun` if there is no certificate: what is
-            asked for is no implementation, or the suite cannot be run.
+            A future with the answer. It fails with `CannotRun` if there is no certificate: the
+            request names something that is not an implementation, or the suite cannot be run.
         """
         future: Future[Answer] = Future()
         with self._lock:
@@ -195,7 +196,7 @@ class ForkedSuite:
         return future
 
     def certify(self, request: Request) -> Answer:
-        """Certify an implementation, and return what came of it.
+        """Certify an implementation, and return the answer.
 
         Raises:
             CannotRun: as for `submit()`.
@@ -220,7 +221,7 @@ class ForkedSuite:
         self._give_up()
 
     def _give_up(self) -> None:
-        """Tell whoever waits for an answer that there will be none."""
+        """Fail every future whose answer will not come."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         if waiting:
@@ -242,7 +243,7 @@ class ForkedSuite:
             self._process.kill()
         assert self._process.stdin is not None
         with suppress(OSError):
-            self._process.stdin.close()  # which ends it
+            self._process.stdin.close()  # this ends it
         self._reader.join()
         with self._process:
             pass  # it has ended, or is about to
@@ -253,7 +254,6 @@ class ForkedSuite:
 def is_search(clause: str) -> bool:
     """Return whether a clause is tested by a search for programs that show a fault.
 
-    A search can find any fault of any read; whether it does so in its time, on each network, is
-    not certain.
+    A search can find any fault of any read, but may not find it in its time, on each network.
     """
     return "any-program" in clause

@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Iterable[Iterable[object]], numbers: int = 
 
 
 def passed_and_failed(certificate: dict[str, Any], networks: Iterable[str]) -> list[str]:
-    """Return a cell for each network: the clauses passed and failed; empty where none was asked."""
+    """Return a cell for each network: the clauses passed and failed; empty if none was tested."""
     cells = []
     for network in networks:
         verdicts = Counter(each["networks"].get(network) for each in certificate["clauses"])

@@ -1,4 +1,4 @@
-"""Run a program of a page of findings, and see what it prints."""
+"""Run a program of a page of findings, and return its output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = 60  # seconds that a program may take
 
 
 def output_of(program: str, beside: Mapping[str, str] | None = None) -> str:
-    """Return what a program prints: its last line, of standard error if it prints nothing else.
+    """Return a program's output: its last line, of standard error if it prints nothing else.
 
     Args:
         program: its source.
@@ -23,7 +23,7 @@ def output_of(program: str, beside: Mapping[str, str] | None = None) -> str:
             Path(folder, name).write_text(source)
         file = Path(folder, "program.py")
         file.write_text(program)
-        # What a loop says of itself on standard error belongs to no finding.
+        # A loop's own messages on standard error belong to no finding.
         try:
             done = subprocess.run(
                 [sys.executable, file], cwd=folder, capture_output=True, text=True, timeout=LONGEST

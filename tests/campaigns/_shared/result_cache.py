@@ -1,4 +1,4 @@
-"""Results that are kept from one run of a campaign to the next, while they would come out the same.
+"""Results that are kept from one run of a campaign to the next, while they would be the same.
 
 A campaign that was stopped goes on where it was.
 """
@@ -16,10 +16,10 @@ from .forked_suite import ROOT
 
 
 class ResultCache:
-    """Results by name, each with a digest of all that it depends on, in a file that grows.
+    """Results by name, each with a digest of everything that it depends on, in a file that grows.
 
     Args:
-        file: where they are kept; it is made when there is something to keep.
+        file: their file; it is made when there is something to keep.
     """
 
     def __init__(self, file: Path) -> None:
@@ -34,7 +34,7 @@ class ResultCache:
                 self._kept[name] = state, result
 
     def get(self, name: str, state: str) -> Any:
-        """Return the result of that name, or `None` if it was of another state."""
+        """Return the result of that name, or `None` if its digest differs."""
         kept, result = self._kept.get(name, ("", None))
         return result if kept == state else None
 
@@ -71,5 +71,5 @@ def code_of(*folders: Path) -> str:
 
 @cache
 def suite() -> str:
-    """Return a digest of what every verdict depends on: the suite and its networks."""
+    """Return a digest of everything that each verdict depends on: the suite and its networks."""
     return code_of(Path("conformance"), Path("fakes"))

@@ -1,1 +1,1 @@
-"""What became of the clauses since an older commit, and why."""
+"""The changes of the clauses since an older commit, with reasons."""

@@ -5,7 +5,7 @@
 OLD is a commit, which has to be in the repository. reasons.toml says why a clause was removed, or
 has another level, version or meaning: the exit status is 1 if one that was removed, or has another
 level or version, lacks a reason, and if a reason is of a clause that did not change. A text without
-a reason was only worded anew: such texts are counted, and not listed.
+a reason was only reworded: such texts are counted, and not listed.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def parsed(texts: Iterator[str]) -> dict[str, Fields]:
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints."""
+    """Return git's output."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -102,7 +102,7 @@ def changed(before: Mapping[str, Fields], after: Mapping[str, Fields], field: st
 def complaints(
     before: Mapping[str, Fields], after: Mapping[str, Fields], reasons: list[Reason]
 ) -> Iterator[str]:
-    """Give in words what lacks a reason, and what has one and did not change."""
+    """Yield, in words, changes without a reason, and reasons without a change."""
     explained = [id_ for reason in reasons for id_ in reason.clauses]
     gone = [id_ for id_ in before if id_ not in after]
     moved = [*changed(before, after, "level"), *changed(before, after, "since")]
@@ -165,7 +165,7 @@ def counts(before: Mapping[str, Fields], after: Mapping[str, Fields]) -> str:
 def meanings(
     before: Mapping[str, Fields], after: Mapping[str, Fields], reasons: list[Reason]
 ) -> Iterator[str]:
-    """Give the texts that mean something else, reason by reason."""
+    """Yield the texts that mean something else, reason by reason."""
     texts = changed(before, after, "text")
     for reason in reasons:
         rows = [

@@ -4,10 +4,9 @@
                     -- --clause 'drain.*'    ... by these clauses only
 
 Each implementation (by default `asyncio` and `reference_impl`) is certified on the networks
-`memory` and `tcp`, `tls-memory` and `tls`; of a certificate made before, these are looked at. A
-clause whose verdicts differ, or that is tested on one of a pair only, is printed, with what was
-expected and seen; the exit status is then 1. Some are tested on one side alone, or differ by
-design: `APART`.
+`memory` and `tcp`, `tls-memory` and `tls`; an existing certificate has to have them. A clause whose
+verdicts differ, or that is tested only on one of a pair, is printed, with the expected and the seen
+values; the exit status is then 1. Some are tested on one side alone, or differ by design: `APART`.
 """
 
 import sys
@@ -26,24 +25,25 @@ from ..matrix import slim
 PAIRS = (("memory", "tcp"), ("tls-memory", "tls"))
 NETWORKS = [network for pair in PAIRS for network in pair]
 APART = (
-    # In memory alone: nobody waits for minutes, or knows of a kernel that nothing is left to run.
+    # Only in memory: no test waits for minutes in real time, and a kernel does not show that
+    # nothing is left to run.
     "*-timeout.default",
     "unix.*.ssl.*-timeout",
     "costs.delays",
     "connecting.happy-eyeballs.delay",
     "costs.waiting",
-    "write.immediately",  # over the kernel alone, which holds what is sent while the loop stands
-    "reader.lost.other-errors",  # in memory alone: the loopback never fails so
-    "serving.descriptors.*",  # over the kernel alone, whose descriptors run out
-    # Between two turns asyncio's own server loses what it has accepted; that of fakes does not.
+    "write.immediately",  # only over the kernel, which holds sent data while the loop stands still
+    "reader.lost.other-errors",  # only in memory: the loopback never fails in this way
+    "serving.descriptors.*",  # only over the kernel, whose descriptors run out
+    # Between two turns asyncio's own server loses accepted connections; that of fakes does not.
     "server.close.client-under-way",
     "server.serve-forever.cancelled.under-way",
 )
 """Patterns of the ids of clauses that are not compared."""
 OPTIONS = (
     f"--network={','.join(NETWORKS)}",
-    "--bound=5",  # seconds: what differs is to be the network, not how busy the machine is
-    "-n4",  # most of the time goes by waiting for what hangs
+    "--bound=5",  # seconds: only the network must make a difference, not the load of the machine
+    "-n4",  # most of the time is spent on hangs
 )
 
 
@@ -81,7 +81,7 @@ def read_or_made(subject: str, clauses: tuple[str, ...]) -> dict[str, Any]:
 
 
 def differences(certificate: dict[str, Any]) -> Iterator[str]:
-    """Say which clauses have another verdict in memory than over the kernel."""
+    """Yield the clauses whose verdict in memory differs from that over the kernel."""
     for clause in certificate["clauses"]:
         verdicts = clause["networks"]
         if any(fnmatchcase(clause["id"], pattern) for pattern in APART):

@@ -1,1 +1,1 @@
-"""Certify what others have written, by the adapters of docs/field, into docs/generated/field.md."""
+"""Certify other people's libraries, with docs/field's adapters, into docs/generated/field.md."""

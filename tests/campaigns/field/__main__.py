@@ -1,11 +1,12 @@
-"""Certify what others have written, into docs/generated/field.md.
+"""Certify other people's libraries and loops, into docs/generated/field.md.
 
     tox -e field [-- NAME ...]
 
 Each name is one of `SUBJECTS`; without any, all are certified. A summary of each certificate is
-kept in docs/generated/field, and the page has all that are there. Every clause that fails is to be
-explained by a finding of docs/findings-field.md, whose programs are run, or of docs/findings.md.
-The exit status is 1 if one is not, or if a program prints something else than the page says.
+kept in docs/generated/field, and the page has all that are there. A finding has to explain every
+clause that fails: one of docs/findings-field.md, whose programs are run, or of docs/findings.md.
+The exit status is 1 if a clause has none, or if a program prints something other than the page
+says.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def main(names: tuple[str, ...]) -> None:
 
 
 def certify(subject: Subject) -> dict[str, Any]:
-    """Return what is kept of the certificate of `subject`.
+    """Return the summary of the certificate of `subject`.
 
     Raises:
         CannotRun: it cannot be certified; the message says why.
@@ -94,7 +95,7 @@ def certify(subject: Subject) -> dict[str, Any]:
 
 
 def kept(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a clause that failed."""
+    """Return the summary of a clause that failed."""
     first = verdict["findings"][0]
     return {
         "level": verdict["level"],
@@ -105,7 +106,7 @@ def kept(verdict: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(chosen: list[Finding]) -> Iterator[str]:
-    """Run the programs; give a line for each that prints something else than the page says."""
+    """Run the programs; yield a line for each that prints something other than the page says."""
     tls, _ = pages_findings()
     for each in chosen:
         printed = output_of(each.program, {"tls.py": tls})
@@ -119,7 +120,7 @@ def summary_of(subject: Subject) -> Path:
 
 
 def summaries() -> Iterator[tuple[Subject, dict[str, Any]]]:
-    """Give the summaries that are there, with their subjects."""
+    """Yield the existing summaries, with their subjects."""
     for subject in SUBJECTS:
         file = summary_of(subject)
         if file.exists():
@@ -127,7 +128,7 @@ def summaries() -> Iterator[tuple[Subject, dict[str, Any]]]:
 
 
 def unexplained() -> Iterator[str]:
-    """Give a line for each clause that fails, and that no finding explains."""
+    """Yield a line for each clause that fails and that no finding explains."""
     for subject, summary in summaries():
         for clause in summary["failed"]:
             if not explained(subject.name, subject.stands_on, clause):

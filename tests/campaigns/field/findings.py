@@ -1,4 +1,4 @@
-"""The findings of docs/findings-field.md: what they explain, and their programs."""
+"""The findings of docs/findings-field.md: the clauses that they explain, and their programs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Finding:
         id: the name of the subject, and a number: `"aiohttp-1"`.
         title: its title.
         program: the program that shows it.
-        output: what the program prints.
+        output: the program's output.
         clauses: the ids of the clauses that fail by it; `*` stands for any text.
-        upstream: what is known of it upstream: links, or that none was found.
+        upstream: upstream's reports of it: links, or that none was found.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What is certified: adapters of docs/field, and event loops under asyncio's streams."""
+"""The subjects: adapters of docs/field, and event loops under asyncio's streams."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Subject:
     """One thing to certify.
 
     Attributes:
-        name: what it is called on the page, and in the ids of its findings.
+        name: its name on the page, and in the ids of its findings.
         distribution: the distribution that it comes from; empty for the standard library.
-        target: what is plugged in.
-        what: what that is, in words.
+        target: the object that is plugged in.
+        what: a description of that object.
         options: those of `streamcert certify`.
-        stands_on: whose streams it gives out: findings of theirs are its own, too.
+        stands_on: the implementation whose streams it uses: their findings are its own, too.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Subject:
 
     @property
     def adapter(self) -> Path | None:
-        """The file of the adapter, where there is one."""
+        """The file of the adapter, if there is one."""
         file = ADAPTERS / f"{self.target.partition(':')[0]}.py"
         return file if file.exists() else None
 
 
 SLOW = ("--bound=5",)
-"""For what moves bytes slowly, and on a busy machine more so."""
+"""For subjects that move bytes slowly, and more slowly on a busy machine."""
 
 SUBJECTS = (
     Subject("pipes", "", "pipes:Pipes", "the pipes of asyncio's subprocesses", stands_on="asyncio"),

@@ -3,7 +3,7 @@
     tox -m findings [-- NUMBER ...]
 
 Each runs on every Python, with every event loop of `LOOPS` that is installed. Figures may differ:
-of a number of four digits or more, and of an address, only the place counts.
+a number of four digits or more, or an address, matches any other.
 """
 
 import re
@@ -42,9 +42,9 @@ class Seen:
     """One line under "Seen".
 
     Attributes:
-        on: the loops and the minor versions of Python that it speaks of.
-        output: what the program printed there; `None` if there is nothing to see there.
-        right: whether that is what the description says.
+        on: the loops and the minor versions of Python that it is about.
+        output: the program's output there; `None` if the finding does not occur there.
+        right: whether that output is what the description says.
     """
 
     on: frozenset[tuple[str, int]]
@@ -60,7 +60,7 @@ class Finding:
         number: its number.
         title: its title.
         program: the program that shows it.
-        seen: what the program prints, by where it runs.
+        seen: the program's output, by loop and Python.
         clauses: the ids of the clauses that fail by it; `*` stands for any text.
         listed: the loops and Pythons that the overview lists it for.
         level: its level, in the section.
@@ -86,7 +86,7 @@ def minors(text: str) -> set[int]:
 
 
 def seen(line: str) -> Seen:
-    """Return what one line under "Seen" says."""
+    """Return the content of one line under "Seen"."""
     where, _, what = line.partition(": ")
     on = {
         (loop, minor)
@@ -111,7 +111,7 @@ def findings() -> tuple[str, list[Finding]]:
     levels = {}
     for row in re.findall(r"^\| \[(\d+)\]\(#\1\) \|(.*)\|$", overview, re.MULTILINE):
         _, *cells = row[1].split("|")
-        # The table of choices has no more columns.
+        # The table of choices has no further columns.
         levels[int(row[0])] = cells[4].strip() if len(cells) > len(LOOPS) else "choice"
         listed[int(row[0])] = frozenset(
             (loop, minor)
@@ -147,17 +147,17 @@ def findings() -> tuple[str, list[Finding]]:
 
 
 def without_figures(text: str) -> str:
-    """Return `text` with what differs from run to run left out."""
+    """Return `text` without the parts that differ from run to run."""
     return re.sub(r"\d{4,}|0x\w+", "#", text)
 
 
 def output(program: str, tls: str, loop: str) -> str:
-    """Return what `program` prints on `loop`."""
+    """Return the output of `program` on `loop`."""
     return output_of(program.replace(LOOPS["asyncio"], LOOPS[loop]), {"tls.py": tls})
 
 
 def differences(chosen: list[Finding], tls: str, loops: list[str]) -> Iterator[str]:
-    """Run the programs; give a line for each that prints something else than the page says."""
+    """Run the programs; yield a line for each that prints something other than the page says."""
     jobs = [
         (finding, each, loop)
         for finding in chosen
@@ -179,7 +179,7 @@ def differences(chosen: list[Finding], tls: str, loops: list[str]) -> Iterator[s
 def main(numbers: tuple[str, ...]) -> None:
     """Run the programs of the findings of these NUMBERS, or of all.
 
-    Exit status: 1 if any prints something else than the page says.
+    Exit status: 1 if any prints something other than the page says.
     """
     tls, found = findings()
     chosen = [each for each in found if not numbers or str(each.number) in numbers]

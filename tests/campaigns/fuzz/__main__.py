@@ -1,12 +1,12 @@
-"""Feed a reader and read from it as arbitrary bytes say, beside a model that is one bytes object.
+"""Feed a reader and read from it, as arbitrary bytes decide; compare it with a simple model.
 
     tox -e fuzz [-- --minutes 10]
 
 Each input is a program: pieces fed, reads begun, woken and cancelled, EOF, an error. The model says
 after each step what the read in progress must have returned or raised, or that it must still wait:
 nothing lost, doubled or out of order, no wake-up forgotten, no pause kept that nobody ends.
-`check()` runs one input; atheris, guided by what the input covers of the reader and its buffer,
-makes them; where there is none (CPython 3.14 and newer), chance does.
+`check()` runs one input. atheris makes the inputs, guided by the coverage of the reader and its
+buffer; where atheris is not available (CPython 3.14 and newer), chance makes them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Input:
         return self.at >= len(self.data)
 
     def size(self) -> int:
-        """Return a size: mostly small, sometimes across what the buffer treats differently."""
+        """Return a size: mostly small, sometimes around a limit of the buffer."""
         byte = self.byte()
         if byte < 200:
             return byte
@@ -72,7 +72,7 @@ class Transport:
 
 
 class Model:
-    """What was fed and not read."""
+    """The bytes that were fed and not read."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -81,7 +81,7 @@ class Model:
         self.error = False
 
     def outcome(self, kind: str, argument: Any) -> tuple[str, Any] | None:
-        """Return how a read ends now, and take what it takes; None if it waits."""
+        """Return how a read ends now, and take its bytes; None if it waits."""
         if kind == "read":
             if argument == 0:
                 return "returns", b""
@@ -164,7 +164,7 @@ class Fuzzed:
         if self.transport.paused or self.model.eof or self.model.error or not size:
             return
         letter = self.given.byte()
-        # A few letters, so that separators come about; and a place that shows what is out of order.
+        # A few letters, so that separators occur; and a position that shows bytes out of order.
         data = bytes(
             LETTERS[(letter + i * (1 + letter % 5)) % len(LETTERS)] for i in range(min(size, 9))
         )
@@ -193,7 +193,7 @@ class Fuzzed:
         if self.future.done():
             self.go(lambda reading: reading.send(None))
         else:
-            # It waits: then the model must agree that there is nothing to be had.
+            # It waits: then the model must have nothing for it.
             before = self.model.held
             outcome = self.model.outcome(self.kind, self.argument)
             self.model.held = before
@@ -213,7 +213,7 @@ class Fuzzed:
             raise AssertionError("a cancelled read goes on")
 
     def go(self, resume: Callable[[Any], Any]) -> None:
-        """Run the read up to where it waits or ends, and compare."""
+        """Run the read until it waits or ends, and compare."""
         assert self.reading is not None
         try:
             self.future = resume(self.reading)
@@ -242,7 +242,7 @@ class Fuzzed:
             self.wake()
 
     def finish(self) -> None:
-        """End the stream, and read what is left."""
+        """End the stream, and read the rest."""
         if self.reading is not None:
             self.cancel()
         if not self.model.error:
@@ -260,7 +260,7 @@ class Fuzzed:
 
 
 def check(data: bytes, streams: Any, loop: asyncio.AbstractEventLoop) -> None:
-    """Run the input *data*. Raises `AssertionError` where a reader of *streams* errs."""
+    """Run the input *data*. Raises `AssertionError` if a reader of *streams* is wrong."""
     given = Input(data)
     fuzzed = Fuzzed(given, streams, loop)
     while not given.over:
@@ -299,7 +299,7 @@ def main(minutes: float, inputs: int | None, subject: str) -> None:
 
 
 def by_chance(streams: Any, minutes: float, inputs: int | None) -> None:
-    """Fuzz without regard to coverage."""
+    """Fuzz without coverage."""
     if not inputs:
         print("atheris is not there: inputs are made without regard to coverage", flush=True)
     loop = asyncio.new_event_loop()

@@ -4,7 +4,7 @@
 
 Each of tox's environments certifies on its Python, with asyncio's own loop and with uvloop, on all
 networks. OPTIONS are those of `streamcert certify`, such as `--network tcp`. The certificates are
-kept in build/installed, and the page has all that are there.
+kept in build/installed, and the page has all existing ones.
 """
 
 import json
@@ -67,7 +67,7 @@ def main(options: tuple[str, ...]) -> None:
 
 
 def page() -> str:
-    """Return the page about all certificates that are there."""
+    """Return the page about all existing certificates."""
     files = sorted(CERTIFICATES.glob("*.json"))
     rows = [row(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     head = ("Python", "Loop", *NETWORKS, "not applicable")

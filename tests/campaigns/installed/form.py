@@ -1,4 +1,4 @@
-"""What a program that never heard of the reference gets from asyncio after `install()`."""
+"""asyncio's names after `install()`, as a program gets them that does not know the reference."""
 
 import asyncio
 from typing import Any

@@ -2,9 +2,9 @@
 
     tox -e lookalikes [-- NAME ...]
 
-The certificates are kept in build/lookalikes, and the page has all that are there: those of other
-Pythons, too, where this was run before. The exit status is 1 if a lookalike fails a clause that it
-should keep.
+The certificates are kept in build/lookalikes, and the page has all existing ones, even those of
+other Pythons from earlier runs. The exit status is 1 if a lookalike fails a clause that it should
+keep.
 """
 
 import json
@@ -25,11 +25,11 @@ PAGE = ROOT / "docs" / "generated" / "lookalikes.md"
 
 
 class Lookalike(NamedTuple):
-    """One of them.
+    """A lookalike.
 
     Attributes:
-        unlike: what is unlike the reference.
-        fails: patterns of the ids of the clauses that it is to fail, besides `BEYOND`.
+        unlike: its differences from the reference.
+        fails: patterns of the ids of the clauses that it has to fail, besides `BEYOND`.
     """
 
     unlike: str
@@ -158,7 +158,7 @@ def certify(name: str, loop: str) -> Any:
 
 
 def failed_though_right(name: str, certificate: Any) -> list[str]:
-    """Return what a lookalike should not have failed: id, level and what was seen of each."""
+    """Return the clauses that a lookalike should not have failed: id, level and seen value."""
     return [
         f"{each['id']} ({each['level']}): {each['detail']}"
         for each in certificate["clauses"]
@@ -173,7 +173,7 @@ def may_fail(name: str, clause: str) -> bool:
 
 
 def page() -> str:
-    """Return the page about all certificates that are there."""
+    """Return the page about all existing certificates."""
     lines = ["| Lookalike | What is unlike |", "|---|---|"]
     lines += [f"| `{name}` | {each.unlike} |" for name, each in LOOKALIKES.items()]
     lines += ["", f"| Lookalike | Python | Loop | {' | '.join(NETWORKS)} | not applicable |"]

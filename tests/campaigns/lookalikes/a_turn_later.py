@@ -1,4 +1,4 @@
-"""A lookalike in which whoever waits goes on a turn of the event loop later than he could."""
+"""A lookalike in which every waiter goes on a turn of the event loop later than necessary."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from .plain import StreamReader, Streams, Waiters
 
 
 class Late(Waiters):
-    """Has the loop call, in its next turn, what would let them go on now."""
+    """Wakes the waiters in the loop's next turn."""
 
     def resolve(self, future: "asyncio.Future[None]") -> None:
         self._loop.call_soon(super().resolve, future)

@@ -1,6 +1,6 @@
-"""A lookalike whose `async` names return awaitables, which are no coroutines.
+"""A lookalike whose `async` names return awaitables that are not coroutines.
 
-The page marks them as async, so it fails that clause; it is to fail no other.
+The page marks them as async, so it fails that clause; it must not fail any other.
 """
 
 from collections.abc import Coroutine, Generator

@@ -1,4 +1,4 @@
-"""A lookalike whose connections are `BufferedProtocol`s: the transport fills a buffer of theirs."""
+"""A lookalike whose connections are `BufferedProtocol`s: the transport fills their buffer."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ class Buffered(Connection, asyncio.BufferedProtocol):
         self.buffer = bytearray(SIZE)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        # Not the bytearray itself: of that, asyncio's TLS fills a copy when records come together.
+        # Not the bytearray itself: asyncio's TLS fills a copy of it when records arrive together.
         return memoryview(self.buffer)
 
     def buffer_updated(self, nbytes: int) -> None:

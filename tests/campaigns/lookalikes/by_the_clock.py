@@ -1,6 +1,6 @@
-"""A lookalike that hands on what its transports say two milliseconds later, by the loop's clock.
+"""A lookalike that forwards its transports' calls two milliseconds later, by the loop's clock.
 
-So does one whose bytes come by way of a thread, or of another process.
+An implementation whose bytes pass through a thread, or another process, does the same.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ LATER = 0.002  # seconds
 
 
 class Delayed(Protocol):
-    """A connection that hears of everything later, and in order."""
+    """A connection that gets every call later, and in order."""
 
     _due = 0.0
 
     def _later(self, call: Callable[..., object], *args: Any) -> None:
-        # A loop calls what is due at the same time in any order.
+        # A loop calls timers for the same time in any order.
         self._due = max(self.loop.time() + LATER, self._due + 1e-9)
         self.loop.call_at(self._due, call, *args)
 

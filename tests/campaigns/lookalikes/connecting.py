@@ -1,4 +1,4 @@
-"""Connected sockets for the lookalikes: by `loop.getaddrinfo()` and `loop.sock_connect()` alone."""
+"""Connected sockets for the lookalikes: only `loop.getaddrinfo()` and `loop.sock_connect()`."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 Address = tuple[int, int, int, str, Any]
-"""What `getaddrinfo()` gives: family, type, protocol, canonical name, what `connect()` takes."""
+"""The result of `getaddrinfo()`: family, type, protocol, canonical name, address."""
 
 
 async def tcp_socket(
@@ -87,7 +87,7 @@ async def first_connected(
                     each.result().close()
         return winner
     finally:
-        failures.clear()  # their tracebacks lead here
+        failures.clear()  # their tracebacks refer to this frame
         for each in trying:
             each.cancel()
         for loser in await asyncio.gather(*trying, return_exceptions=True):
@@ -96,7 +96,7 @@ async def first_connected(
 
 
 def together(failures: list[OSError]) -> OSError:
-    """Return one error that says what each of several addresses failed with."""
+    """Return one error with the errors of several addresses."""
     messages = dict.fromkeys(map(str, failures))
     return failures[0] if len(messages) == 1 else OSError("; ".join(messages))
 

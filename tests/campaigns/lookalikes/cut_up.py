@@ -1,6 +1,6 @@
-"""A lookalike that cuts what it is given: each write into pieces, each read(n) at any length.
+"""A lookalike that cuts its data: each write into pieces, each read(n) at any length.
 
-What it reads is of a class of its own, which is a subclass of bytes.
+Its reads return a class of its own, which is a subclass of bytes.
 """
 
 import operator
@@ -34,7 +34,7 @@ class Reader(StreamReader):
 
 
 class Writer(StreamWriter):
-    """A writer that hands on half of the rest at most."""
+    """A writer that hands on at most half of the rest."""
 
     def write(self, data: Any) -> None:
         rest = bytes(memoryview(data))

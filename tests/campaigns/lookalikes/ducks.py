@@ -1,7 +1,7 @@
-"""A lookalike whose readers, writers and servers share no class with anybody's.
+"""A lookalike whose readers, writers and servers have classes of their own.
 
-They have slots and no weak references, are false and cannot be hashed. A reader is iterated by an
-async generator and is no iterator itself; a server's sockets are a list.
+They have slots and no weak references, are false and cannot be hashed. A reader's iterator is an
+async generator, not the reader itself; a server's sockets are a list.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ WHOLE = plain.Streams()
 
 
 class Duck:
-    """Does what another object does, as far as `names` have it.
+    """Forwards the attributes in `names` to another object.
 
     Args:
         whole: that object.
@@ -30,7 +30,7 @@ class Duck:
         return False
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the whole has."""
+        """Return the attribute of the whole object."""
         if name not in self.names:
             raise AttributeError(f"{type(self).__name__} has no {name}", name=name, obj=self)
         return getattr(self._whole, name)
@@ -86,7 +86,7 @@ class Server(Duck):
 
 
 class Ends(NamedTuple):
-    """What connecting returns."""
+    """The result of connecting."""
 
     reader: Reader
     writer: Writer

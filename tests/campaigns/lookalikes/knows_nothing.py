@@ -1,4 +1,4 @@
-"""A lookalike whose transports know nothing that the page leaves to them."""
+"""A lookalike whose transports have no optional information."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from .plain import Streams, StreamWriter
 
 
 class Quiet:
-    """A transport that answers each question with the default.
+    """A transport that returns the default for every name.
 
     Args:
         transport: the transport that does the work.
@@ -19,7 +19,7 @@ class Quiet:
         return default
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the transport has."""
+        """Return the transport's attribute."""
         return getattr(self._transport, name)
 
 

@@ -1,8 +1,8 @@
 """A lookalike that takes the other choice where the page leaves one.
 
-No host given to `open_connection()` is one loopback address. A server without a host is on all
-interfaces, whatever the `flags`. The file of a Unix socket that was passed in stays. Errors are of
-classes that no page names. A transport pauses one byte after the limit.
+Without a host, `open_connection()` connects to one loopback address. A server without a host
+listens on all interfaces, whatever the `flags`. The file of a Unix socket that was passed in stays.
+Errors have classes that no page names. A transport pauses one byte after the limit.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from .plain import StreamReader, Streams, StreamWriter
 
 
 class Refused(OSError):
-    """An error of an operating system that has one for everything."""
+    """An error of an operating system that has only one."""
 
 
 class Broken(Exception):
@@ -20,7 +20,7 @@ class Broken(Exception):
 
 
 def translated(error: Exception) -> Exception:
-    """Return what is raised in the place of `error`."""
+    """Return the exception to raise instead of `error`."""
     if isinstance(error, ssl.SSLError):
         return Broken(str(error))
     if isinstance(error, OSError):
@@ -29,7 +29,7 @@ def translated(error: Exception) -> Exception:
 
 
 class Reader(StreamReader):
-    """A reader that holds its peer back as soon as more than the limit is unread."""
+    """A reader that applies back pressure as soon as more than the limit is unread."""
 
     def _hold_back(self) -> None:
         limit, self._limit = self._limit, self._limit // 2

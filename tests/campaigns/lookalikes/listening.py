@@ -51,7 +51,7 @@ async def tcp_sockets(
 
 
 def unix_socket(path: Any) -> socket.socket:
-    """Return a socket that is bound to `path`, in place of one that nobody owns any more."""
+    """Return a socket that is bound to `path`, and replaces a stale one."""
     path = os.fspath(path)
     if path[:1] not in ("\0", b"\0"):
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A lookalike whose readers and writers cannot be made, nor fed: they have what the page has."""
+"""A lookalike whose readers and writers cannot be made or fed, and have no other methods."""
 
 import inspect
 from functools import wraps
@@ -31,7 +31,7 @@ class Facade:
 
 
 def passed_on(method: Any) -> Any:
-    """Return a method that calls the same of the whole."""
+    """Return a method that calls the same method of the whole."""
 
     @wraps(method)
     def call(self: Facade, *args: Any, **options: Any) -> Any:
@@ -70,7 +70,7 @@ class Writer(Facade):
 
 
 class Streams:
-    """The functions of the page, and two classes that nobody can make anything of."""
+    """The functions of the page, and two classes that cannot be instantiated."""
 
     StreamReader, StreamWriter = Reader, Writer
 

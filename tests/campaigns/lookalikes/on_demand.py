@@ -37,7 +37,7 @@ class OnDemand(StreamReader):
             self._pause()
 
     def _let_go_on(self) -> None:
-        """Receive no more for what was read: a read that waits asks for it."""
+        """Do not resume after a read: only a waiting read does."""
 
     def _pause(self) -> None:
         if self._transport and not self._holding_back:

@@ -1,7 +1,7 @@
 """A lookalike on trio: its connections live in trio's event loop, in a thread of its own.
 
-The program's asyncio loop and trio send each other messages. What trio's functions have no argument
-for is lacking; so are TLS, and transports.
+The program's asyncio loop and trio send each other messages. Options without an argument of trio's
+functions are lacking; so are TLS, and transports.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ PIECE = 64 * 1024
 
 
 async def close(made: Any) -> None:
-    """Close a stream, or a list of listeners, that nobody waits for any more."""
+    """Close a stream, or a list of listeners, that nothing waits for any more."""
     for each in made if isinstance(made, list) else [made]:
         await trio.aclose_forcefully(each)
 
@@ -50,16 +50,16 @@ class Trio:
             await trio.sleep_forever()
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
-        """Have trio call `function`."""
+        """Let trio call `function`."""
         assert self.token is not None
         self.token.run_sync_soon(function, *args)
 
     def spawn(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
-        """Have trio run `function` as a task."""
+        """Let trio run `function` as a task."""
         self.soon(self.nursery.start_soon, function, *args)
 
     async def call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        """Return what `function` returns in trio, or raise what it raises."""
+        """Return the result of `function` in trio, or raise its exception."""
         self.start()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -98,13 +98,13 @@ trio_thread = Trio()
 
 
 def tell(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
-    """Have the program's loop call `function`, if it still runs."""
+    """Let the program's loop call `function`, if it still runs."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(function, *args)
 
 
 class Connection:
-    """A connection: what the program knows of it, and the two tasks that trio runs for it."""
+    """A connection: the program's view of it, and the two tasks that trio runs for it."""
 
     def __init__(
         self, stream: trio.SocketStream, reader: StreamReader, server: Server | None
@@ -173,7 +173,7 @@ class Connection:
     def let_receive(self) -> None:
         self.may_receive.set()
 
-    # In the program's thread: what trio tells.
+    # In the program's thread: calls from trio.
 
     def received(self, data: bytes) -> None:
         if not data:
@@ -203,7 +203,7 @@ class Connection:
         if self.server is not None:
             self.server.forget(self)
 
-    # In the program's thread: what it asks for.
+    # In the program's thread: calls from the program.
 
     def pause_reading(self) -> None:
         self.is_paused = True
@@ -269,11 +269,11 @@ class Accepting:
             trio_thread.soon(each.socket.close)
 
     async def wait_closed(self) -> None:
-        await trio_thread.call(trio.lowlevel.checkpoint)  # it comes after what was asked for before
+        await trio_thread.call(trio.lowlevel.checkpoint)  # it comes after the earlier calls
 
 
 async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
-    """Connect in trio, and raise what the operating system said where trio says less."""
+    """Connect in trio, and raise the operating system's error if trio's says less."""
     if host is None:
         return await connect_here(port, delay)
     try:
@@ -286,7 +286,7 @@ async def connect(host: Any, port: Any, delay: float) -> trio.SocketStream:
 
 
 async def connect_here(port: Any, delay: float) -> trio.SocketStream:
-    """Connect to the loopback interface, which trio wants to have named."""
+    """Connect to the loopback interface, which trio needs by name."""
     errors: list[OSError] = []
     connected: list[trio.socket.SocketType] = []
 
@@ -353,7 +353,7 @@ async def adopted_listener(sock: socket.socket, backlog: int) -> list[trio.Socke
 
 
 class Streams:
-    """The names of the streams page, and what of it there is not."""
+    """The names of the streams page, and the ones that are lacking."""
 
     without = frozenset(
         {"StreamWriter.transport", "StreamWriter.start_tls", "memory", "tls-memory"}

@@ -1,4 +1,4 @@
-"""A lookalike whose readers keep the pieces that they received, as they came, in a list."""
+"""A lookalike whose readers keep the received pieces in a list."""
 
 from .plain import Store, StreamReader, Streams
 
@@ -10,7 +10,7 @@ class Pieces(Store):
         self._pieces: list[bytes] = []
         self._taken = 0  # bytes of the first piece
         self._size = 0
-        self._looked: dict[bytes, tuple[int, int]] = {}  # in vain: pieces, and bytes
+        self._looked: dict[bytes, tuple[int, int]] = {}  # searched: pieces, and bytes
 
     def __len__(self) -> int:
         return self._size
@@ -37,7 +37,7 @@ class Pieces(Store):
         return b"".join(taken)
 
     def find(self, separator: bytes) -> int:
-        """Look into each piece, and then at where it meets the next ones."""
+        """Search each piece, and then its border with the next ones."""
         across = len(separator) - 1
         number, begin = self._looked.get(separator, (0, 0))
         while number < len(self._pieces):
@@ -53,7 +53,7 @@ class Pieces(Store):
             if found >= 0:
                 return begin + edge + found - skipped
             if len(following) < across:
-                break  # what is to come may complete it
+                break  # the next bytes may complete it
             number, begin = number + 1, begin + len(piece) - skipped
         self._looked[separator] = (number, begin)
         return -1

@@ -1,10 +1,10 @@
 """A plain implementation of the streams API, with parts to be exchanged.
 
 It is written from the description alone, and simple rather than fast. Its parts can be replaced, so
-that what is unlike in a lookalike is all that its module shows: where a reader keeps its bytes
-(`Store`), how those who wait are woken (`Waiters`), and how a transport hands over what it receives
-(`Connection`). The broken implementations of the zoo replace readers, writers, protocols or
-servers, and override one of their steps.
+that a lookalike's module shows only the differences: where a reader keeps its bytes (`Store`), how
+waiters are woken (`Waiters`), and how a transport hands over received data (`Connection`). The
+broken implementations of the zoo replace readers, writers, protocols or servers, and override one
+of their steps.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from . import connecting, upgrading
 
 LIMIT = 64 * 1024
-TLS_PIECE = 64 * 1024  # bytes that a TLS transport is given at once: it counts from write to write
+TLS_PIECE = 64 * 1024  # bytes per write(): TLS transports check their marks in between
 
 
 class Store:
@@ -30,7 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._searched: dict[bytes, int] = {}  # in vain, from the front: how many bytes
+        self._searched: dict[bytes, int] = {}  # how many bytes have no match
 
     def __len__(self) -> int:
         return len(self._bytes)
@@ -56,14 +56,14 @@ class Store:
 
 
 class Waiters:
-    """Whoever waits for the same event."""
+    """The waiters for one event."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[asyncio.Future[None]] = []
 
     def __bool__(self) -> bool:
-        """Whether anybody waits, and was not cancelled."""
+        """Whether a waiter is left that was not cancelled."""
         return not all(each.cancelled() for each in self._waiting)
 
     async def wait(self) -> None:
@@ -76,18 +76,18 @@ class Waiters:
             self._waiting.remove(future)
 
     def wake(self) -> None:
-        """Let everyone go on who waits."""
+        """Wake all waiters."""
         for each in self._waiting:
             self.resolve(each)
 
     def resolve(self, future: "asyncio.Future[None]") -> None:
-        """Let one go on."""
+        """Wake one waiter."""
         if not future.done():
             future.set_result(None)
 
 
 def twin(error: BaseException) -> BaseException:
-    """Return an exception like `error`, so that each who sees it has one of his own."""
+    """Return an exception like `error`, so that each caller gets one of its own."""
     try:
         like = copy.copy(error)
     except Exception:
@@ -100,7 +100,7 @@ def twin(error: BaseException) -> BaseException:
 
 
 class StreamReader:
-    """What has been received."""
+    """The received data."""
 
     store: Callable[[], Store] = Store
     waiters: Callable[[asyncio.AbstractEventLoop], Waiters] = Waiters
@@ -125,7 +125,7 @@ class StreamReader:
         self._transport = transport
 
     def replace_transport(self, transport: Any) -> None:
-        """Go on with `transport`, which puts TLS on top of the one there was."""
+        """Go on with `transport`, which puts TLS on top of the previous one."""
         self._transport = transport
 
     def feed_data(self, data: Any) -> None:
@@ -149,23 +149,23 @@ class StreamReader:
         return self._ended and not self._received
 
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether EOF has arrived."""
         return self._ended
 
     def take_back(self) -> bytes:
-        """Return what was not read, for TLS to begin with."""
+        """Return the unread bytes, with which TLS begins."""
         self._let_go_on()
         return self._received.take(len(self._received))
 
     def _hold_back(self) -> None:
-        """Ask the transport to stop, when there is much and nobody wants more."""
+        """Pause the transport, when much is unread and no read waits for more."""
         if len(self._received) > 2 * self._limit and not self._readers and self._transport:
             with suppress(NotImplementedError):
                 self._transport.pause_reading()
                 self._holding_back = True
 
     def let_close(self) -> None:
-        """Receive what is left: TLS does not close before."""
+        """Receive the rest: TLS does not close before that."""
         self._let_go_on()
 
     def _let_go_on(self) -> None:
@@ -176,9 +176,10 @@ class StreamReader:
     # The side of the program.
 
     async def _got(self, attempt: Callable[[], bytes | None]) -> bytes:
-        """Return what `attempt()` returns, once that is something.
+        """Return the result of `attempt()`, once it is not None.
 
-        What it needs stays in the store until it is all there, so a cancelled read takes nothing.
+        Its bytes stay in the store until all of them have arrived, so a cancelled read takes
+        nothing.
         """
         self._refuse()
         while (data := attempt()) is None:
@@ -204,7 +205,7 @@ class StreamReader:
             raise
 
     def _take(self, count: int) -> bytes:
-        """Take that many of the bytes that are there."""
+        """Take that many of the stored bytes."""
         data = self._received.take(count)
         if len(self._received) <= self._limit:
             self._let_go_on()
@@ -321,7 +322,7 @@ class Connection(asyncio.BaseProtocol):
         return self.transport.get_extra_info("socket")
 
     def upgrade(self, transport: Any) -> None:
-        """Go on with `transport`, which puts TLS on top of the one there was."""
+        """Go on with `transport`, which puts TLS on top of the previous one."""
         self.transport = transport
         self.is_tls = True
         self.reader.replace_transport(transport)
@@ -353,7 +354,7 @@ class Connection(asyncio.BaseProtocol):
         if self.is_lost:
             return
         if isinstance(error, tls.SSLError) and "AFTER_CLOSE_NOTIFY" in str(error):
-            error = None  # the peer went on sending when we had closed: that is its own affair
+            error = None  # the peer went on sending after we had closed: not an error
         self.is_lost = True
         self.error = error
         if error is None:
@@ -367,14 +368,14 @@ class Connection(asyncio.BaseProtocol):
 
 
 class Protocol(Connection, asyncio.Protocol):
-    """Takes from the transport whatever it has."""
+    """Takes all data from the transport."""
 
     def data_received(self, data: bytes) -> None:
         self.receive(data)
 
 
 class StreamWriter:
-    """What is to be sent."""
+    """The sending side."""
 
     def __init__(self, protocol: Connection) -> None:
         self._loop = asyncio.get_running_loop()
@@ -388,7 +389,7 @@ class StreamWriter:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         try:
             return self.transport.get_extra_info(name, default)
-        except AttributeError:  # a transport of uvloop's whose socket is gone
+        except AttributeError:  # uvloop's, with a socket that is gone
             return default
 
     def write(self, data: Any) -> None:
@@ -423,7 +424,7 @@ class StreamWriter:
             await asyncio.sleep(0)  # it may be lost already
         while protocol.is_full and not protocol.is_lost:
             if not self.transport.get_write_buffer_size():
-                break  # TLS transports may have been full without saying that they no longer are
+                break  # TLS transports may have paused us without resuming
             await protocol.room.wait()
         if protocol.is_lost:
             if protocol.error is not None:
@@ -473,9 +474,9 @@ class StreamWriter:
 
 
 class Server(asyncio.AbstractServer):
-    """Accepts connections, by means of a server that is the loop's, or like it."""
+    """Accepts connections with the loop's server, or one like it."""
 
-    _open: ClassVar["set[Server]"] = set()  # a server serves on though nobody refers to it
+    _open: ClassVar["set[Server]"] = set()  # a server goes on serving without references
     _handlers: ClassVar["set[asyncio.Task[Any]]"] = set()
 
     def __init__(self, streams: Any, callback: Any, limit: int, keep_alive: Any) -> None:
@@ -492,10 +493,10 @@ class Server(asyncio.AbstractServer):
         self._connections: set[Any] = set()
         self._over = streams.StreamReader.waiters(self._loop)
         self._forever: asyncio.Future[None] | None = None
-        streams.StreamReader(limit)  # which refuses what is no limit
+        streams.StreamReader(limit)  # it refuses an invalid limit
 
     def begin(self, accepting: Any, at_close: Callable[[], None] = lambda: None) -> "Server":
-        """Take the loop's server, and what else there is to do at its end."""
+        """Take the loop's server, and a callback for its end."""
         self._accepting, self._at_close = accepting, at_close
         self._open.add(self)
         return self
@@ -613,13 +614,13 @@ def check_times(*seconds: float | None) -> None:
 
 
 def check_name(context: Any, name: Any) -> None:
-    """Refuse a context that is to check a name that nobody gave."""
+    """Refuse a context that checks names when there is no name."""
     if (context is True or context.check_hostname) and not name:
         raise ValueError("server_hostname is needed to check it")
 
 
 def check_client_tls(host: Any, options: dict[str, Any]) -> None:
-    """Check what open_connection() is told about TLS; let server_hostname default to the host."""
+    """Check open_connection()'s arguments for TLS; let server_hostname default to the host."""
     context, name = options.get("ssl"), options.get("server_hostname")
     times = [options.get("ssl_handshake_timeout"), options.get("ssl_shutdown_timeout")]
     if not context:
@@ -635,7 +636,7 @@ def check_client_tls(host: Any, options: dict[str, Any]) -> None:
 
 
 def check_server_tls(options: dict[str, Any]) -> None:
-    """Check what start_server() is told about TLS."""
+    """Check start_server()'s arguments for TLS."""
     context = options.get("ssl")
     times = [options.get("ssl_handshake_timeout"), options.get("ssl_shutdown_timeout")]
     if context is None:
@@ -647,7 +648,7 @@ def check_server_tls(options: dict[str, Any]) -> None:
 
 
 def remover(path: Any) -> Callable[[], None]:
-    """Return what removes the socket at `path`, if it is still the same."""
+    """Return a function that removes the socket at `path`, if it is still the same."""
     if not path or path[0] in ("\0", 0):
         return lambda: None
     with suppress(FileNotFoundError):
@@ -741,7 +742,7 @@ class Streams:
         check_server_tls(options)
         if not isinstance(host, str | bytes | None) and not host:
             raise OSError("no host to serve on")
-        loop: Any = server.get_loop()  # the types of a loop know no host of bytes
+        loop: Any = server.get_loop()  # typeshed has no host of bytes
         return server.begin(await loop.create_server(server.protocol, host, port, **options))
 
     async def start_unix_server(

@@ -52,7 +52,7 @@ class Connection:
         """The number of bytes still to be sent."""
         return len(self.unsent)
 
-    # What a reader asks of its transport.
+    # The methods of a transport that a reader uses.
 
     def pause_reading(self) -> None:
         self.may_receive.clear()
@@ -98,7 +98,7 @@ class Connection:
             self.lose(error)
 
     def lose(self, error: OSError | None) -> None:
-        """End the tasks, tell everyone, and close the socket when nothing waits for it."""
+        """End the tasks, wake all waiters, and close the socket when nothing waits for it."""
         if self.is_lost:
             return
         self.is_closing = self.is_lost = True
@@ -116,7 +116,7 @@ class Connection:
                 task.cancel()
         self.loop.call_soon(self.sock.close)
 
-    # What the program asks for.
+    # Calls from the program.
 
     def write(self, data: bytes) -> None:
         self.unsent += data
@@ -136,7 +136,7 @@ class Connection:
 
 
 class StreamWriter:
-    """What is to be sent: a writer without a transport."""
+    """The sending side: a writer without a transport."""
 
     def __init__(self, connection: Any) -> None:
         self._loop = asyncio.get_running_loop()
@@ -226,7 +226,7 @@ class Accepting:
     def close(self) -> None:
         for task in self.tasks:
             task.cancel()
-        for sock in self.sockets:  # once the tasks have let go of them
+        for sock in self.sockets:  # once the tasks no longer use them
             self.server.get_loop().call_soon(sock.close)
 
     async def wait_closed(self) -> None:
@@ -234,7 +234,7 @@ class Accepting:
 
 
 class Streams:
-    """The names of the streams page, and what of it there is not."""
+    """The names of the streams page, and the ones that are lacking."""
 
     without = frozenset(
         {"StreamWriter.transport", "StreamWriter.start_tls", "memory", "tls-memory"}

@@ -6,7 +6,7 @@ from .plain import StreamReader, Streams
 
 
 class Short(StreamReader):
-    """A reader that is asked for up to n bytes, and gives one."""
+    """A reader whose read(n) returns one byte."""
 
     async def read(self, n: int = -1) -> bytes:
         n = operator.index(n)

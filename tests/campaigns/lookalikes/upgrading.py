@@ -1,4 +1,4 @@
-"""`start_tls()` for the lookalikes: TLS by `ssl.MemoryBIO` on top of the transport that there is.
+"""`start_tls()` for the lookalikes: TLS with `ssl.MemoryBIO` on top of the existing transport.
 
 The loop's own `start_tls()` has no part in it.
 """
@@ -23,7 +23,7 @@ async def upgrade(
         raise ConnectionResetError("the peer has ended the connection")
     is_server = protocol.server is not None
     layer = Layer(protocol, context, is_server, server_hostname, shutdown_time)
-    early = protocol.reader.take_back()  # it came without TLS: it is part of the handshake
+    early = protocol.reader.take_back()  # received without TLS: part of the handshake
     protocol.transport.set_protocol(layer)
     protocol.upgrade(layer.transport)
     timer = asyncio.get_running_loop().call_later(handshake_time, layer.too_late)
@@ -38,7 +38,7 @@ async def upgrade(
 
 
 def deliver(protocol: Any, data: bytes) -> None:
-    """Give `protocol` what was received, in the way that it takes it."""
+    """Hand the received data to `protocol`, in the way that it takes data."""
     if not isinstance(protocol, asyncio.BufferedProtocol):
         protocol.data_received(data)
         return
@@ -78,7 +78,7 @@ class Layer(asyncio.Protocol):
         self.timer: asyncio.TimerHandle | None = None
         self.transport = Secured(self)
 
-    # What the transport below calls.
+    # Calls from the transport below.
 
     def data_received(self, data: bytes) -> None:
         self.incoming.write(data)
@@ -109,13 +109,13 @@ class Layer(asyncio.Protocol):
     # The handshake.
 
     def shake_hands(self) -> None:
-        """Go on with the handshake, as far as what has come allows."""
+        """Go on with the handshake, as far as the received data allows."""
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
             self.send()
         except ssl.SSLError as error:
-            self.send()  # it tells the peer why
+            self.send()  # it sends the reason to the peer
             self.agreed.set_exception(error)
             self.below.close()
         else:
@@ -133,12 +133,12 @@ class Layer(asyncio.Protocol):
     # The data.
 
     def send(self) -> None:
-        """Hand down what there is for the peer."""
+        """Hand down the data for the peer."""
         if records := self.outgoing.read():
             self.below.write(records)
 
     def hand_up(self) -> None:
-        """Hand up what has come."""
+        """Hand up the received data."""
         while self.is_reading and not self.has_ended and self.agreed.exception() is None:
             try:
                 data = self.tls.read(PIECE)
@@ -157,26 +157,26 @@ class Layer(asyncio.Protocol):
             deliver(self.above, data)
 
     def end(self) -> None:
-        """Tell the protocol above, once, that nothing more will come."""
+        """Report EOF to the protocol above, once."""
         if not self.has_ended:
             self.has_ended = True
             self.above.eof_received()
 
     def close(self) -> None:
-        """Say farewell, and wait some time for the answer."""
+        """Send close_notify, and wait some time for the answer."""
         if not self.is_closing and not self.below.is_closing():
             self.is_closing = True
             self.timer = self.loop.call_later(self.shutdown_time, self.below.abort)
             self.hear_farewell()
 
     def hear_farewell(self) -> None:
-        """Close the transport below, once the peer has said farewell as well."""
+        """Close the transport below, once the peer has sent close_notify, too."""
         try:
             self.tls.unwrap()
         except ssl.SSLWantReadError:
             self.send()
             if not self.has_ended:
-                self.below.resume_reading()  # the answer may be behind what nobody read
+                self.below.resume_reading()  # the answer may be behind unread data
                 return
         except ssl.SSLError:
             pass  # it goes on sending: there is no answer to wait for
@@ -185,7 +185,7 @@ class Layer(asyncio.Protocol):
 
 
 class Secured(asyncio.Transport):
-    """What the protocol above has for its transport."""
+    """The transport of the protocol above."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()

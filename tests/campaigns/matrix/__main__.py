@@ -4,8 +4,9 @@
 
 The certificates go to `matrix/`, in a slim form, and the page that shows them side by side to
 `matrix.html`, both in docs/generated. Further options are those of `streamcert certify`, such as
-`--network memory`. What cannot be certified (a Python that is not there, a loop that cannot be
-installed on it, a run that breaks off) is left out, and named on the page and at the end.
+`--network memory`. A combination that cannot be certified (a Python that is not installed, a loop
+that cannot be installed on it, a run that breaks off) is left out, and named on the page and at the
+end.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def certified(
 def others(
     kept: Path, pythons: tuple[str, ...], loops: tuple[str, ...]
 ) -> dict[str, slim.Certificate]:
-    """Return the certificates of the Pythons and loops that were not asked for."""
+    """Return the certificates of the Pythons and loops that were not requested."""
     try:
         found = slim.read(kept)
     except CannotRun:
@@ -168,7 +169,7 @@ def notes(certificates: dict[str, slim.Certificate], missing: list[str]) -> list
 
 def install(environment: Path, name: str) -> str | None:
     """Install a loop; return why it cannot be installed, if it cannot."""
-    # Wheels only: what a compiler here might make of it is not what its users have.
+    # Only wheels: a build on this machine may differ from the one that users have.
     arguments = ["install", "--quiet", "--only-binary=:all:", name]
     installed = subprocess.run(
         [environment / "bin/pip", *arguments], capture_output=True, text=True
@@ -185,7 +186,7 @@ def certify(streamcert: Path, arguments: list[str]) -> slim.Certificate:
     return certificate_of(
         *arguments,
         command=[streamcert, "certify"],
-        # Out of reach of the sources: what was installed is certified.
+        # Away from the sources: the installed package is certified.
         folder=streamcert.parent,
         environment={"PYTHONPATH": ""},
     )
@@ -197,7 +198,7 @@ def last_line(text: str) -> str:
 
 
 def run(*command: str | Path) -> None:
-    """Run what has to succeed."""
+    """Run a command that has to succeed."""
     subprocess.run(command, check=True)
 
 

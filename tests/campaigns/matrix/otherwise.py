@@ -1,4 +1,4 @@
-"""What the reference does otherwise than asyncio, from the certificates of the matrix.
+"""The differences between the reference and asyncio, from the certificates of the matrix.
 
 `tox -e matrix` writes it to docs/generated/otherwise.md.
 """

@@ -1,4 +1,4 @@
-"""The certificates of the matrix in a slim form: what they share is kept once.
+"""The certificates of the matrix in a slim form: their common parts are kept once.
 
 A folder of them has a file `common.json` with the words of each clause and its usual result, and a
 file for each certificate: its head, and the results that are not the usual ones.
@@ -24,7 +24,7 @@ def write(folder: Path, certificates: dict[str, Certificate], missing: list[str]
     """Write certificates, and nothing else, into a folder.
 
     Args:
-        folder: the folder; what certificates it has are replaced.
+        folder: the folder; its certificates are replaced.
         certificates: by the name of the file, without its suffix.
         missing: lines on what could not be certified.
     """
@@ -53,7 +53,8 @@ def write(folder: Path, certificates: dict[str, Certificate], missing: list[str]
 def read(folder: Path) -> dict[str, Certificate]:
     """Return the certificates of a folder, whole, by the names of their files.
 
-    A clause's text is the suite's of today: a text may be reworded, and asks the same as before.
+    A clause's text is that of the present suite: a text may be reworded, and demands the same as
+    before.
 
     Raises:
         CannotRun: there are none.
@@ -104,12 +105,12 @@ def _words(id_: str, kept: dict[str, Any]) -> dict[str, str]:
 
 
 def _result(clause: dict[str, Any]) -> dict[str, Any]:
-    """Return what a certificate says of a clause, without its words."""
+    """Return a certificate's result of a clause, without its words."""
     return {key: value for key, value in clause.items() if key not in {"id", *WORDS}}
 
 
 def _most_usual(results: list[tuple[Certificate, dict[str, Any]]]) -> dict[str, Any]:
-    """Return the result of one certificate that is the result of most."""
+    """Return the result that most certificates have."""
     return max(
         (candidate for _, candidate in results),
         key=lambda candidate: sum(

@@ -115,7 +115,7 @@ def main(
 
 
 def show_results(mutant: Mutant, campaign: Campaign) -> None:
-    """Print what became of a mutant in each configuration that it was tried on."""
+    """Print the result of a mutant in each configuration that it was tried on."""
     for result in campaign.results[mutant.key]:
         by = f" by {result.killer or 'the import'}: {result.seen}" if result.seen else ""
         click.echo(f"{mutant.id}\n    {result.verdict}{by} ({result.tests} tests)")

@@ -1,7 +1,7 @@
 """The survivors that are accepted, each with its kind and the reason: `accepted/SUBJECT.toml`.
 
-An entry speaks of mutants one by one, by their keys, or of all survivors of some operators in a
-function. The former have to be there; of the latter, whichever survive are meant.
+An entry lists single mutants by their keys, or covers all survivors of some operators in a
+function. The former have to exist; the latter may be any number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Entry:
         function: the qualified name of the function, `""` for the module, `"*"` for any.
         kind: one of `KINDS`.
         reason: why.
-        operators: the operators of all of whose survivors it speaks; empty if it lists mutants.
+        operators: the operators whose survivors it covers; empty if it lists mutants.
     """
 
     module: str
@@ -43,7 +43,7 @@ class Entry:
     operators: tuple[str, ...] = ()
 
     def is_of(self, mutant: Mutant) -> bool:
-        """Return whether it speaks of all mutants like this one."""
+        """Return whether it covers all mutants like this one."""
         return (
             mutant.operator in self.operators
             and self.module in (mutant.module, "*")
@@ -53,11 +53,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What is accepted.
+    """The accepted survivors.
 
     Attributes:
         single: the entry, by the mutant's key.
-        general: entries on all survivors of some operators, the first that fits counts.
+        general: entries on all survivors of some operators; the first that fits counts.
     """
 
     single: dict[Key, Entry]
@@ -106,7 +106,7 @@ class Accepted:
 
 
 def as_entries(entries: Iterable[tuple[Entry, list[Mutant]]]) -> str:
-    """Return entries that list mutants as they stand in the file."""
+    """Return entries that list mutants, as the file has them."""
     texts = []
     for entry, members in entries:
         lines = [
@@ -125,7 +125,7 @@ def as_entries(entries: Iterable[tuple[Entry, list[Mutant]]]) -> str:
 
 
 def unexplained(mutants: Iterable[Mutant]) -> str:
-    """Return survivors as entries of which kind and reason are still to be written."""
+    """Return survivors as entries without a kind and a reason."""
     groups: dict[tuple[str, str], list[Mutant]] = {}
     for each in mutants:
         groups.setdefault((each.module, each.function), []).append(each)

@@ -1,8 +1,8 @@
 """A campaign: every mutant of a subject is certified, on several Pythons and event loops, until one
 of them kills it.
 
-What only older Pythons or other loops lack is made up for in code that runs on those only, so a
-mutant that survives one configuration is tried on the next.
+Some code runs only on older Pythons or other loops, so a mutant that survives one configuration is
+tried on the next.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Mutated:
 
     Attributes:
         name: its name.
-        title: what it is.
-        subject: where it is.
-        configurations: what it is tried on.
+        title: its description.
+        subject: its modules.
+        configurations: the interpreters and loops that it is tried on.
         left_out: modules that are not mutated, and why.
         is_ours: whether its source is in this repository. Otherwise another release of it may lack
             mutants that are listed as accepted.
@@ -91,7 +91,7 @@ class Mutated:
         return Accepted.read(FOLDER / f"{self.name}.toml")
 
     def request(self, mutant: Mutant, killer: str, once: bool) -> Request:
-        """Return what to ask of a mutant."""
+        """Return the request that certifies a mutant."""
         name = next(
             each for each in self.subject.modules if each.rpartition(".")[2] == mutant.module
         )
@@ -100,7 +100,7 @@ class Mutated:
             streams=self.subject.streams,
             source=(name, mutant.applied(Path(file).read_bytes()).decode()),
             reach=((file, *mutant.lines),),
-            searches=not once,  # which take nearly half of the time, and find what others find
+            searches=not once,  # nearly half of the time, and they find nothing new
             once=once,
             first=killer,
             until_failure=True,
@@ -136,12 +136,12 @@ SUBJECTS = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a mutant in a configuration.
+    """The result of a mutant in a configuration.
 
     Attributes:
         verdict: `KILLED`, `SURVIVED` or `UNREACHED`.
         killer: the id of the test that failed; `""` if it could not be certified at all.
-        seen: what the implementation did, in short.
+        seen: the implementation's behaviour, in short.
         tests: how many tests were run.
         seconds: processor time.
         once: whether each test was run on one network only.
@@ -156,7 +156,7 @@ class Result:
 
     @classmethod
     def of(cls, answer: Answer, once: bool) -> Result:
-        """Return what an answer says of a mutant."""
+        """Return the result of a mutant from an answer."""
         if answer.unusable:
             return cls(KILLED, "", answer.unusable, 0, answer.seconds)
         if answer.failures:
@@ -180,7 +180,7 @@ class Campaign:
         mutated: whose mutants.
         folder: where results and environments are kept.
         options: more options for pytest, such as `--streams-network=memory`.
-        processes: how many mutants are tried at once.
+        processes: how many mutants are tried at the same time.
         once: whether each test is run on one network only, whatever the mutant.
     """
 
@@ -229,7 +229,7 @@ class Campaign:
             ]
 
     def verdict(self, mutant: Mutant) -> str:
-        """Return what has become of a mutant: `KILLED` if any configuration killed it."""
+        """Return the outcome of a mutant: `KILLED` if any configuration killed it."""
         verdicts = {each.verdict for each in self.results.get(mutant.key, ())}
         return next(each for each in (KILLED, SURVIVED, UNREACHED) if each in verdicts)
 

@@ -1,7 +1,7 @@
 """CPython's `asyncio.streams`, as a module of its own that can be mutated in memory.
 
 It is the running Python's file, read when it is imported, under another name: the standard
-library's own module stays as it is. Nothing of it is kept.
+library's own module stays as it is. No copy of the file is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILE = str(asyncio.streams.__file__)
 
 
 class _Finder:
-    """Finds the copy, where no mutant of it was put in its place."""
+    """Finds the copy, unless a mutant has replaced it."""
 
     def find_spec(
         self, name: str, path: Any, target: ModuleType | None = None
@@ -40,7 +40,7 @@ class Streams:
     LimitOverrunError = asyncio.LimitOverrunError
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the copy has under a name."""
+        """Return the copy's object of that name."""
         return getattr(_module, name)
 
 

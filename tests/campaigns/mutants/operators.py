@@ -3,9 +3,9 @@
 A mutant is a replacement of a piece of the source's text. The pieces are found in its syntax tree.
 Some code is never worth a mutant: see `RULES`.
 
-A mutant is known by where it stands in the tree: its function, its statement as `ast.unparse()`
-writes it, and what replaces what in that, with the names of locals and the words of messages left
-out. So renaming a local, rewording a comment or a message, or moving code about changes no key.
+The key of a mutant is its place in the tree: its function, its statement as `ast.unparse()` writes
+it, and the replacement, without the names of locals and the words of messages. So renaming a local,
+rewording a comment or a message, or moving code about changes no key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPERATORS = {
     "swapped exception": "another exception is raised or caught",
     "loop": "a loop goes on or ends where it should not, or has nothing to go through",
 }
-"""The operators, and what is wrong in their mutants."""
+"""The operators, and the faults of their mutants."""
 
 RULES = {
     "annotations and docstrings": "nothing happens at run time when they are wrong",
@@ -45,7 +45,7 @@ RULES = {
     "what only a type checker reads": "casts, type aliases, `assert … is not None`, `__slots__`",
     "tuning constants": "numbers marked `tuning` in their comment: speed and memory only",
 }
-"""What is never mutated, and why."""
+"""The code that is never mutated, and why."""
 
 _FOR_PEOPLE = {"__repr__", "__str__"}
 _TELLING = {"warn", "call_exception_handler", "_log"}  # functions that take messages
@@ -83,7 +83,7 @@ _UNRELATED = "ArithmeticError"  # an exception that the reference neither raises
 
 
 Key = tuple[str, str, str, str, str]
-"""Module, function, operator, statement and change: what a mutant is known by."""
+"""Module, function, operator, statement and change: the key of a mutant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ class Mutant:
         line: the number of the line where it is.
         source: that line's text.
         statement: the statement, or the head of a compound one, without names of locals.
-        change: what it replaces by what, in short, without names of locals; with a number if not
-            the first like this.
+        change: the old and the new text, in short, without names of locals; with a number if it is
+            not the first like this.
         shown: the same with the names.
         begin: where the piece that is replaced begins, in bytes.
         end: where it ends.
-        replacement: what stands there instead.
+        replacement: the new text.
         lines: the first and the last line of the code that runs differently.
     """
 
@@ -126,7 +126,7 @@ class Mutant:
 
     @property
     def key(self) -> Key:
-        """What it is still known by when other code changes, and names and comments of its own."""
+        """The key, which stays the same when other code, names or comments change."""
         return self.module, self.function, self.operator, self.statement, self.change
 
     def applied(self, source: bytes) -> bytes:
@@ -151,7 +151,7 @@ class _Finder(ast.NodeVisitor):
         for line in source.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
         self.scope: list[str] = []
-        self.statement = (1, 1)  # the lines of the simple statement that is being looked at
+        self.statement = (1, 1)  # the lines of the current simple statement
         self.head = ""  # its text, normalised
         self.locals: list[set[str]] = []  # the names that each function around it assigns
         self.found: list[Mutant] = []
@@ -187,7 +187,7 @@ class _Finder(ast.NodeVisitor):
         Args:
             operator: the operator.
             span: where the piece is.
-            replacement: what stands there instead.
+            replacement: the new text.
             old: the piece, normalised; by default its text.
         """
         begin, end = span
@@ -243,7 +243,7 @@ class _Finder(ast.NodeVisitor):
         """Take the lines from `first` to `last` for the ones that run differently.
 
         Args:
-            first: where they begin; this is the statement, or what is computed in its head.
+            first: where they begin: the statement, or the expression in its head.
             last: where they end; by default with `first`.
             head: the keyword that a compound statement begins with.
         """
@@ -258,7 +258,7 @@ class _Finder(ast.NodeVisitor):
         self.statement, self.head = before
 
     def visit(self, node: ast.AST) -> None:
-        """Look at `node` and what is in it."""
+        """Visit `node` and its children."""
         simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
         if simple:
             with self.running(node):
@@ -267,7 +267,7 @@ class _Finder(ast.NodeVisitor):
             super().visit(node)
 
     def visit_all(self, nodes: list[ast.stmt]) -> None:
-        """Look at each of `nodes`."""
+        """Visit each of `nodes`."""
         for node in nodes:
             self.visit(node)
 
@@ -298,7 +298,7 @@ class _Finder(ast.NodeVisitor):
         self.visit_all(node.body)
         self.scope.pop()
 
-    # What is never worth a mutant.
+    # Code that is never worth a mutant.
 
     def is_no_code(self, node: ast.Assign) -> bool:
         """Return whether an assignment is for a type checker, `import *`, or memory only."""
@@ -359,16 +359,16 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> None:
-        """What is raised can be something else, or nothing."""
+        """Another exception can be raised, or none."""
         self.note("dropped raise", node, "pass")
         if node.exc is not None:
             kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            # The arguments stay if they can; a keyword argument is what some exceptions take.
+            # The arguments stay if they can; some exceptions take a keyword argument.
             self.note("swapped exception", kind, _UNRELATED)
         self.generic_visit(node)
 
     def visit_Return(self, node: ast.Return) -> None:
-        """What is returned can be None; a return of nothing can be missing."""
+        """None can be returned; a return of nothing can be missing."""
         value = node.value
         if value is None or (isinstance(value, ast.Constant) and value.value is None):
             self.note("changed return", node, "pass")
@@ -384,7 +384,7 @@ class _Finder(ast.NodeVisitor):
         self.visit(node.test)
 
     def visit_If(self, node: ast.If) -> None:
-        """Look at the condition, then at the branches."""
+        """Visit the condition, then the branches."""
         with self.running(node.test, head="if"):
             self.condition(node.test)
             self.visit(node.test)
@@ -392,7 +392,7 @@ class _Finder(ast.NodeVisitor):
         self.visit_all(node.orelse)
 
     def visit_While(self, node: ast.While) -> None:
-        """Look at the condition, then at the body."""
+        """Visit the condition, then the body."""
         with self.running(node.test, head="while"):
             self.condition(node.test)
             self.visit(node.test)
@@ -408,7 +408,7 @@ class _Finder(ast.NodeVisitor):
         self.visit_all(node.orelse)
 
     def visit_With(self, node: ast.With) -> None:
-        """Look at what is entered, then at the body."""
+        """Visit the context managers, then the body."""
         for item in node.items:
             with self.running(item.context_expr, head="with"):
                 self.visit(item.context_expr)

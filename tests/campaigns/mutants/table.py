@@ -24,7 +24,7 @@ Outcomes = dict[Mutant, str]
 
 
 def outcome(mutant: Mutant, campaign: Campaign, accepted: Accepted) -> str:
-    """Return what a mutant counts as: one of `OUTCOMES`."""
+    """Return the outcome of a mutant: one of `OUTCOMES`."""
     if campaign.verdict(mutant) == KILLED:
         return KILLED
     entry = accepted.of(mutant)
@@ -32,7 +32,7 @@ def outcome(mutant: Mutant, campaign: Campaign, accepted: Accepted) -> str:
 
 
 def outcomes(mutants: Iterable[Mutant], campaign: Campaign, accepted: Accepted) -> Outcomes:
-    """Return what each mutant counts as."""
+    """Return the outcome of each mutant."""
     return {mutant: outcome(mutant, campaign, accepted) for mutant in mutants}
 
 
@@ -56,16 +56,16 @@ def _score(counts: Counter[str]) -> str:
 
 
 def with_figures(readme: str, mutated: Mutated, found: Outcomes, every: int) -> str:
-    """Return the README with the figures of one implementation anew, in its row of the table.
+    """Return the README with new figures of one implementation, in its row of the table.
 
     Args:
         readme: the README as it is.
         mutated: the implementation.
-        found: what each mutant that was tried counts as.
+        found: the outcome of each mutant that was tried.
         every: one in so many mutants was tried.
 
     Returns:
-        the README anew.
+        the new README.
 
     Raises:
         ValueError: the README has no place for the table.

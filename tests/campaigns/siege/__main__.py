@@ -4,11 +4,11 @@
     tox -e soak -- --minutes 10
     tox -e siege -- --first 17 --seeds 1 --trace     # replay a seed
 
-A program is what both ends of one to three connections do, and what befalls the network between
-them: a function of its seed alone (see program.py; side.py says what may go wrong in it, and
-play.py what is looked for at its end). On the fakes it plays in virtual time, step by step the same
-each time. On a kernel's sockets it is played on the loop that is named, without weather and with
-the kernel's timing, and the file descriptors are counted.
+A program lists the actions of both ends of one to three connections, and the events on the network
+between them: a function of its seed alone (see program.py; side.py says which errors are allowed,
+and play.py what is checked at its end). On the fakes it plays in virtual time, step by step the
+same each time. On a kernel's sockets it is played on the loop that is named, without weather and
+with the kernel's timing, and the file descriptors are counted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(
     shrink: bool,
     keep_going: bool,
 ) -> None:
-    """Besiege an implementation of the streams by random programs.
+    """Besiege an implementation of the streams with random programs.
 
     Exit status: 1 if a program goes wrong.
     """
@@ -70,7 +70,7 @@ def main(
     totals = dict.fromkeys(TOTALS, 0)
     tried = wrong = 0
     gc.collect()
-    gc.freeze()  # so that looking for garbage after each program takes little
+    gc.freeze()  # so that a garbage collection after each program takes little
     told_to_stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: told_to_stop.append(number))

@@ -1,6 +1,6 @@
 """Implementations that are wrong in one way each, to show that the siege finds them.
 
-They are besieged as `broken:name`; each is the reference but for what its docstring says.
+They are besieged as `broken:name`; each is the reference with the fault that its docstring states.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ class ForgetsAtCancel(StreamReader):
 
 
 class LosesAByte(StreamReader):
-    """Of a piece that ends between CR and LF the last byte is lost."""
+    """The last byte of a piece that ends between CR and LF is lost."""
 
     def feed_data(self, data: Any) -> None:
         super().feed_data(data[:-1] if len(data) > 1 and data[-1:] == b"\r" else data)
 
 
 class Doubles(StreamReader):
-    """What is left by a partial read of everything is read again."""
+    """The rest after a partial read of everything is read again."""
 
     async def readexactly(self, n: int) -> bytes:
         try:
@@ -105,14 +105,14 @@ class CountsTheSeparator(StreamReader):
 
 
 class ForgetsTheError(StreamReader):
-    """A lost connection looks like the end of the stream."""
+    """A lost connection looks like EOF."""
 
     def set_exception(self, exc: BaseException) -> None:
         self.feed_eof()
 
 
 class WakesOneDrainer(StreamReaderProtocol):
-    """Of several tasks that drain, one goes on."""
+    """Only one of several tasks that drain goes on."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -132,7 +132,7 @@ class WakesOneDrainer(StreamReaderProtocol):
 
 
 class LeavesWaiters(StreamReaderProtocol):
-    """Who waits for draining when the connection is lost waits on."""
+    """A drain() that waits when the connection is lost never ends."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drain_waiters = type(self._drain_waiters)()
@@ -148,7 +148,7 @@ class ReportsTwice(StreamReaderProtocol):
 
 
 class KeepsTheBuffer(StreamWriter):
-    """What was written changes with the buffer that it was written from."""
+    """Written data changes with the buffer that it was written from."""
 
     def write(self, data: Any) -> None:
         if isinstance(data, bytearray):
@@ -158,7 +158,7 @@ class KeepsTheBuffer(StreamWriter):
 
 
 class NeverCloses(StreamWriter):
-    """close() finishes the sending half only."""
+    """close() ends only the sending half."""
 
     def close(self) -> None:
         if self.can_write_eof():

@@ -1,4 +1,4 @@
-"""What travels in one direction of a connection, and what a read of it must return."""
+"""The data in one direction of a connection, and the right result of each read."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def content(seed: str, size: int) -> bytes:
 
 
 class Direction:
-    """One direction: what is to be written, what has been, and what has been read.
+    """One direction: the data to write, the written part, and the read part.
 
     Arguments:
-        data: all that is to be written.
+        data: all the data to write.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -47,7 +47,7 @@ class Direction:
         return data
 
     def take(self, data: bytes) -> str | None:
-        """Count bytes as read; return what is wrong with them, if anything is."""
+        """Count bytes as read; return their fault, if there is one."""
         if self.unplaced is not None:
             return self._place(self.unplaced + data)
         begin, end = self.read, self.read + len(data)
@@ -71,7 +71,7 @@ class Direction:
         return shown(self.data[begin : min(begin + SURE, self.written)])
 
     def ended(self) -> str | None:
-        """Return what is wrong if the stream has ended here, in order; None if nothing is."""
+        """Return the fault if the stream has ended here normally; None if there is none."""
         if self.unplaced is not None:
             if not self.data[: self.written].endswith(self.unplaced):
                 return f"the stream ended after {shown(self.unplaced)}, but that was not the end"
@@ -81,7 +81,7 @@ class Direction:
         return None
 
     def incomplete(self) -> str | None:
-        """Return what is missing if all should have been written and read; None if nothing is."""
+        """Return the missing part when everything should have arrived; None if there is none."""
         total = len(self.data)
         if self.written != total:
             return f"{self.written} of {total} bytes were written"

@@ -1,4 +1,4 @@
-"""A program is run, and what it leaves behind is looked for."""
+"""The run of a program, and the checks after it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .program import Plan, Program
 from .side import LOST, HandlerFailure, Side
 from .worlds import Contexts, World
 
-LOOP_BOUND = 60  # seconds in which the loop does not come round: it spins
+LOOP_BOUND = 60  # seconds without a turn of the loop: it spins
 
 
 @dataclass
 class Result:
-    """What came of a program: what is wrong (nothing, if all is well), and how much was tried."""
+    """The outcome of a program: its faults (none if all is well), and how much was tried."""
 
     failures: list[str]
     trace: list[str] | None = None
@@ -46,7 +46,7 @@ class Play:
     Arguments:
         program: the program.
         streams: the implementation: a module with the streams page's names.
-        world: what it runs on.
+        world: the world that it runs on.
         trace: whether to keep a trace.
     """
 
@@ -95,7 +95,7 @@ class Play:
     # --- the run ----------------------------------------------------------------------------
 
     def run(self) -> Result:
-        """Run the program; return what came of it."""
+        """Run the program; return its outcome."""
         with noticing() as noticed:
             before = self.world.open_things()
             try:
@@ -121,7 +121,7 @@ class Play:
         return loop
 
     async def main(self) -> None:
-        """Play every plan, within the bound, and see that nothing goes on after it."""
+        """Play every plan, within the bound, and check that nothing goes on after it."""
         self.world.start_weather(self.program.weather)
         for number, plan in enumerate(self.program.plans):
             self.start(self.connection(number, plan))
@@ -201,7 +201,7 @@ class Play:
             await server.wait_closed()
 
     def check_reports(self) -> None:
-        """What the loop's exception handler may be told: each failed handler, once."""
+        """The loop's exception handler may get each failed handler, once."""
         for context in self.reported:
             if isinstance(context.get("exception"), HandlerFailure):
                 self.raised -= 1
@@ -212,7 +212,7 @@ class Play:
 
 
 def waiting(task: asyncio.Task[Any]) -> str:
-    """Return where a task waits: the innermost lines, and whose it is."""
+    """Return where a task waits: the innermost lines, and the task's name."""
     places = []
     name = ""
     awaitable: Any = task.get_coro()
@@ -226,11 +226,11 @@ def waiting(task: asyncio.Task[Any]) -> str:
 
 
 WRITTEN_IN_VAIN = {"SSL connection is closed", "socket.send() raised exception."}
-"""What asyncio logs when a program goes on writing to a lost connection, as these do."""
+"""asyncio's log line when a program goes on writing to a lost connection, as these do."""
 
 
 class Handler(logging.Handler):
-    """Collects what asyncio warns of in its log."""
+    """Collects the warnings in asyncio's log."""
 
     def __init__(self, noticed: list[str]) -> None:
         super().__init__(logging.WARNING)
@@ -244,7 +244,7 @@ class Handler(logging.Handler):
 
 @contextmanager
 def noticing() -> Iterator[list[str]]:
-    """Collect resource warnings, and what goes wrong in destructors."""
+    """Collect resource warnings, and errors in destructors."""
     noticed: list[str] = []
     handler = Handler(noticed)
     logging.getLogger("asyncio").addHandler(handler)

@@ -1,6 +1,6 @@
-"""Random programs: what both ends of some connections do, and what befalls the network.
+"""Random programs: the actions of both ends of some connections, and events on the network.
 
-A program is data and a function of its seed alone. What it allows to go wrong follows from it, too:
+A program is data and a function of its seed alone. The errors that it allows follow from it, too:
 see `Plan.faults`.
 """
 
@@ -20,9 +20,9 @@ LIMITS = (1, 2, 10, 60, 500, 4000, 65_536, 65_536)
 
 ORDERLY = "orderly"
 ENDINGS = (ORDERLY, "close", "abort", "reset", "raise", "cancelled")
-"""How an end ends. In order: all is written, all is read, then it closes. Otherwise at some byte of
-what it reads, while its writers are at work: it closes, aborts, resets (SO_LINGER 0), its handler
-raises, or its handler is cancelled; the last two on a server only."""
+"""How an end ends. Normally: everything is written, everything is read, then it closes. Otherwise
+at some byte of its input, while its writers are at work: it closes, aborts, resets (SO_LINGER 0),
+its handler raises, or its handler is cancelled; the last two only on a server."""
 
 UPGRADES = ("upgrade", "upgrade", "upgrade", "upgrade-refused", "upgrade-cancelled")
 
@@ -54,14 +54,14 @@ class Write:
 
     sizes: tuple[int, ...]
     lines: bool = False  # writelines() instead of a write() for each size
-    drains: int = 0  # how many drain() at once
+    drains: int = 0  # how many drain() at the same time
     cancel: Cancel | None = None  # of one of the drains
     pause: float = 0.0  # seconds, after it
 
 
 @dataclass(frozen=True)
 class End:
-    """What one end of a connection does."""
+    """The actions of one end of a connection."""
 
     limit: int = 65_536
     high_water: int | None = None
@@ -69,8 +69,8 @@ class End:
     clear: tuple[Write, ...] = ()  # before an upgrade to TLS
     writers: tuple[tuple[Write, ...], ...] = ()  # each at work on its own
     ending: str = ORDERLY
-    ends_after: float = 1.0  # of what the other end writes, if not in order
-    waits_closed: int = 1  # how many wait_closed() at once
+    ends_after: float = 1.0  # of the other end's data, if it does not end normally
+    waits_closed: int = 1  # how many wait_closed() at the same time
     cancels_wait: bool = False  # one of them
 
     @property
@@ -88,19 +88,19 @@ class End:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one connection does."""
+    """The plan of one connection."""
 
     client: End
     server: End
     tls: str | None = None  # "from-start", or one of UPGRADES
-    half_close: bool = True  # both ends write_eof(), if they end in order and not over TLS
+    half_close: bool = True  # both ends write_eof(), if they end normally and not over TLS
     first_to_close: str = "client"  # otherwise
     handler: str = "coroutine"  # or "plain": a function that starts a task, or "raises"
     upgrade_cancel: Cancel = Cancel()
 
     @property
     def faults(self) -> frozenset[str]:
-        """What in the plan lets something go wrong: empty if nothing may."""
+        """The parts of the plan that allow errors: empty if none are allowed."""
         found = {end.ending for end in (self.client, self.server)} - {ORDERLY}
         if self.tls in ("upgrade-refused", "upgrade-cancelled"):
             found.add(self.tls)
@@ -111,7 +111,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Weather:
-    """What the network is like, and what befalls it."""
+    """The qualities of the network, and the events on it."""
 
     seed: int = 0
     latency: float = 0.0
@@ -169,7 +169,8 @@ class Draw:
         count = self.chance.choice((1, 1, 1, 2, 3))
         plans = tuple(self.plan(tls) for _ in range(count))
         if weather.reset_at is not None or any(plan.faults for plan in plans):
-            # A partition swallows resets, and kernels do not repeat them: who waits, waits on.
+            # A partition swallows resets, and kernels do not repeat them: a waiting end would never
+            # end.
             spells = tuple(("stall", begin, length) for _, begin, length in weather.spells)
             weather = replace(weather, spells=spells)
         return Program(self.seed, family, weather, plans)
@@ -207,7 +208,7 @@ class Draw:
             handlers += ["coroutine", "plain"] if orderly else ["plain", "raises"]
         client = self.end(orderly, clear, ENDINGS[:4])
         if client.ending == "close" and server.ending in ("close", "raise", "cancelled"):
-            # Both would wait forever for the other one to read what they wrote.
+            # Both would wait forever for the other one to read their data.
             client = replace(client, ending="abort")
         return Plan(
             client=client,
@@ -251,7 +252,8 @@ class Draw:
         chance = self.chance
         largest = 60 if self.narrow else chance.choice((20, 20, 300, 300, 5000, 60_000))
         return Write(
-            # Not nothing at all: who drains after that may find the peer, that has it all, gone.
+            # Not nothing at all: a drain() after it may find that the peer, which has everything,
+            # is gone.
             sizes=(
                 *(int(largest * chance.random()) for _ in range(chance.randint(0, 3))),
                 1 + int(largest * chance.random()),

@@ -1,4 +1,4 @@
-"""One end of a connection at work, and what is checked of each of its operations.
+"""One end of a connection at work, and the checks of each of its operations.
 
 Each read must return exactly what `content.Direction` expects at its place, or fail as the
 description says. An operation that is cancelled must have consumed nothing, which the next one
@@ -59,7 +59,7 @@ class Over(Exception):
 
 
 class Wrong(Exception):
-    """Something is wrong, and has been said."""
+    """A fault, which has been reported."""
 
 
 class HandlerFailure(Exception):
@@ -75,7 +75,7 @@ class Side:
         plan: the connection's.
         end: this end's.
         reader, writer: the streams.
-        incoming, outgoing: what it reads and what it writes.
+        incoming, outgoing: the data that it reads and writes.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Side:
     # --- the whole life ---------------------------------------------------------------------
 
     async def live(self) -> None:
-        """Do all that the plan says. Raises `HandlerFailure` or `CancelledError` if it says so."""
+        """Do everything in the plan. Raises `HandlerFailure` or `CancelledError` if it says so."""
         try:
             if self.plan.tls not in (None, "from-start"):
                 await self.all_of(
@@ -129,7 +129,7 @@ class Side:
             await self.wait_closed()
 
     async def in_order(self) -> None:
-        """Write all, read all; who closes first knows how much there is to read."""
+        """Write and read everything; the end that closes first knows how much there is to read."""
         everything = self.peer_end.size
         first = self.plan.first_to_close == ("client" if self.is_client else "server")
         if self.plan.half_close:
@@ -186,14 +186,14 @@ class Side:
     # --- reading ----------------------------------------------------------------------------
 
     async def read_to(self, stop: int, bounded: bool) -> None:
-        """Read up to byte *stop*, and no more if *bounded*; else up to the end of the stream."""
+        """Read up to byte *stop*, and no more if *bounded*; else up to EOF."""
         in_vain = 0
         for number, read in enumerate(itertools.cycle(self.end.reads)):
             known = self.incoming.unplaced is None
             if bounded and known and self.incoming.read >= stop:
                 return
             if again := number // len(self.end.reads):
-                # Come to an end, even if there is much to read in small pieces.
+                # End in time, even if there is much to read in small pieces.
                 read = replace(read, size=read.size << min(again, 16), pause=0.0)
             if in_vain == len(self.end.reads):
                 read = replace(read, cancel=None)  # for once
@@ -222,9 +222,9 @@ class Side:
             overrun = (match[0] if match else rest) > limit
             discards = self.plan.half_close and self.end.ending == ORDERLY
             if stop is not None and not match:
-                kind = "readexactly"  # else it would wait for bytes that are not for it
+                kind = "readexactly"  # otherwise it would wait for bytes that are not for it
             elif known and overrun and not discards:
-                kind = "readuntil"  # else nobody would know how much there is left to read
+                kind = "readuntil"  # otherwise it is unknown how much is left to read
         if stop is not None and (
             kind == "read-all"
             or (kind in ("readuntil", "readline", "anext") and (not match or match[1] > room))
@@ -319,7 +319,7 @@ class Side:
             self.fail(wrong)
 
     async def read_the_rest(self) -> None:
-        """After an error: what is still there must be right as well."""
+        """After an error: the remaining bytes must be right, too."""
         if self.plan.tls in UPGRADES and not self.tls:
             return  # it may be of the handshake
         for _ in range(1000):
@@ -348,7 +348,8 @@ class Side:
         try:
             self.writer.write_eof()
         except OSError as error:
-            # A kernel shuts nothing down that was reset, unknown to the loop, after the peer's EOF.
+            # A kernel does not shut down a connection that was reset after the peer's EOF,
+            # unnoticed by the loop.
             if not self.allowed(error):
                 raise
             raise Over from error
@@ -371,14 +372,14 @@ class Side:
     async def unless_cancelled(
         self, what: str, operation: Operation, cancel: Cancel | None
     ) -> None:
-        """Do an operation of which nothing is left to do when it is cancelled."""
+        """Do an operation that has nothing left to do when it is cancelled."""
         with suppress(Cancelled):
             await self.attempt(what, operation, cancel)
 
     def write(self, write: Write) -> None:
         """Write once."""
         if self.writer.is_closing():
-            return  # what is written now may be sent, or not
+            return  # data written now may be sent, or not
         pieces: list[Any] = []
         for number, size in enumerate(write.sizes):
             data = self.outgoing.write(size)
@@ -393,7 +394,7 @@ class Side:
                 self.writer.write(piece)
         for piece in pieces:
             if not isinstance(piece, bytes):
-                piece[:] = bytes(len(piece))  # it was copied, or else it shows
+                piece[:] = bytes(len(piece))  # it was copied; otherwise the change shows
 
     # --- upgrading and closing --------------------------------------------------------------
 
@@ -431,7 +432,7 @@ class Side:
         self.writer.close()
 
     async def wait_closed(self) -> None:
-        """Wait as often at once as the plan says."""
+        """Wait as often at the same time as the plan says."""
         cancels = [None] * self.end.waits_closed + [Cancel()] * self.end.cancels_wait
         with suppress(Over):
             await self.all_of(
@@ -490,7 +491,8 @@ class Side:
             raise Cancelled from None
 
     async def as_task(self, operation: Operation, cancel: Cancel | None, intruder: bool) -> Any:
-        # A task may not end by StopAsyncIteration; a coroutine around it says so otherwise.
+        # A task may not end with StopAsyncIteration; a coroutine around it reports it in another
+        # way.
         task = asyncio.create_task(self.kept(operation))
         try:
             if intruder:
@@ -541,13 +543,13 @@ class Side:
         return isinstance(error, LOST) or not_connected
 
     def lost(self, error: Exception) -> None:
-        """The stream ended too early for what was to be read."""
+        """The stream ended before all the data to read."""
         if not self.faults:
             self.fail(str(error))
         raise Over from error
 
     def fail(self, text: str) -> NoReturn:
-        """Say what is wrong. Raises `Wrong`."""
+        """Report the fault. Raises `Wrong`."""
         self.note(f"WRONG {text}")
         self.play.failures.append(f"{self.name}: {text}")
         raise Wrong

@@ -1,4 +1,4 @@
-"""What programs run on: the fakes in virtual time, or a kernel's sockets."""
+"""The worlds of programs: the fakes in virtual time, or a kernel's sockets."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Contexts:
 
 
 class World(Protocol):
-    """What a program runs on.
+    """The world that a program runs on.
 
     Attributes:
-        name: what the command line calls it.
+        name: its name on the command line.
         contexts: TLS settings.
         scale: seconds of the loop's time for one of the program's.
         bound: seconds without progress that are a hang.
@@ -82,13 +82,13 @@ class World(Protocol):
         """Return a reader and a writer."""
 
     async def settle(self) -> None:
-        """Let everything come to its end that does so by itself."""
+        """Wait for everything that ends by itself."""
 
     def open_things(self) -> set[str]:
-        """Return what is open now."""
+        """Return everything that is open now."""
 
     def left(self, before: set[str]) -> list[str]:
-        """Return what is open and was not before."""
+        """Return everything that is open and was not before."""
 
 
 class Simulated:
@@ -161,7 +161,7 @@ class Simulated:
 
 
 class Kernel:
-    """A kernel's sockets, in real time, of which programs here take little.
+    """A kernel's sockets, in real time; programs here need little of it.
 
     Arguments:
         name: the loop's name.

@@ -5,8 +5,8 @@
 Each repetition certifies each implementation on all networks, in two processes, in the order that
 its seed says, while a process of normal priority on each core does nothing but keep it busy. Every
 certificate is kept, and compared with the implementation's first: the verdict of each clause, the
-networks, and what was expected and seen where. Whatever differs is written to the log, and the exit
-status is then 1. A clause that a certificate calls flaky, since its test failed and then passed,
+networks, and the expected and seen values. Every difference is written to the log, and the exit
+status is then 1. A clause that a certificate calls flaky, because its test failed and then passed,
 may differ: there the implementation itself is random.
 
 A run that was broken off goes on where it was: certificates that are in the folder are not made
@@ -36,7 +36,7 @@ while os.getppid() == {parent}:
     for _ in range(1_000_000):
         pass
 """
-"""The program that keeps a core busy, until whoever started it is gone."""
+"""The program that keeps a core busy, until its parent is gone."""
 
 
 @click.command()
@@ -154,18 +154,18 @@ def certify(
         json_option="--streams-json",
         environment={
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # as in `streamcert certify`
-            "PYTHONHASHSEED": str(seed),  # the order of sets is of the seed, too
+            "PYTHONHASHSEED": str(seed),  # the order of sets depends on the seed, too
         },
     )
 
 
 def between(first: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
-    """Say in what two certificates of one implementation differ, clause by clause."""
+    """Yield the differences between two certificates of one implementation, clause by clause."""
     expected = {each["id"]: each for each in first["clauses"]}
     found = {each["id"]: each for each in other["clauses"]}
     for id_ in expected | found:
         if expected.get(id_, {}).get("flaky") or found.get(id_, {}).get("flaky"):
-            continue  # the certificate says itself that it is both
+            continue  # the certificate itself reports both verdicts
         for key in ("verdict", "networks", "detail"):
             before, now = expected.get(id_, {}).get(key), found.get(id_, {}).get(key)
             if before != now:

@@ -3,15 +3,15 @@
     tox -e suites [-- [NAME ...] [--sources FOLDER] [--folder FOLDER]]
 
 Each suite of suites.toml runs twice in an environment of its own: once as it is, and once after
-`reference_impl.install()`. Nothing else differs, so what comes of each test has to be the same. A
-test that came out differently is run again, alone, both ways; if it differs again it has to be
-listed in differences.toml, with the reason. The exit status is 1 if one is not, or if one that is
-listed does not differ any more.
+`reference_impl.install()`. Nothing else differs, so the outcome of each test has to be the same. A
+test with another outcome is run again, alone, both ways; if it differs again it has to be listed in
+differences.toml, with the reason. The exit status is 1 if one is not, or if one that is listed does
+not differ any more.
 
 Suites come from PyPI, or from their repositories; --sources names a folder to look in before, for
 NAME or NAME-VERSION. Servers are what Debian's packages redis-server, mariadb-server, nats-server
-and memcached install. What is not there is skipped, with a word that says so. When all suites have
-been tried, in one run or in several, the table is written to docs/generated/suites.md.
+and memcached install. Suites whose server is missing are skipped, with a message. When all suites
+have been tried, in one run or in several, the table is written to docs/generated/suites.md.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ Outcomes = dict[str, str]
 
 
 class Skipped(Exception):
-    """A suite cannot be run here, for the reason that is given."""
+    """A suite cannot be run here; the message gives the reason."""
 
 
 class Row(NamedTuple):
-    """What came of a suite."""
+    """The result of a suite."""
 
     name: str
     counts: tuple[Counter[str], Counter[str]]
@@ -114,12 +114,12 @@ def run(names: tuple[str, ...], options: Options) -> int:
 
 
 def keep(row: Row, folder: Path) -> None:
-    """Keep what came of a suite, for the page, which may be made of several runs."""
+    """Keep the result of a suite, for the page, which may be made of several runs."""
     (folder / f"row-{row.name}.json").write_text(json.dumps(row))
 
 
 def kept(name: str, folder: Path) -> Row | None:
-    """Return what came of a suite when it ran the last time."""
+    """Return the result of a suite's last run."""
     file = folder / f"row-{name}.json"
     if not file.exists():
         return None
@@ -138,7 +138,7 @@ def reason_for(suite: str, test: str, reasons: dict[str, dict[str, str]]) -> str
 
 
 def tried(name: str, suite: dict[str, Any], options: Options) -> Row:
-    """Run a suite both ways; what differs, once more."""
+    """Run a suite both ways; repeat the tests that differ."""
     try:
         with running(suite.get("server"), options.folder):
             command, cwd = prepared(name, suite, options)
@@ -150,7 +150,7 @@ def tried(name: str, suite: dict[str, Any], options: Options) -> Row:
             first, second = (run(name, each, command) for each in IMPLEMENTATIONS)
             different = [test for test in first | second if first.get(test) != second.get(test)]
             if different and "modules" not in suite:
-                # A busy machine fails tests that count on time: ask those alone once more.
+                # A busy machine fails tests that depend on time: run those alone once more.
                 alone = again_only(command, different)
                 for found, implementation in zip((first, second), IMPLEMENTATIONS, strict=True):
                     found |= run(f"{name}-again", implementation, alone)
@@ -172,7 +172,7 @@ def outcomes(
     folder: Path,
     environment: dict[str, str],
 ) -> Outcomes:
-    """Run the command with an implementation in place; return what came of each test."""
+    """Run the command with an implementation in place; return the outcome of each test."""
     file = folder / f"{name}-{implementation}.json"
     file.unlink(missing_ok=True)
     variables = {
@@ -216,7 +216,7 @@ def prepared(name: str, suite: dict[str, Any], options: Options) -> tuple[list[s
     source = source_of(distribution, suite, options)
     python = environment_of(distribution, suite, source, options.folder)
     plugins = ("-p", "in_place", "-p", "no:randomly", "-p", "no:cacheprovider", "--timeout=60")
-    # What is deprecated by now is no error, and a file that cannot be read keeps none from running.
+    # A deprecation is not an error, and a file that cannot be read does not stop the others.
     ini = ("-o", "addopts=", "-o", "filterwarnings=", "--continue-on-collection-errors")
     command = [str(python), "-m", "pytest", "-q", *ini, *plugins]
     more = [each.replace("{folder}", str(options.folder)) for each in suite.get("arguments", ())]
@@ -224,13 +224,13 @@ def prepared(name: str, suite: dict[str, Any], options: Options) -> tuple[list[s
 
 
 def again_only(command: list[str], tests: list[str]) -> list[str]:
-    """Return a command of pytest that runs *tests* only."""
+    """Return a command of pytest that runs only *tests*."""
     end = command.index("--timeout=60") + 1
     return [*command[:end], *tests]
 
 
 def source_of(name: str, suite: dict[str, Any], options: Options) -> Path:
-    """Return the folder of a suite's source; get it if need be."""
+    """Return the folder of a suite's source; fetch it if necessary."""
     version = suite["version"]
     for parent in filter(None, (options.sources, options.folder / "sources")):
         for spelling in (name, name.replace("-", "_")):
@@ -256,10 +256,10 @@ def source_of(name: str, suite: dict[str, Any], options: Options) -> Path:
 
 
 def environment_of(name: str, suite: dict[str, Any], source: Path, folder: Path) -> Path:
-    """Return the Python of the environment that a suite runs in; make it if need be."""
+    """Return the Python of the environment that a suite runs in; make it if necessary."""
     environment = folder / "environments" / name
     python = environment / "bin" / "python"
-    # Some are compiled, and cheaper to have from PyPI than from their source.
+    # Some are compiled: a wheel from PyPI is faster than their source.
     pinned = f"{name}=={suite['version']}"
     package = pinned if suite.get("compiled") else str(source / suite.get("package", ""))
     wanted = ["pytest", "pytest-timeout", *suite["requires"], package]
@@ -371,7 +371,7 @@ def answers(host: str, port: int) -> bool:
     return True
 
 
-# What is shown.
+# Output.
 
 ORDER = ("passed", "failed", "skipped", "xfailed")
 

@@ -1,4 +1,4 @@
-"""A pytest plugin, and what runs unittest's tests likewise: streams in place, outcomes kept.
+"""A pytest plug-in, and a runner of unittest's tests: streams in place, outcomes kept.
 
 It is loaded before anything else, in the suite's own environment, and needs nothing but the
 reference. Environment variables say what is wanted: STREAMS, the implementation, and OUTCOMES, the
@@ -27,15 +27,15 @@ outcomes: dict[str, str] = {}
 
 
 def write() -> None:
-    """Write what was kept so far."""
+    """Write the outcomes so far."""
     Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
 
 
-# Of pytest.
+# For pytest.
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Keep the worst that came of a test: its set-up, itself, or what it left behind."""
+    """Keep the worst outcome of a test: of its set-up, itself, or its tear-down."""
     if report.failed or report.when == "call" or report.skipped:
         outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
         if outcomes.get(report.nodeid) != "failed":
@@ -53,7 +53,7 @@ def pytest_sessionfinish() -> None:
     write()
 
 
-# Of unittest.
+# For unittest.
 
 
 class Result(unittest.TextTestResult):
