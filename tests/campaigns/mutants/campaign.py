@@ -117,7 +117,7 @@ SUBJECTS = {
             CONFIGURATIONS,
             {"_install": "no clause is about it; tests/reference_impl/test_install.py is"},
         ),
-        Mutated("plain", "the lookalike `plain`", PLAIN, CONFIGURATIONS[:1], {}),
+        Mutated("plain", "the lookalike `plain`", PLAIN, CONFIGURATIONS, {}),
         Mutated(
             "cpython",
             f"CPython's `streams.py`, of Python {platform.python_version()}",
