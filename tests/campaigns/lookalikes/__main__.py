@@ -77,7 +77,10 @@ LOOKALIKES = {
     ),
     "left_open": Lookalike(
         "the other choice, wherever the description leaves one",
-        ("*.class", "serving.flags.no-host", "start_tls.own-end"),
+        (
+            *("*.class", "unix.open.path.missing", "unix.open.refused"),
+            *("serving.flags.no-host", "start_tls.own-end"),
+        ),
     ),
     "raw_sockets": Lookalike(
         "`loop.sock_recv()` and `sock_sendall()`; no transports, no TLS; a write waits for a turn",
