@@ -517,6 +517,11 @@ class Unconnected(Endpoint):
         self.family = family
         self.hang_up()
 
+    @property
+    def writable(self) -> bool:
+        """Whether the socket is reported as writable: its buffer, though empty, goes nowhere."""
+        return self.reset
+
     def hang_up(self, over: bool = True) -> None:
         """Become readable and writable, or neither of them."""
         self.reset = self.ended = over

@@ -321,6 +321,19 @@ async def while_connecting(path: str) -> Seen:
     seen += [seen_by(sock.getsockname)[:13]]
     server.close()
     sock.close()
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    first = socket.create_connection(full.getsockname())
+    waiting = socket.socket()
+    waiting.setblocking(False)
+    seen += [errno.errorcode[waiting.connect_ex(full.getsockname())]]
+    asyncio.get_running_loop().add_writer(waiting, seen.append, "writable")
+    await asyncio.sleep(0.05)
+    poll = select.poll()
+    poll.register(waiting)
+    seen += [poll.poll(0), select.select([waiting], [waiting], [waiting], 0)]
+    asyncio.get_running_loop().remove_writer(waiting)
+    for each in (waiting, first, full):
+        each.close()
     return seen
 
 
