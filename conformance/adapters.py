@@ -1,7 +1,7 @@
 """Adapters, to plug in a reader alone, or a pair, without the names of the streams page.
 
 An adapter is a class of a few lines. Where it has nothing to offer (a reader alone cannot serve),
-the clauses that ask for it are not applicable. What else it lacks it says as every implementation
+the clauses that ask for it are not applicable. It lists what else it lacks as every implementation
 does: see `conformance.subject.capabilities`.
 """
 
@@ -14,8 +14,8 @@ class ReaderAdapter(ABC):
     """Plugs in a reader alone, which the suite feeds by hand.
 
     Attributes:
-        distribution: the name of the distribution that is certified by way of this adapter, such
-            as `"aiohttp"`: the certificate states its version.
+        distribution: the name of the distribution that is certified with this adapter, such as
+            `"aiohttp"`: the certificate states its version.
         without: the capabilities that it lacks, such as `"StreamReader.readuntil"`; clauses about
             these are not applicable.
     """
@@ -52,8 +52,8 @@ class PairAdapter(ABC):
     either.
 
     Attributes:
-        distribution: the name of the distribution that is certified by way of this adapter, such
-            as `"asyncssh"`: the certificate states its version.
+        distribution: the name of the distribution that is certified with this adapter, such as
+            `"asyncssh"`: the certificate states its version.
         virtual_time: whether the pair works on the fakes' loop, in virtual time; `False` if it uses
             real sockets or threads.
         without: the capabilities that its ends lack, such as `"StreamWriter.start_tls"`; clauses

@@ -691,7 +691,7 @@ def fakes_network() -> fakes.Network:
 
 @pytest.fixture
 def fakes_trace(request: pytest.FixtureRequest, _fakes_simulation: None) -> fakes.Trace:
-    """What crosses the wire in this test, a `fakes.Trace`."""
+    """A `fakes.Trace` of the wire in this test."""
     from fakes._trace.trace import Trace
 
     simulation = request.node.stash[SIMULATION]

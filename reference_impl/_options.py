@@ -8,7 +8,7 @@ from typing import TypedDict
 
 
 class ClientTls(TypedDict, total=False):
-    """What a client's connection takes of TLS.
+    """The arguments for TLS of a client's connection.
 
     Attributes:
         ssl: True for the system's authorities, or the settings.
@@ -24,7 +24,7 @@ class ClientTls(TypedDict, total=False):
 
 
 class OpenUnixOptions(ClientTls, total=False):
-    """What `open_unix_connection()` takes beside the path and the limit.
+    """The arguments of `open_unix_connection()` beside the path and the limit.
 
     Attributes:
         sock: a connected Unix socket, in the place of a path.
@@ -34,7 +34,7 @@ class OpenUnixOptions(ClientTls, total=False):
 
 
 class OpenOptions(ClientTls, total=False):
-    """What `open_connection()` takes beside the address and the limit.
+    """The arguments of `open_connection()` beside the address and the limit.
 
     Attributes:
         family: the only address family to connect to; any by default.
@@ -56,7 +56,7 @@ class OpenOptions(ClientTls, total=False):
 
 
 class ServeUnixOptions(TypedDict, total=False):
-    """What `start_unix_server()` takes beside the callback, the path and the limit.
+    """The arguments of `start_unix_server()` beside the callback, the path and the limit.
 
     Attributes:
         sock: a bound Unix socket, in the place of a path.
@@ -64,7 +64,7 @@ class ServeUnixOptions(TypedDict, total=False):
         ssl: the settings of TLS.
         ssl_handshake_timeout: seconds; 60 by default.
         ssl_shutdown_timeout: seconds; 30 by default.
-        start_serving: whether it accepts connections at once; True by default.
+        start_serving: whether it accepts connections immediately; True by default.
     """
 
     sock: socket_module.socket | None
@@ -76,7 +76,7 @@ class ServeUnixOptions(TypedDict, total=False):
 
 
 class ServeOptions(ServeUnixOptions, total=False):
-    """What `start_server()` takes beside the callback, the address and the limit.
+    """The arguments of `start_server()` beside the callback, the address and the limit.
 
     Attributes:
         family: the only address family to serve on; any by default.

@@ -190,7 +190,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
 
         Args:
             n: the greatest number of bytes to return. Negative (the default): all until EOF. 0:
-                none, at once.
+                none, immediately.
 
         Returns:
             At least one byte, as soon as there is one; ``b""`` only for *n* of 0 or at EOF.

@@ -145,7 +145,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=Exchangeable):
             pass  # the peer's reset, which the loop has not noticed yet; reads report it
 
     async def drain(self) -> None:
-        """Wait until it is appropriate to write more; at once if it is (asyncio-stream, 3.15).
+        """Wait until it is appropriate to write more (asyncio-stream, 3.15).
 
         Raises:
             ConnectionResetError: the connection is closed.

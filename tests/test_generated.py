@@ -24,7 +24,7 @@ def test_a_page_is_fresh(option: str, name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "conformance", "clauses", option, str(made)]
     subprocess.run(command, check=True, timeout=60)
     assert without_date(made) == without_date(GENERATED / name), (
-        f"make it anew: streamcert clauses {option} docs/generated/{name}"
+        f"make it again: streamcert clauses {option} docs/generated/{name}"
     )
 
 
@@ -34,7 +34,7 @@ def test_the_pages_of_the_matrix_are_fresh(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=60, cwd=ROOT / "tests")
     for name in ("matrix.html", "otherwise.md"):
         assert without_date(tmp_path / name) == without_date(GENERATED / name), (
-            "make it anew: tox -e matrix -- --page"
+            "make it again: tox -e matrix -- --page"
         )
 
 
@@ -43,7 +43,7 @@ def test_the_page_of_the_zoo_is_fresh() -> None:
     from campaigns.zoo import lock
 
     recorded = zoo.page(lock.read())
-    assert recorded == zoo.PAGE.read_text(encoding="utf-8"), "make it anew: tox -e zoo -- --page"
+    assert recorded == zoo.PAGE.read_text(encoding="utf-8"), "make it again: tox -e zoo -- --page"
 
 
 def test_the_page_of_changed_clauses_is_fresh_and_each_has_its_reason() -> None:
@@ -59,7 +59,7 @@ def test_the_page_of_changed_clauses_is_fresh_and_each_has_its_reason() -> None:
     before, after, reasons = changes.at(old), changes.now(), changes.read_reasons()
     assert [*changes.complaints(before, after, reasons)] == []
     assert page == changes.page(old, before, after, reasons), (
-        f"make it anew: in tests, python -m campaigns.clause_changes {old}"
+        f"make it again: in tests, python -m campaigns.clause_changes {old}"
     )
 
 

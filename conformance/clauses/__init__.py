@@ -23,7 +23,7 @@ from conformance.errors import CannotRun
 DOCUMENTATION = "https://docs.python.org/3.15/library"
 
 LEVELS = ("documented", "inherited", "customary", "robust")
-"""Who says so: the streams page; a page that it refers to; CPython, and programs rely on it;
+"""The authority: the streams page; a page that it refers to; CPython, and programs rely on it;
 nobody, but anything else loses bytes, hangs, leaks or misreports."""
 
 DECISIVE = frozenset({"documented", "inherited"})
@@ -31,7 +31,8 @@ DECISIVE = frozenset({"documented", "inherited"})
 
 
 UNTESTABLE = "untestable.toml"
-"""The file of what is no clause because nothing can test it; see `clauses.description`."""
+"""The file of sentences that are not clauses because no test can check them; see
+`clauses.description`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Clause:
         text: the fact, in one sentence of our own.
         why: the harm to a program where the clause does not hold, beginning with "Otherwise".
         source: where it comes from: `page#anchor` of the Python 3.15 documentation, `CPython` for
-            what was observed of it, or the report (`owner/repository#number`) that it answers.
+            its observed behaviour, or the report (`owner/repository#number`) that it answers.
         level: one of `LEVELS`.
         since: the Python version whose documentation introduced it, such as `"3.13"`.
         section: the title of the section that it belongs to.

@@ -91,8 +91,8 @@ def clause(
     Args:
         id_: the clause's id.
         networks: the networks that it runs on, by name; by default all of them.
-        roles: the sides that the implementation takes: `BOTH`, `CLIENT` or `SERVER`. What is not
-            all of them is `Some`, which says why.
+        roles: the sides that the implementation takes: `BOTH`, `CLIENT` or `SERVER`. A selection is
+            a `Some`, which says why.
     """
 
     def mark(test: Callable[[Trial], Any]) -> Callable[[Trial], None]:

@@ -35,7 +35,7 @@ def unknown_to(writer: asyncio.StreamWriter, tls: bool, role: str) -> list[str]:
     names = ["socket", "peername", "sockname"]
     if tls:
         names += ["sslcontext", "ssl_object", "cipher", "peercert", "compression"]
-    # What is not there is None, with the name known: a certificate, and a compression.
+    # A known name without a value is None: a certificate, and a compression.
     may_be_none = {"compression", "peercert"} if role == "server" else {"compression"}
     missing = object()
     found = {name: writer.get_extra_info(name, missing) for name in names}

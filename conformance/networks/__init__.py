@@ -13,7 +13,7 @@ NETWORKS: dict[str, type[Network]] = {
 """Those that an implementation can be certified on, by name."""
 
 ADAPTER_NETWORKS: tuple[type[Network], ...] = (ReaderNetwork, PairNetwork)
-"""What adapters' ends are connected by: nobody can choose another."""
+"""The networks of adapters' ends: nobody can choose another."""
 
 
 def network_names(text: str) -> tuple[str, ...]:

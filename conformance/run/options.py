@@ -78,6 +78,6 @@ WHICH = (
         "Begin with the clauses that failed in that certificate.",
     ),
 )
-"""What to test."""
+"""The tests to run."""
 
 JSON = Option("json", "FILE", "Write the certificate to FILE.")

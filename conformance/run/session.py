@@ -236,7 +236,7 @@ class Session:
             terminalreporter.write_line(f"no certificate: {reason}", red=True)
 
     def pytest_sessionfinish(self) -> None:
-        """Write the certificate to the file that was asked for."""
+        """Write the certificate to the requested file."""
         if self.is_worker:
             gc.freeze()  # the process ends, and sooner if it does not collect garbage first
             return

@@ -194,13 +194,13 @@ async def speak_no_tls(below: Wire) -> None:
 
 
 async def leave(below: Wire) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await below.settle()
     await below.close()
 
 
 async def reset(below: Wire) -> None:
-    """Say nothing, and reset the connection."""
+    """Send nothing, and reset the connection."""
     await below.settle()
     await below.reset()
 

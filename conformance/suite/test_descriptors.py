@@ -41,7 +41,7 @@ def no_descriptors_left() -> Iterator[None]:
 
 @contextmanager
 def clients(trial: Trial) -> Iterator[list[SocketWire]]:
-    """Give clients that have yet to connect."""
+    """Yield clients that have not connected yet."""
     family = socket.AF_UNIX if trial.network.paths else socket.AF_INET
     with ExitStack() as stack:
         sockets = [stack.enter_context(carrier(trial).socket(family)) for _ in range(WAITING)]

@@ -97,7 +97,7 @@ async def test_fatal_alert(trial: Trial) -> None:
         expect(reader.at_eof(), False, "at_eof()")
 
 
-# Whatever the peer does, the program is told, and not the loop's exception handler.
+# Whatever the peer does, the program learns of it, and not the loop's exception handler.
 
 
 @clause("close.peer-ends.reports-nothing")

@@ -251,7 +251,7 @@ async def test_peer_is_held_back(trial: Trial) -> None:
 @clause("reader.flow.goes-on")
 async def test_peer_goes_on(trial: Trial) -> None:
     limit = 4096
-    data = (b"x" * (limit - 1) + b"\n") * 200  # more than a transport receives at once
+    data = (b"x" * (limit - 1) + b"\n") * 200  # more than a transport receives in one go
     reads: dict[str, Read] = READS | {
         "read(8192)": lambda reader: reader.read(2 * limit),
         "readexactly(40960)": lambda reader: reader.readexactly(10 * limit),
@@ -831,7 +831,7 @@ class Unpausable(ReadTransport):
     """A transport that cannot be paused."""
 
     def pause_reading(self) -> None:
-        """Say so."""
+        """Raise `NotImplementedError`."""
         raise NotImplementedError
 
 

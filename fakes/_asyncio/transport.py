@@ -1,8 +1,8 @@
 """The transport of a simulated connection, with asyncio's behaviour.
 
-It does on an `Endpoint` what asyncio's selector event loop does on a socket: sends at once what
-the kernel takes, keeps the rest in a write buffer with high-water and low-water marks, reads once
-in every turn of the loop in which there is something to read, and ends with one
+It does on an `Endpoint` what asyncio's selector event loop does on a socket: it sends immediately
+as much as the kernel takes, keeps the rest in a write buffer with high-water and low-water marks,
+reads once in every turn of the loop in which there is something to read, and ends with one
 `connection_lost()`.
 """
 

@@ -138,8 +138,8 @@ KEPT: dict[Option, str] = {
     (_IP6, socket.IPV6_UNICAST_HOPS): "every host is reached directly",
     (_IP6, _IP6_DONTFRAG): "a link carries datagrams of any size",
     (_IP6, _IP6_MTU_DISCOVER): "a link carries datagrams of any size",
-    (_TCP, socket.TCP_NODELAY): "what is written is sent at once",
-    (_TCP, socket.TCP_QUICKACK): "what arrives is acknowledged at once",
+    (_TCP, socket.TCP_NODELAY): "written data is sent immediately",
+    (_TCP, socket.TCP_QUICKACK): "received data is acknowledged immediately",
 }
 _PREFIXES = {_SO: "SO_", _IP: "IP_", _IP6: "IPV6_", _TCP: "TCP_", socket.IPPROTO_UDP: "UDP_"}
 

@@ -8,7 +8,7 @@ and none of this module runs.
 These parts of TCP are simulated: one window, which is the receiver's free buffer; acknowledgements,
 which free the send buffer and take the time of the way back; retransmission with exponential
 back-off
-across a partition, and the timeout that ends it. What is not: congestion control, reordering
+across a partition, and the timeout that ends it. These are not: congestion control, reordering
 (TCP hides it), duplicate or damaged segments (TCP drops them).
 """
 

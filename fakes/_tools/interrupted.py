@@ -44,7 +44,7 @@ async def interrupted(coroutine: Coroutine[Any, Any, T]) -> T:
     the wait; with seed 0 it is never cancelled.
 
     Returns:
-        What the coroutine returns.
+        The coroutine's result.
 
     Raises:
         TimeoutError: it was cancelled, and did not catch the cancellation.

@@ -20,8 +20,8 @@ class RecordingTransport(WriteFlowControl, asyncio.Transport):
     transport; without a loop the test calls `lose()`.
 
     Args:
-        protocol: the protocol to drive; its `connection_made()` is called at once (default: none
-            yet, see `connect()`).
+        protocol: the protocol to drive; its `connection_made()` is called immediately (default:
+            none yet, see `connect()`).
         extra: the information for `get_extra_info()` (default: none).
 
     Attributes:

@@ -70,7 +70,7 @@ def search(
     the run. If the environment variable `FAKES_SEED` is set, a search runs only that seed.
 
     Args:
-        main: a coroutine function without arguments; each run calls it anew.
+        main: a coroutine function without arguments; each run calls it again.
         seeds: the number of seeds, from 0 on (default 200), or the seeds themselves.
         network: a function that makes the network of each run (default: `fakes.Network`).
         turn_time: as for `fakes.Loop`, in virtual seconds (default 0.005).

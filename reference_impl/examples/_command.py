@@ -1,4 +1,4 @@
-"""What the examples share: running, and saying in one line what went wrong."""
+"""The common part of the examples: running, and saying in one line what went wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 
 class Failure(Exception):
-    """What went wrong and what to do about it, for the user to read."""
+    """The error and the remedy, for the user to read."""
 
 
 def run(program: Coroutine[Any, Any, None]) -> None:

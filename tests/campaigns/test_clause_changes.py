@@ -45,7 +45,7 @@ def test_each_that_changed_is_on_the_page_with_its_reason() -> None:
         "| `comes` | inherited | It is new. |",
     ):
         assert line in page.splitlines(), line
-    assert "1 more texts were only worded anew" in page
+    assert "1 more texts were only reworded" in page
     assert "`stays`" not in page
     assert "`reads`" not in page
 

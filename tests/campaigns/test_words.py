@@ -1,13 +1,21 @@
-"""The words of failures: what was expected and seen, so that a reader can act on it."""
+"""The words of failures, which a reader has to act on, and of the project's own texts."""
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from campaigns._shared.forked_suite import ForkedSuite, Request
+from campaigns.zoo import SPECIMENS
 from campaigns.zoo.certified import PLAIN
 from campaigns.zoo.words import says_little
+from conformance.clauses.description import description
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.pythons("newest", why="the words are the same on every Python")
 
@@ -126,3 +134,95 @@ def test_a_search_says_what_a_program_did_and_should_have(
 def test_words_that_leave_open_what_was_expected_are_found(detail: str) -> None:
     good = "expected drain() to keep waiting; saw it returned None (client on tcp)"
     assert says_little(f"{good}\n{detail}") == [detail]
+
+
+# The words of the project's own texts: CONTRIBUTING.md, "The words".
+
+UNPLAIN = {
+    r"(?<!-)\bwater ?marks?": "high-water mark, low-water mark",
+    r"\btime-outs?\b": "timeout",
+    r"\bfor ever\b": "forever",
+    r"\bback-?pressure\b": "back pressure",
+    r"\bmended\b": "fixed",
+    r"\bbefalls?\b": "happens to",
+    r"\banew\b": "again",
+    r"\bat once\b": "immediately; at the same time; in one go",
+    r"\bin vain\b": "without a match, without effect",
+    r"\bin the midst\b": "in the middle",
+    r"\bby way of\b": "through, with",
+    r"\blets? go on\b": "resume, wake",
+    r"\b(came|comes|became|becomes) of\b": "the outcome, the result",
+    r"\b[Ww]ho(so)?ever\b": "any task, any caller: a noun",
+    r"\b(is|are|was|were) (told|said|asked)\b": "say who acts",
+    r"(?:^|[.:;] )(?:What|Who)\b(?![^.]*\?)": "a noun as the subject",
+    r"(?<!there )\bis none of\b": "is not one of",
+}
+"""Words that a reader has to read twice, as regular expressions, and better ones."""
+
+
+def unplain(text: str) -> list[str]:
+    """Return the words of a text that are not plain, each with better ones."""
+    words = re.sub(r"\s+(?:# )?", " ", text).strip()
+    found = ((re.search(pattern, words), better) for pattern, better in UNPLAIN.items())
+    return [f"…{words[max(0, m.start() - 30) : m.end() + 30]}… ({better})" for m, better in found if m]
+
+
+def texts_of_code(file: Path) -> Iterator[str]:
+    """Yield the comments of a Python file, block by block, and its docstrings."""
+    source = file.read_text(encoding="utf-8")
+    block, last = "", 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield block
+                block = ""
+            block, last = f"{block} {token.string.lstrip('# ')}", token.start[0]
+    yield block
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            # Each paragraph, and each entry of `Args:`, has a subject of its own.
+            yield from re.split(r"\n\s*\n|\n\s+\w+: ", str(node.value.value))
+
+
+@pytest.mark.parametrize("folder", ["reference_impl", "fakes", "conformance", "tests/campaigns"])
+def test_comments_and_docstrings_are_plain(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    found = {
+        f"{file.relative_to(ROOT)}: {words}"
+        for file in files
+        if file != Path(__file__)
+        for text in texts_of_code(file)
+        for words in unplain(text)
+    }
+    assert files
+    assert found == set()
+
+
+def test_clauses_are_plain() -> None:
+    whole = description()
+    texts = [text for each in whole.clauses for text in (each.text, each.why)]
+    texts += [text for each in whole.untestable for text in (each.sentence, each.reason)]
+    assert [words for text in texts for words in unplain(text)] == []
+
+
+def test_the_faults_of_specimens_are_plain() -> None:
+    assert [words for each in SPECIMENS.values() for words in unplain(each.fault)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        ("The high-water mark, the low-water mark and a timeout.", True),
+        ("The water mark of a transport.", False),
+        ("Without a time-out it waits.", False),
+        ("It says what the peer sent.", True),
+        ("What the peer sends is lost.", False),
+        ("It is lost: what the peer sends.", True),
+        ("Who closes? What is left?", True),
+        ("Whoever waits goes on.", False),
+        ("The reader is told of the end.", False),
+        ("The reader is\n    # told of it.", False),
+    ],
+)
+def test_words_that_are_not_plain_are_found(text: str, *, is_plain: bool) -> None:
+    assert (unplain(text) == []) is is_plain

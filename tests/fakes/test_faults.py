@@ -9,7 +9,7 @@ import pytest
 
 import fakes
 
-A_DAY = 86_400  # seconds, more than any time-out that a connection has by itself
+A_DAY = 86_400  # seconds, more than any timeout that a connection has by itself
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

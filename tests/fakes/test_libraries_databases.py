@@ -160,7 +160,7 @@ def test_pymongo_selects_a_server_in_virtual_time(run_twice: RunTwice) -> None:
 
 
 def test_aiosqlite_beside_a_simulation(run_twice: RunTwice) -> None:
-    """Its thread is never overtaken by virtual time, though each time-out is a millisecond."""
+    """Its thread is never overtaken by virtual time, though each timeout is a millisecond."""
     aiosqlite = pytest.importorskip("aiosqlite")
 
     async def main() -> list[float]:

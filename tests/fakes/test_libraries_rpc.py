@@ -141,7 +141,7 @@ def test_socketio_comes_back_after_a_partition(run_twice: RunTwice) -> None:
 
     connected, lost, again, ended = run_twice(main, "chat")
     assert connected == ("connected", 0)
-    assert lost == ("transport error", 45)  # a ping's interval, and its time-out
+    assert lost == ("transport error", 45)  # a ping's interval, and its timeout
     assert again[0] == "connected"
     assert 200 <= again[1] < 260
     assert ended[0] == "client disconnect"

@@ -149,7 +149,7 @@ def page(
         ]
         parts += [f"## {title}", table(("Clause", "Before", "Now", "Why"), rows)]
     parts += ["## Another meaning", *meanings(before, after, reasons)]
-    parts.append(f"{len(worded)} more texts were only worded anew; they mean what they meant.")
+    parts.append(f"{len(worded)} more texts were only reworded; their meaning is the same.")
     rows_added = [(code(id_), fields["level"], fields["text"]) for id_, fields in added.items()]
     parts += [f"## Added: {len(added)}", table(("Clause", "Level", "Text"), rows_added)]
     return "\n\n".join(parts) + "\n"

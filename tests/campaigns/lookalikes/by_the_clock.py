@@ -12,7 +12,7 @@ LATER = 0.002  # seconds
 
 
 class Delayed(Protocol):
-    """A connection that gets every call later, and in order."""
+    """A connection that gets every call later, in the same order."""
 
     _due = 0.0
 

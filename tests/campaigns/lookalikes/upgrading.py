@@ -125,7 +125,7 @@ class Layer(asyncio.Protocol):
             self.send()
 
     def too_late(self) -> None:
-        """Give the handshake up."""
+        """Give up the handshake."""
         if not self.agreed.done():
             self.agreed.set_exception(ConnectionAbortedError("the handshake took too long"))
             self.below.abort()

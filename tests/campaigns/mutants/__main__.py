@@ -34,7 +34,7 @@ README = ROOT / "README.md"
 @click.option("--listed", "doubted", is_flag=True, help="Only those listed, as if they were not.")
 @click.option("--list", "only_list", is_flag=True, help="List the mutants, and try none.")
 @click.option("--show", is_flag=True, help="Show what became of each.")
-@click.option("-n", "processes", default=os.cpu_count() or 1, help="How many at once.")
+@click.option("-n", "processes", default=os.cpu_count() or 1, help="How many at a time.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),

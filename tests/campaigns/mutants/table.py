@@ -116,7 +116,7 @@ the changed lines are run. Never mutated are:
 
 {_bullets(f"{what}: {why}" for what, why in RULES.items())}{left_out}
 
-The tool is our own, in `tests/campaigns/mutants`: the well-kept ones either start the suite anew
+The tool is our own, in `tests/campaigns/mutants`: the well-kept ones either start the suite again
 for each mutant (cosmic-ray), which costs seconds of imports and collection where a fork costs a
 twentieth of a second, or change only what is inside functions and put a trampoline around each
 (mutmut), which certifies something other than the module as it is imported.

@@ -135,7 +135,7 @@ def play(played: Program, streams: Any, on: World, trace: bool = False) -> Resul
 
 
 def shrunk(failing: Program, streams: Any, on: World) -> Program:
-    """Return a program of which nothing can be left out without everything going well."""
+    """Return a smallest program that still goes wrong."""
     while True:
         for smaller in simpler(failing):
             if play(smaller, streams, on).failures:

@@ -26,13 +26,13 @@ PAGE = ROOT / "docs" / "generated" / "zoo.md"
 @click.argument("names", nargs=-1)
 @click.option("--network", default=",".join(NETWORKS), metavar="NAMES", help="Only on these.")
 @click.option("--accept", is_flag=True, help="Record what they fail in zoo.lock.")
-@click.option("--page", "page_only", is_flag=True, help="Only write the page of zoo.lock anew.")
+@click.option("--page", "page_only", is_flag=True, help="Only write the page of zoo.lock again.")
 @click.option("--show", is_flag=True, help="Show what was seen in each failure of what is stated.")
 @click.option(
     "-n",
     "processes",
     default=2 * (os.cpu_count() or 1),
-    help="How many at once (default: two for each core, since some wait).",
+    help="How many at a time (default: two for each core, because some wait).",
 )
 @click.option(
     "--folder",

@@ -29,7 +29,7 @@ PLAIN = Subject(
     },
     is_right=False,  # a clause that it fails is not asked; `tox -e lookalikes` tells which
 )
-"""What specimens are made of."""
+"""The parts of specimens."""
 
 
 IN_MEMORY = tuple(name for name, network in NETWORKS.items() if network.in_memory)

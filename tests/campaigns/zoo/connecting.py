@@ -459,7 +459,7 @@ def opens(fault: str, *fails: str, seen: Seen = NOTHING) -> Callable[[Any], Spec
 
 
 @opens(
-    "open_connection() returns an object that cannot be unpacked into two.",
+    "open_connection() returns an iterator, not a pair.",
     "connecting.returns-a-pair",
     seen="TypeError: 'tuple_iterator' object is not",
 )

@@ -1,4 +1,4 @@
-"""Broken readers as a whole: their ends, iteration, flow control, errors, several tasks at once."""
+"""Broken readers as a whole: their ends, iteration, flow control, errors, several tasks."""
 
 import asyncio
 import weakref

@@ -182,7 +182,7 @@ class HoldsBack(StreamWriter):
     held = b""
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send the held data."""
         if self.held:
             held, self.held = self.held, b""
             super().write(held)
