@@ -430,7 +430,7 @@ def _has_own_network(item: pytest.Function) -> bool:
 
 
 def _search(item: pytest.Function) -> None:
-    """Run a test with many seeds; raise what it raises in its last run, the shrunk one."""
+    """Run a test with many seeds; raise the exception of its last run, the shrunk one."""
     import asyncio
 
     from fakes._network.network import Network

@@ -121,7 +121,7 @@ class Buffer:
         return self.size
 
     def _join(self, data: bytes | memoryview) -> int:
-        """Append *data* to what is left of the head, the only piece; return the bytes held."""
+        """Append *data* to the rest of the head, the only piece; return the bytes held."""
         self.head = self.head[self.start :] + data
         self.searched = self.searched - self.start if self.searched > self.start else 0
         self.start = self.ready = 0

@@ -297,7 +297,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
             TypeError: a separator is not bytes-like.
             asyncio.LimitOverrunError: more than the limit precedes the separator, or would if it
                 came now. Nothing is consumed; the first ``consumed`` bytes hold no part of it.
-            asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
+            asyncio.IncompleteReadError: EOF comes first; ``partial`` is the rest.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection; the bytes before it are kept.
         """
@@ -369,7 +369,7 @@ class StreamReader(asyncio.StreamReader, metaclass=Exchangeable):
         Raises:
             ValueError: *n* is negative.
             TypeError: *n* is not an integer.
-            asyncio.IncompleteReadError: EOF comes first; ``partial`` is what was left.
+            asyncio.IncompleteReadError: EOF comes first; ``partial`` is the rest.
             RuntimeError: another read is in progress.
             OSError: or another error that ended the connection; the bytes before it are kept.
         """

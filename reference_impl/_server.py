@@ -192,7 +192,7 @@ class Server(asyncio.Server):
             client._end()
 
     def abort_clients(self) -> None:
-        """Close every connection now, without sending what was written."""
+        """Close every connection now, without sending the buffered data."""
         for client in tuple(self._connections):
             client._end(abort=True)
 

@@ -75,7 +75,7 @@ async def expect_encrypted(wire: TlsWire, secret: bytes, part: bytes) -> None:
 async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[Any]") -> None:
     """Expect `task` to end when simulated `seconds` have passed, and not much earlier.
 
-    That is a tenth of a second, or of what it takes where that is less than a second.
+    At most a tenth of a second earlier, or a tenth of the time if that is less than a second.
     """
     margin = min(seconds, 1) / 10
     await trial.pass_time(int(seconds - margin))

@@ -96,7 +96,7 @@ def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> No
             ) from None
         _see_that_it_has(streams.name, "StreamReader", reader, streams.without)
         _see_that_it_has(streams.name, "StreamWriter", writer, streams.without)
-        if not adapter.one_end:  # else it is a helper, and has what it needs
+        if not adapter.one_end:  # otherwise it is a helper, and is complete
             _see_that_it_has(streams.name, "StreamReader", far_reader, streams.far_without)
             _see_that_it_has(streams.name, "StreamWriter", far_writer, streams.far_without)
         connected = await _are_connected(streams, *ends)

@@ -152,7 +152,7 @@ class Socket(socket.socket):
             _warn(f"unclosed {self!r}", ResourceWarning, source=self)
             self._real_close()
 
-    # --- what it is ---------------------------------------------------------------------------
+    # --- kind and number ----------------------------------------------------------------------
 
     @property
     def family(self) -> socket.AddressFamily:

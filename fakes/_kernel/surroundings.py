@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from fakes._kernel.descriptors import Descriptors
 from fakes._kernel.port_table import PortTable
 
-# Hands the handle of what has become ready to the loop.
+# Hands the handle of a ready socket to the loop.
 Poll = Callable[[asyncio.Handle], None]
 
 

@@ -87,7 +87,7 @@ class Redirection:
     def __init__(
         self, target: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]
     ) -> None:
-        """`make(original)` returns what is to be called instead, with the same arguments."""
+        """`make(original)` returns the function to call instead, with the same arguments."""
         self.target = target  # it stays where it is
         self._holder = _Holder.from_address(id(target) + _HEAD)
         before = self._holder.pair

@@ -113,7 +113,7 @@ def run_step(
     now: float,
     observers: Iterable[Callable[[Step], None]],
 ) -> None:
-    """Run a task's step, shown to observers before what it does."""
+    """Run a task's step; show it to observers before its effects."""
     # A coroutine that has not begun waits nowhere yet.
     place = place_of(task) if getattr(task.get_coro(), "cr_suspended", True) else None
     step = Step(now, task.get_name(), place)

@@ -37,7 +37,7 @@ async def print_headers(url: urllib.parse.SplitResult, timeout: float) -> None: 
                 while text := line.decode("latin-1").rstrip():
                     print(text)
                     line = await reader.readline()
-                # There is no body to wait for, and what is written is sent.
+                # There is no body to wait for, and the written data is sent.
                 writer.close()
                 await writer.wait_closed()
             finally:

@@ -15,7 +15,7 @@ from ._command import run
 
 
 async def wait_for_data() -> None:
-    """Read with a stream what is sent to one of a pair of connected sockets."""
+    """Read with a stream the data that is sent to one of a pair of connected sockets."""
     ours, theirs = socket.socketpair()
     with theirs:
         reader, writer = await reference_impl.open_connection(sock=ours)  # which owns it now

@@ -155,7 +155,6 @@ UNPLAIN = {
     r"\b[Ww]ho(so)?ever\b": "any task, any caller: a noun",
     r"\b(is|are|was|were) (told|said|asked)\b": "say who acts",
     r"(?:^|[.:;] )(?:What|Who)\b(?![^.]*\?)": "a noun as the subject",
-    r"(?<!there )\bis none of\b": "is not one of",
 }
 """Words that a reader has to read twice, as regular expressions, and better ones."""
 
@@ -164,7 +163,9 @@ def unplain(text: str) -> list[str]:
     """Return the words of a text that are not plain, each with better ones."""
     words = re.sub(r"\s+(?:# )?", " ", text).strip()
     found = ((re.search(pattern, words), better) for pattern, better in UNPLAIN.items())
-    return [f"…{words[max(0, m.start() - 30) : m.end() + 30]}… ({better})" for m, better in found if m]
+    return [
+        f"…{words[max(0, m.start() - 30) : m.end() + 30]}… ({better})" for m, better in found if m
+    ]
 
 
 def texts_of_code(file: Path) -> Iterator[str]:

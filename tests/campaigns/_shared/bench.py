@@ -484,14 +484,14 @@ class Child:
             os._exit(0)
 
     def read(self) -> None:
-        """Take what it has sent."""
+        """Take the messages that it has sent."""
         data = os.read(self.pipe, 1 << 16)
         self.output += data
         self.over = not data
         self.heard = time.monotonic()
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return what it has sent."""
+        """Return the messages that it has sent."""
         return [json.loads(line) for line in self.output.decode().splitlines()]
 
     def wait(self) -> str:

@@ -10,8 +10,8 @@ reset in the weather):
 * a refused or cancelled upgrade: the same, and a cancelled upgrade's `CancelledError`;
 * the end of the stream before all was read: at the end that broke it off itself, or if the peer
   aborted or failed to upgrade; after a reset there must be an error. A peer that closes has sent
-  what it wrote, but over TLS only if it does so in order: the loops' TLS drops what is not yet sent
-  if the peer goes on sending.
+  what it wrote, but over TLS only if it closes normally: the loops' TLS drops unsent data if the
+  peer goes on sending.
 
 Stalls and partitions that heal, small buffers, slow links allow nothing.
 """

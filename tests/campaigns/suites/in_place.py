@@ -1,7 +1,7 @@
 """A pytest plug-in, and a runner of unittest's tests: streams in place, outcomes kept.
 
 It is loaded before anything else, in the suite's own environment, and needs nothing but the
-reference. Environment variables say what is wanted: STREAMS, the implementation, and OUTCOMES, the
+reference. Environment variables have the request: STREAMS, the implementation, and OUTCOMES, the
 file to write the outcome of each test to.
 """
 

@@ -169,7 +169,7 @@ class WaitsASecondLess(StreamWriter):
 
 
 @specimen(
-    "Bytes that are not TLS, on an upgraded connection, are reported to the loop's exception handler.",
+    "Garbage on an upgraded connection is reported to the loop's exception handler.",
     "close.peer-ends.reports-nothing",
     seen="the loop's exception handler was told [{",
     basic=True,
