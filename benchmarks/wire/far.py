@@ -111,7 +111,7 @@ def received(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
 
 
 def send(connection: socket.socket, pattern: bytes, times: int) -> None:
-    """Send as much as possible at once, end, and wait until the near end has closed."""
+    """Send as much as possible in one go, end, and wait until the near end has closed."""
     together = max(1, 256 * KIB // len(pattern))
     for start in range(0, times, together):
         connection.sendall(pattern * min(together, times - start))

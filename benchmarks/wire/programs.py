@@ -98,7 +98,7 @@ async def in_bulk(reader: Any, count: int) -> None:
 
 
 async def to_eof(reader: Any, count: int) -> None:
-    """Read everything at once."""
+    """Read everything in one call."""
     assert len(await reader.read()) == count * LENGTHS["bulk"]
 
 
@@ -159,7 +159,7 @@ def echoing(
     message: bytes,
     connections: int = 1,
 ) -> tuple[Program, Program]:
-    """Return what exchanges messages with the far end, on so many connections at once."""
+    """Return what exchanges messages with the far end, on so many connections in parallel."""
 
     async def streams(streams: Any, there: There, clock: Clock, count: int) -> None:
         ends = [await streams.open_connection(**there.client()) for _ in range(connections)]

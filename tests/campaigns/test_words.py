@@ -16,6 +16,8 @@ from campaigns.zoo.words import says_little
 from conformance.clauses.description import description
 
 ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
+"""The pages that are written by hand."""
 
 pytestmark = pytest.mark.pythons("newest", why="the words are the same on every Python")
 
@@ -197,6 +199,13 @@ def test_comments_and_docstrings_are_plain(folder: str) -> None:
     }
     assert files
     assert found == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_plain(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`]*`", "…", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = text.partition("## The words")[0]  # which names them
+    assert [words for paragraph in text.split("\n\n") for words in unplain(paragraph)] == []
 
 
 def test_clauses_are_plain() -> None:
