@@ -4,7 +4,7 @@
 
 Three measurements, on `asyncio`'s streams over the fakes:
 
-* N connections are opened, all of them open at the same time; then each exchanges ten messages (a round trip
+* N connections are opened and stay open together; then each exchanges ten messages (a round trip
   each), all of them at the same time; then each ten messages more, ten connections at a time, while
   the others are idle; then all are closed. This is repeated until each row of the table has made as
   many connections and round trips as the others. Beside it, what the interpreter makes of as many
