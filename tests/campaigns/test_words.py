@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +207,22 @@ def test_pages_are_plain(page: Path) -> None:
     text = re.sub(r"```.*?```|`[^`]*`", "…", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     text = text.partition("## The words")[0]  # which names them
     assert [words for paragraph in text.split("\n\n") for words in unplain(paragraph)] == []
+
+
+def test_reasons_are_plain() -> None:
+    files = sorted((ROOT / "tests" / "campaigns").rglob("*.toml"))
+    texts = [text for file in files for text in strings(tomllib.loads(file.read_text("utf-8")))]
+    assert texts
+    assert [words for text in texts for words in unplain(text)] == []
+
+
+def strings(value: object) -> Iterator[str]:
+    """Yield the strings in a value of TOML; mutants' keys and patterns are single words."""
+    if isinstance(value, str) and value.count(" ") > 3:
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
 
 
 def test_clauses_are_plain() -> None:
