@@ -2,9 +2,9 @@
 
 A thread runs in real time, which the loop does not know. So a job takes no virtual time: while
 one runs and nothing else is ready, the loop waits for it, and results come in the order of the
-calls. Nor does virtual time run ahead of any other thread of the program that is at work. A job
-that calls the loop, and a thread that waits for another one, may wait for something that the loop
-does later; the loop does not wait for such a thread while there are timers to go on with.
+calls. Nor does virtual time run ahead of any other thread of the program that is at work. A thread
+that waits for another one may wait for something that the loop does later; the loop does not wait
+for such a thread while there are timers to go on with.
 
 A long wait in real time is reported to the logger `fakes`, with where the thread stands.
 """
@@ -42,13 +42,14 @@ PATIENCE = 1.0
 class _Job:
     """A function that runs in an executor for a loop."""
 
-    __slots__ = ("answer", "asleep", "calls_loop", "held", "number", "work")
+    __slots__ = ("answer", "asleep", "calls_loop", "held", "left", "number", "work")
 
     def __init__(self, answer: asyncio.Future[Any], number: int) -> None:
         self.answer = answer
         self.number = number
         self.asleep = False  # until virtual time has gone on
         self.calls_loop = False
+        self.left = False  # not waited for any more
         self.held = False  # until its virtual time is over
         self.work: concurrent.futures.Future[Any]
 
@@ -182,18 +183,21 @@ class Threads:
         for job in self.jobs:
             if job.held or job.asleep:
                 continue
-            if job.work.done() or not (job.calls_loop or self._is_stuck(job)):
+            if job.work.done() or not (job.left or self._is_stuck(job)):
                 break
         else:
-            return False
+            return bool(self.calls)  # made before the thread began to wait
         began, told = monotonic(), False
-        while not (job.work.done() or job.calls_loop or self.calls):
+        while not (job.work.done() or job.asleep or self.calls):
             if not self._event.wait(CHECK_INTERVAL):
                 if self._is_stuck(job):
                     return True
                 if not told and monotonic() - began > LONG:
                     told = True
                     self._report([self._worker(job)])
+                    if job.calls_loop:  # it may ask again and again whether the loop has done it
+                        job.left = True
+                        return True
             self._event.clear()
         if job.work.done():
             self.jobs.remove(job)

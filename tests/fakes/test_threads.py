@@ -5,6 +5,7 @@ import concurrent.futures
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,69 @@ def test_virtual_time_does_not_run_ahead_of_a_thread_at_work() -> None:
             return await answer, loop.time()
 
     assert fakes.run(main()) == ("in time", 0.0)
+
+
+async def tick() -> None:
+    while True:
+        await asyncio.sleep(0.1)
+
+
+def test_virtual_time_does_not_run_ahead_of_a_job_that_has_called_the_loop() -> None:
+    """As a2wsgi's, each of which calls the loop with every part of its response."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        ticking = asyncio.create_task(tick())
+
+        def job() -> None:
+            for _ in range(10):
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+                sum(range(100_000))  # real work
+
+        await asyncio.to_thread(job)
+        ticking.cancel()
+        return loop.time()
+
+    assert fakes.run(main()) == 0.0
+
+
+def test_a_call_that_a_job_makes_before_it_waits_is_not_late() -> None:
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        ticking = asyncio.create_task(tick())
+        times: list[float] = []
+
+        def job() -> None:
+            for _ in range(50):
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+                time.sleep(0.25)
+                times.append(time.monotonic())
+
+        await asyncio.to_thread(job)
+        ticking.cancel()
+        return times
+
+    assert fakes.run(main(), deterministic=True) == [0.25 * (1 + each) for each in range(50)]
+
+
+def test_a_job_that_asks_again_and_again_for_an_answer_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop cannot know that it waits, and goes on after a while."""
+    monkeypatch.setattr(threads, "LONG", 0.05)
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+
+        def job() -> int:
+            answer = asyncio.run_coroutine_threadsafe(asyncio.sleep(10, 42), loop)
+            while not answer.done():
+                time.sleep(0.001)
+            return answer.result()
+
+        return await asyncio.to_thread(job)
+
+    assert fakes.run(main()) == 42
 
 
 def test_a_thread_that_serves_requests_of_the_loop() -> None:
