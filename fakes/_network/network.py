@@ -11,15 +11,11 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Callable
-from enum import IntEnum
 from socket import (
     AF_INET,
-    AF_INET6,
     AF_UNIX,
     IPPROTO_UDP,
-    SOCK_DGRAM,
     SOCK_STREAM,
-    AddressFamily,
     SocketKind,
 )
 from typing import Any, overload
@@ -40,6 +36,7 @@ from fakes._network.datagrams import Datagrams
 from fakes._network.environment import Environment
 from fakes._network.host import Host, current_host
 from fakes._network.link import Link
+from fakes._network.protocols import check_kind, named
 from fakes._network.resolver import Resolver
 from fakes._network.segment import Note, Segment, segment_of
 from fakes._public import public
@@ -308,19 +305,16 @@ class Network:
             timeout: as for `settimeout()` (default 0.0: non-blocking).
 
         Raises:
-            NotSimulated: sockets of this family or type are not simulated.
+            NotSimulated: sockets of this family, type and protocol are not simulated.
+            OSError: there are none over a kernel, either (EPROTONOSUPPORT).
         """
+        check_kind(family, type, proto or 0)
         host = self.current_host()
-        if family in (AF_INET, AF_INET6, AF_UNIX) and type == SOCK_STREAM:
+        if type == SOCK_STREAM:
             return StreamSocket.of(self, host, family, None, proto, timeout)
-        if family in (AF_INET, AF_INET6, AF_UNIX) and type == SOCK_DGRAM:
-            if proto is None:
-                proto = 0 if family == AF_UNIX else IPPROTO_UDP
-            return DatagramSocket.create(self, host, family, proto, timeout)
-        raise NotSimulated(
-            f"sockets of {_named(AddressFamily, family)} and {_named(SocketKind, type)} are not "
-            "simulated"
-        )
+        if proto is None:
+            proto = 0 if family == AF_UNIX else IPPROTO_UDP
+        return DatagramSocket.create(self, host, family, proto, timeout)
 
     def socketpair(
         self, family: int = AF_UNIX, type: int = SOCK_STREAM, *, timeout: float | None = 0.0
@@ -331,7 +325,7 @@ class Network:
         connection from localhost to itself.
         """
         if type != SOCK_STREAM:
-            raise NotSimulated(f"socketpair() of {_named(SocketKind, type)} is not simulated")
+            raise NotSimulated(f"socketpair() of {named(SocketKind, type)} is not simulated")
         host = self.current_host()
         if family == AF_UNIX:
             one, other = self._connections.unix_pair(host, "", "")
@@ -400,10 +394,3 @@ class Network:
         """Return the first address of a name. Raises `socket.gaierror` if there is none."""
         address: str = self.dns.getaddrinfo(name, None, family)[0][4][0]
         return address
-
-
-def _named(kind: type[IntEnum], number: int) -> str:
-    try:
-        return kind(number).name
-    except ValueError:
-        return f"the unknown {kind.__name__} {number}"

@@ -486,6 +486,18 @@ async def every_option(path: str) -> Seen:
     return seen
 
 
+async def protocols(path: str) -> Seen:
+    seen: Seen = []
+    for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            for protocol in (0, 1, socket.IPPROTO_TCP, socket.IPPROTO_UDP, 255):
+                if (kind, protocol) == (socket.SOCK_DGRAM, 1) and family != socket.AF_UNIX:
+                    continue  # ICMP, for users that the system names
+                sock = seen_by(socket.socket, family, kind, protocol)
+                seen.append(sock if isinstance(sock, tuple) else "a socket")
+    return seen
+
+
 async def names_of_hosts(path: str) -> Seen:
     return [
         seen_by(socket.gethostbyname, "127.0.0.1"),
@@ -515,6 +527,7 @@ PROGRAMS: list[Callable[[str], Any]] = [
     addresses_in_use,
     states_of_connections,
     every_option,
+    protocols,
     names_of_hosts,
 ]
 
@@ -628,11 +641,14 @@ def test_a_blocking_connection_over_a_stalled_link_is_refused() -> None:
         (socket.AF_INET, socket.SOCK_RAW),
         (socket.AF_PACKET,),
         (socket.AF_UNIX, socket.SOCK_SEQPACKET),
+        (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+        (socket.AF_INET6, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6),
+        (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP),
     ],
 )
 def test_other_kinds_of_sockets_are_refused_by_name(arguments: tuple[int, ...]) -> None:
     async def main() -> None:
-        with pytest.raises(fakes.NotSimulated, match=r"AF_.* and SOCK_.* are not simulated"):
+        with pytest.raises(fakes.NotSimulated, match=r"AF_\w+ and SOCK_.* are not simulated"):
             socket.socket(*arguments)
 
     fakes.run(main())
