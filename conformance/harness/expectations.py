@@ -20,7 +20,8 @@ from conformance.harness.extra_info import known
 from conformance.harness.patterns import overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Served, Trial
-from conformance.networks.tls import TlsWire
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
+from conformance.networks.wire import Wire
 
 # Connections that are lost.
 
@@ -122,25 +123,43 @@ async def expect_talk(connection: Connection) -> None:
     expect(await take(reader, 16), b"from the far end")
 
 
-async def expect_client_never_blocks(trial: Trial, open_: Callable[..., Any]) -> None:
+async def expect_client_never_blocks(
+    trial: Trial, open_: Callable[..., Any], is_tls: bool = False
+) -> None:
     """Expect the connection that `open_` makes of a blocking socket not to stop the loop."""
     listener = await trial.listen()
     sock = await connected_socket(trial, listener)
     let_block(sock)
-    reader, writer = await open_(sock=sock)
-    with contextlib.closing(writer):
-        async with closing(await listener.accept()) as wire:
+    tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": HOST_NAME} if is_tls else {}
+    opening = trial.start(open_(sock=sock, **tls))
+    async with closing(await listener.accept()) as below:
+        wire: Wire = below
+        if is_tls:
+            await trial.turns()
+            expect_pending(opening, "a handshake that nobody has answered")
+            wire = secure = TlsWire(below, server_context(), server_side=True)
+            await secure.handshake()
+        reader, writer = await opening
+        with contextlib.closing(writer):
             await _expect_not_blocking(trial, Connection(reader, writer, wire))
 
 
 async def expect_server_never_blocks(
-    trial: Trial, start: Callable[..., Any], sock: socket.socket
+    trial: Trial, start: Callable[..., Any], sock: socket.socket, is_tls: bool = False
 ) -> None:
     """Expect the server that `start` makes of a blocking bound `sock` not to stop the loop."""
     served, address = Served(), sock.getsockname()
     let_block(sock)
-    with contextlib.closing(await start(served.accepted, sock=sock)):
-        async with closing(await carrier(trial).connected(sock.family, address)) as wire:
+    tls = {"ssl": server_context()} if is_tls else {}
+    with contextlib.closing(await start(served.accepted, sock=sock, **tls)):
+        async with closing(await carrier(trial).connected(sock.family, address)) as below:
+            wire: Wire = below
+            if is_tls:
+                await trial.turns()
+                wire = secure = TlsWire(
+                    below, client_context(), server_side=False, server_hostname=HOST_NAME
+                )
+                await secure.handshake()
             reader, writer = await served.pairs.get()
             with contextlib.closing(writer):
                 await _expect_not_blocking(trial, Connection(reader, writer, wire))

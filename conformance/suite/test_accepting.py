@@ -7,18 +7,18 @@ import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from conformance.harness.addresses import carrier, free_port
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, clause
 from conformance.harness.expect import expect, expect_that
-from conformance.harness.expectations import expect_not_served
+from conformance.harness.expectations import collected, expect_not_served, expect_talk
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
-from conformance.harness.trial import Served, Trial
+from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.kernel import UnixNetwork
-from conformance.networks.tls import HOST_NAME, TlsWire, client_context
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
 
 MOMENTS = range(7)
@@ -99,6 +99,7 @@ async def expect_all_ended(trial: Trial, end: Callable[[Any], object]) -> None:
                 end(served.server)
                 await below.receive_to_end()  # hangs if it is left open
                 await served.server.wait_closed()
+        expect([each["message"] for each in trial.reported], [], "reported:")
 
 
 @clause("server.serve-forever.cancelled.under-way", roles=SERVER)
@@ -175,8 +176,8 @@ async def test_start_unix_server_cancelled(trial: Trial) -> None:
 
 @clause("serving.ssl.failed-handshake-reports-nothing", networks=TLS, roles=SERVER)
 async def test_failed_handshakes_report_nothing(trial: Trial) -> None:
-    served = await trial.serve()
-    for fail in (speak_no_tls, leave, reset, leave_in_the_middle, trust_nobody):
+    served = await trial.serve(ssl_handshake_timeout=0.05)
+    for fail in (speak_no_tls, leave, reset, leave_in_the_middle, trust_nobody, say_nothing):
         async with closing_wire(await carrier(trial).dial(served.server)) as below:
             await fail(below)
             await trial.turns()
@@ -187,14 +188,37 @@ async def test_failed_handshakes_report_nothing(trial: Trial) -> None:
     expect(served.pairs.qsize(), 0, "clients after failed handshakes:")
 
 
+@clause("unix.serve.ssl.failed-handshake", networks=UNIX, roles=SERVER)
+async def test_failed_handshakes_harm_nobody_on_unix_sockets(trial: Trial) -> None:
+    served = await trial.serve(ssl=server_context(), ssl_handshake_timeout=0.05)
+    for fail in (speak_no_tls, leave, leave_in_the_middle, trust_nobody, say_nothing):
+        async with closing_wire(await trial.network.dial(served.server)) as below:
+            await fail(below)
+        expect(served.pairs.qsize(), 0, f"clients after one that did {fail.__name__}():")
+        async with closing_wire(await trial.network.dial(served.server)) as below:
+            wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
+            await wire.handshake()
+            reader, writer = await served.pairs.get()
+            with closing(writer):
+                await expect_talk(Connection(reader, writer, wire))
+        await collected(trial)
+        reported = [each["message"] for each in trial.reported]
+        expect(reported, [], f"reported of a client that did {fail.__name__}():")
+
+
 async def speak_no_tls(below: Wire) -> None:
     """Send bytes that are not TLS."""
     await below.send(b"GET / HTTP/1.0\r\n\r\n")
     await below.receive_to_end()
 
 
+async def say_nothing(below: Wire) -> None:
+    """Say nothing, and wait until the server has had enough."""
+    await below.receive_to_end()
+
+
 async def leave(below: Wire) -> None:
-    """Send nothing."""
+    """Leave without having sent anything."""
     await below.settle()
     await below.close()
 

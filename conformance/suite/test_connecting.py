@@ -223,6 +223,20 @@ async def test_family(trial: Trial) -> None:
                 expect(accepted(sockets), index, f"with {family.name}, index in {hosts}:")
 
 
+@clause("connecting.family", networks=INTERNET, roles=CLIENT)
+async def test_family_as_a_number(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, sockets):
+        _, writer = await trial.streams.open_connection(
+            "127.0.0.1",
+            port,
+            family=int(socket.AF_INET),
+            proto=int(socket.IPPROTO_TCP),
+            flags=int(socket.AI_NUMERICHOST),
+        )
+        with closing(writer):
+            expect(accepted(sockets), 0, "index of the listener connected to:")
+
+
 @clause("connecting.family.no-such-address", networks=INTERNET, roles=CLIENT)
 async def test_family_without_address(trial: Trial) -> None:
     host, port = address_of(await trial.listen())
@@ -297,6 +311,11 @@ async def test_sock_in_blocking_mode(trial: Trial) -> None:
     await expect_client_never_blocks(trial, trial.streams.open_connection)
 
 
+@clause("connecting.sock.blocking", networks=INTERNET, roles=CLIENT)
+async def test_sock_in_blocking_mode_with_tls(trial: Trial) -> None:
+    await expect_client_never_blocks(trial, trial.streams.open_connection, is_tls=True)
+
+
 @clause("connecting.sock.closed-with-the-writer", networks=INTERNET, roles=CLIENT)
 async def test_sock_closed_with_the_writer(trial: Trial) -> None:
     listener = await trial.listen()
@@ -353,6 +372,18 @@ async def test_local_addr_name(trial: Trial) -> None:
             connection, peer = sock.accept()
             connection.close()
             expect(peer, ("127.0.0.1", free), "where the connection comes from:")
+
+
+@clause("connecting.local-addr.name", networks=DUAL_STACK, roles=CLIENT)
+async def test_local_addr_of_several_families(trial: Trial) -> None:
+    # Of its addresses, that of the family of the host's is where the connection comes from.
+    for host, local in (("127.0.0.1", "127.0.0.2"), ("::1", "::1")):
+        with listening(trial, host) as (port, (sock,)), resolving(trial, "::1", "127.0.0.2"):
+            _, writer = await trial.streams.open_connection(host, port, local_addr=(NAME, 0))
+            with closing(writer):
+                connection, peer = sock.accept()
+                connection.close()
+                expect(peer[0], local, f"where the connection to {host} comes from:")
 
 
 @clause("connecting.local-addr.unusable", networks=INTERNET, roles=CLIENT)

@@ -3,15 +3,24 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
-from conformance.harness.addresses import SecureListener, address_of, carrier_of, connected_socket
+from conformance.harness.addresses import (
+    SecureListener,
+    address_of,
+    bound,
+    carrier,
+    carrier_of,
+    connected_socket,
+    stall,
+)
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, INTERNET, TLS, VIRTUAL, clause
 from conformance.harness.expect import expect, expect_error, expect_that
 from conformance.harness.expectations import expect_done_after, expect_talk
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
+from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Trial
 from conformance.networks.base import Listener
 from conformance.networks.tls import (
@@ -189,6 +198,32 @@ async def test_handshake_timeout(trial: Trial) -> None:
     connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
     async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
         await expect_error(Exception, connecting)
+
+
+@clause("connecting.ssl.handshake-timeout", networks=VIRTUAL, roles=CLIENT)
+async def test_handshake_timeout_is_that_of_the_handshake(trial: Trial) -> None:
+    # The time before there is a connection does not count.
+    hosts = ("127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
+        stack.enter_context(resolving(trial, *hosts))
+        await stall(trial, silent, stack)
+        answering.listen()
+        tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": HOST_NAME}
+        times = {"happy_eyeballs_delay": 5.0, "ssl_handshake_timeout": 2.0}
+        opening = trial.start(trial.streams.open_connection(NAME, port, **tls, **times))
+        accepting = trial.start(trial.loop.sock_accept(answering))
+        await asyncio.wait([opening, accepting], return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            accepting.cancel()
+            await opening
+        below = carrier(trial).wire((await accepting)[0])
+        wire = TlsWire(below, server_context(), server_side=True)
+        async with closing_wire(wire):
+            await wire.handshake()
+            reader, writer = await opening
+            with closing(writer):
+                await expect_talk(Connection(reader, writer, wire))
 
 
 @clause("connecting.ssl.handshake-timeout.closes", networks=TLS, roles=CLIENT)

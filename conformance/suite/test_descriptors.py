@@ -1,4 +1,4 @@
-"""A server without descriptors to accept its clients with."""
+"""A program without descriptors to connect, or to accept its clients, with."""
 
 import os
 import resource
@@ -10,14 +10,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from conformance.harness.addresses import carrier
-from conformance.harness.clause import SERVER, Some, clause
-from conformance.harness.expect import expect, expect_that
+from conformance.harness.clause import CLIENT, SERVER, Some, clause
+from conformance.harness.expect import expect, expect_done, expect_error, expect_that
+from conformance.harness.expectations import collected, expect_talk
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
 from conformance.networks.sockets import SocketWire
 
 KERNEL = Some(("tcp", "unix"), "descriptors are the kernel's, and accepting is the same below TLS")
 WAITING = 3  # clients that connect meanwhile
+MOMENTS = 100  # in which what lacks a descriptor fails
 LATER = 10.0  # seconds: asyncio tries again after one
 
 
@@ -108,3 +110,21 @@ async def test_closed(trial: Trial) -> None:
         let_time_pass(trial)
         await trial.turns()
     expect([each["message"] for each in trial.reported], [], "reported when it was closed:")
+
+
+@clause("connecting.descriptors", networks=KERNEL, roles=CLIENT)
+async def test_opening_without_descriptors(trial: Trial) -> None:
+    listener = await trial.listen()
+    await expect_talk(await trial.open(listener))
+    await trial.turns()  # what is imported when it is first used has to be opened before
+    with no_descriptors_left():
+        opening = trial.start(trial.network.open(trial.streams, listener))
+        for _ in range(MOMENTS):
+            await trial.turns()
+            if opening.done():
+                break
+    expect_done(opening, "what lacks a descriptor")
+    await expect_error(Exception, opening)
+    await expect_talk(await trial.open(listener))
+    await collected(trial)
+    expect([each["message"] for each in trial.reported], [], "reported:")

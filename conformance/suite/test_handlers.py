@@ -248,6 +248,29 @@ class Answerer:
         await self.method(reader, writer)
 
 
+class Compiled(Coroutine[Any, Any, None]):
+    """A coroutine of a class of its own, as compilers of Python make them."""
+
+    def __init__(self, inner: Coroutine[Any, Any, None]) -> None:
+        self.inner = inner
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        return self.inner.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an exception."""
+        return self.inner.throw(*error)
+
+    def close(self) -> None:
+        """End."""
+        self.inner.close()
+
+    def __await__(self) -> Any:
+        """Wait for the end."""
+        return self.inner.__await__()
+
+
 @clause("handlers.coroutine.of-any-shape", roles=SERVER)
 async def test_coroutine_of_any_shape(trial: Trial) -> None:
     answerer = Answerer()
@@ -256,6 +279,7 @@ async def test_coroutine_of_any_shape(trial: Trial) -> None:
         functools.partial(Answerer.method, answerer),
         answerer,
         lambda reader, writer: answerer.method(reader, writer),
+        lambda reader, writer: Compiled(answerer.method(reader, writer)),
     )
     for shape in shapes:
         wire = await trial.dial((await trial.serve(shape)).server)

@@ -4,8 +4,8 @@ import asyncio
 import errno
 import gc
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 from conformance.harness.addresses import SecureListener, carrier_of
@@ -20,6 +20,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error
+from conformance.harness.expectations import collected
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take_rest
 from conformance.harness.trial import Connection, Trial
@@ -29,7 +30,7 @@ from conformance.networks.tls import (
     HOST_NAME,
     TlsNetwork,
     TlsWire,
-    authority,
+    ask_for_certificate,
     client_context,
     server_context,
 )
@@ -81,17 +82,24 @@ def fail(trial: Trial, wire: Wire, number: int) -> None:
     network.fail(below, number)
 
 
-@clause("tls.fatal-alert", networks=TLS, roles=CLIENT)
-async def test_fatal_alert(trial: Trial) -> None:
+@asynccontextmanager
+async def alerted(
+    trial: Trial,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Yield a connection whose far end has sent a fatal alert after the handshake."""
     # In TLS 1.3 the client's part is done before the server looks at its certificate.
-    context = server_context()
-    context.verify_mode = ssl.CERT_REQUIRED
-    authority().configure_trust(context)
+    context = ask_for_certificate(server_context())
     listener = SecureListener(await trial.listen(), context)
     accepting = trial.start(listener.accept())
     reader, writer = await trial.network.open(trial.streams, listener)
     with closing(writer):
         await expect_error(ssl.SSLError, accepting)
+        yield reader, writer
+
+
+@clause("tls.fatal-alert", networks=TLS, roles=CLIENT)
+async def test_fatal_alert(trial: Trial) -> None:
+    async with alerted(trial) as (reader, _):
         for _ in range(2):
             await expect_error(ssl.SSLError, reader.read(1))
         expect(reader.at_eof(), False, "at_eof()")
@@ -159,6 +167,45 @@ async def expect_no_reports(
     gc.collect()
     await trial.turns()
     expect(trial.reported, [], "the loop's exception handler was told")
+
+
+@clause("close.peer-ends.reports-nothing", networks=TLS, roles=CLIENT)
+async def test_fatal_alert_is_not_reported(trial: Trial) -> None:
+    async with alerted(trial) as (reader, _):
+        await expect_error(ssl.SSLError, reader.read(1))
+    await collected(trial)
+    expect(trial.reported, [], "the loop's exception handler was told")
+
+
+# drain() tells of errors of TLS.
+
+
+@clause("drain.reader-exception", networks=TLS, roles=CLIENT)
+async def test_drain_after_a_fatal_alert(trial: Trial) -> None:
+    async with alerted(trial) as (reader, writer):
+        await expect_error(Exception, reader.read(1))
+        await expect_drain_tells(reader, writer)
+
+
+@clause("drain.reader-exception", networks=TLS)
+async def test_drain_after_garbage(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    assert isinstance(wire, TlsWire)
+    await wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with suppress(ssl.SSLError, ConnectionError):
+        expect(await take_rest(reader), b"")  # its end may be an error or not
+    await expect_drain_tells(reader, writer)
+
+
+async def expect_drain_tells(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Expect drain() to raise what the reader says that the connection was lost by, if it does."""
+    lost_by = reader.exception()
+    if lost_by is None:
+        return
+    for _ in range(2):
+        writer.write(b"who reads this?")
+        error = await expect_error(type(lost_by), writer.drain())
+        expect(error.args, lost_by.args, "args")
 
 
 # A peer that leaves during the handshake.

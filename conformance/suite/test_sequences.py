@@ -12,8 +12,9 @@ from conformance.harness.expect import expect, expect_error, expect_pending
 from conformance.harness.expectations import expect_done_after
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take_rest
-from conformance.harness.trial import Trial
-from conformance.harness.upgrading import arguments
+from conformance.harness.trial import Connection, Trial
+from conformance.harness.upgrading import arguments, upgraded
+from conformance.networks.tls import TlsWire
 from conformance.networks.wire import Wire
 
 IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
@@ -112,15 +113,18 @@ async def test_drain_after_peer_eof(trial: Trial) -> None:
     await draining
 
 
-# A handshake that comes a byte at a time.
+# A handshake, or what follows close(), that comes a byte at a time.
 
 RECORD = b"\x16\x03\x01\x02\x00" + bytes(100)
 """The beginning of a longer record of a handshake."""
 
+DATA = b"\x17\x03\x03\x40\x00" + bytes(100)
+"""The beginning of a record of data, which is longer."""
 
-async def drip(wire: Wire) -> None:
-    """Send the beginning of a handshake, a byte every half second."""
-    for byte in RECORD:
+
+async def drip(wire: Wire, record: bytes = RECORD) -> None:
+    """Send the beginning of a record, a byte every half second."""
+    for byte in record:
         await wire.send(bytes([byte]))
         await asyncio.sleep(0.5)
 
@@ -154,3 +158,28 @@ async def test_client_that_dawdles(trial: Trial) -> None:
             dripping = trial.start(drip(below))
             await expect_done_after(trial, 4, trial.start(below.receive_to_end()))
             dripping.cancel()
+
+
+@clause("connecting.ssl.shutdown-timeout", networks=VIRTUAL, roles=CLIENT)
+async def test_closing_with_one_who_dawdles(trial: Trial) -> None:
+    await expect_shut_down_in_time(trial, await trial.connect(ssl_shutdown_timeout=4))
+
+
+@clause("serving.ssl.shutdown-timeout", networks=VIRTUAL, roles=SERVER)
+async def test_closing_with_a_client_that_dawdles(trial: Trial) -> None:
+    await expect_shut_down_in_time(trial, await trial.connect(ssl_shutdown_timeout=4))
+
+
+@clause("start_tls.shutdown-timeout", networks=IN_VIRTUAL_TIME)
+async def test_closing_an_upgraded_connection_with_one_who_dawdles(trial: Trial) -> None:
+    await expect_shut_down_in_time(trial, await upgraded(trial, ssl_shutdown_timeout=4))
+
+
+async def expect_shut_down_in_time(trial: Trial, connection: Connection) -> None:
+    """Expect a connection to end after 4 s, though what is no answer comes all the while."""
+    _, writer, wire = connection
+    assert isinstance(wire, TlsWire)
+    writer.close()
+    dripping = trial.start(drip(wire.carrier, DATA))
+    await expect_done_after(trial, 4, trial.start(wire.carrier.receive_to_end()))
+    dripping.cancel()

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.harness.addresses import DUAL_STACK, carrier, family_at
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, UNIX, clause
+from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, TLS, UNIX, clause
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
 from conformance.harness.expectations import collected, expect_limit, expect_not_served, expect_talk
 from conformance.harness.patterns import fill, overfill, pattern
@@ -53,6 +53,14 @@ async def held_back(trial: Trial, served: Served) -> Connection:
         await wire.send(pattern(1000))
         await wire.settle()
     await reader.readexactly(1)
+    await wire.settle()
+    return connection
+
+
+async def closed_here(trial: Trial, served: Served) -> Connection:
+    """Return a connection that its handler has closed, and whose client does not answer."""
+    _, writer, wire = connection = await trial.accept(served)
+    writer.close()
     await wire.settle()
     return connection
 
@@ -106,6 +114,11 @@ async def test_close_clients_after_write_eof(trial: Trial) -> None:
 @clause("server.abort-clients.ends-at-once", networks=HALF_CLOSED, roles=SERVER)
 async def test_abort_clients_in_each_state(trial: Trial) -> None:
     await expect_ended(trial, abort_clients, half_closed, held_back)
+
+
+@clause("server.abort-clients.ends-at-once", networks=TLS, roles=SERVER)
+async def test_abort_clients_in_each_state_of_tls(trial: Trial) -> None:
+    await expect_ended(trial, abort_clients, held_back, closed_here)
 
 
 @clause("server.abort-clients.ends-at-once", networks=PLAIN, roles=SERVER)
@@ -324,3 +337,97 @@ async def test_the_first_serve_forever_ends(trial: Trial) -> None:
     expect_pending(first, "the first serve_forever()")
     served.server.close()
     await asyncio.wait([first])  # hangs if the second one has replaced it
+
+
+# The methods of a server in each of its states.
+
+
+async def not_started(_: Trial, server: Any) -> None:
+    """Leave a server as it was made."""
+
+
+async def started(_: Trial, server: Any) -> None:
+    """Start a server."""
+    await server.start_serving()
+
+
+async def serving_forever(trial: Trial, server: Any) -> None:
+    """Let a server serve forever."""
+    trial.start(server.serve_forever())
+    await trial.turns()
+
+
+async def closed(_: Trial, server: Any) -> None:
+    """Close a server."""
+    server.close()
+
+
+async def closed_when_started(_: Trial, server: Any) -> None:
+    """Start a server, close it, and wait until it is closed."""
+    await server.start_serving()
+    server.close()
+    await server.wait_closed()
+
+
+async def stopped(trial: Trial, server: Any) -> None:
+    """Cancel a server's serve_forever()."""
+    serving = trial.start(server.serve_forever())
+    await trial.turns()
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+OPEN = (not_started, started, serving_forever)
+SERVER_STATES = (*OPEN, closed, closed_when_started, stopped)
+
+
+@clause("server.get-loop", networks=PLAIN, roles=SERVER)
+async def test_loop_in_each_state(trial: Trial) -> None:
+    for bring in SERVER_STATES:
+        server = (await trial.serve(start_serving=False)).server
+        await bring(trial, server)
+        seen = server.get_loop()
+        expect_that(seen is trial.loop, f"the running loop, when {bring.__name__}", seen)
+        server.close()
+
+
+@clause("server.close-clients.nobody", networks=PLAIN, roles=SERVER)
+async def test_close_and_abort_nobody(trial: Trial) -> None:
+    for bring in SERVER_STATES:
+        for name in ("close_clients", "abort_clients"):
+            server: Any = (await trial.serve(start_serving=False)).server
+            await bring(trial, server)
+            serves = server.is_serving()
+            for _ in range(2):
+                getattr(server, name)()
+                expect(server.is_serving(), serves, f"is_serving() when {bring.__name__}:")
+            server.close()
+            await server.wait_closed()
+
+
+@clause("server.async-with.closes", networks=PLAIN, roles=SERVER)
+async def test_async_with_in_each_state(trial: Trial) -> None:
+    for bring in SERVER_STATES:
+        server = (await trial.serve(start_serving=False)).server
+        sock = server.sockets[0]
+        family, address = sock.family, sock.getsockname()
+        async with server:
+            await bring(trial, server)
+        expect(server.is_serving(), False, f"is_serving() when it was {bring.__name__}:")
+        expect(list(server.sockets or ()), [], f"sockets when it was {bring.__name__}:")
+        await expect_not_served(trial, family, address)
+
+
+@clause("server.close.stops-listening", networks=PLAIN, roles=SERVER)
+async def test_close_in_each_state(trial: Trial) -> None:
+    for bring in SERVER_STATES:
+        server = (await trial.serve(start_serving=False)).server
+        sock = server.sockets[0]
+        family, address = sock.family, sock.getsockname()
+        await bring(trial, server)
+        for _ in range(2):
+            server.close()
+            expect(server.is_serving(), False, f"is_serving() when it was {bring.__name__}:")
+            expect(list(server.sockets or ()), [], f"sockets when it was {bring.__name__}:")
+        await server.wait_closed()
+        await expect_not_served(trial, family, address)

@@ -303,6 +303,13 @@ async def test_sock_in_blocking_mode(trial: Trial) -> None:
     await expect_server_never_blocks(trial, trial.streams.start_server, sock)
 
 
+@clause("serving.sock.blocking", networks=INTERNET, roles=SERVER)
+async def test_sock_in_blocking_mode_with_tls(trial: Trial) -> None:
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    await expect_server_never_blocks(trial, trial.streams.start_server, sock, is_tls=True)
+
+
 @clause("serving.sock.closed-with-the-server", networks=INTERNET, roles=SERVER)
 async def test_sock_closed_with_the_server(trial: Trial) -> None:
     before = open_sockets(trial)

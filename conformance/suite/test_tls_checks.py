@@ -35,6 +35,7 @@ from conformance.networks.tls import (
     OTHER_HOST_NAME,
     TlsWire,
     ask_for_certificate,
+    authority,
     client_context,
     server_context,
     show_certificate,
@@ -269,6 +270,91 @@ async def expect_certificate_shown(trial: Trial, way: Opening) -> None:
         await expect_talk(connection)
 
 
+class OwnContext(ssl.SSLContext):
+    """TLS settings of a program's own class."""
+
+
+async def expect_context_used(trial: Trial, way: Opening) -> None:
+    """Expect a context of any class to be the one that a connection is made with, that way."""
+    ours = OwnContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority().configure_trust(ours)
+    ours.set_alpn_protocols(["streams/2"])
+    far_end = server_context()
+    far_end.set_alpn_protocols(["streams/1", "streams/2"])
+    async with opened(trial, way, far_end, ssl=ours, server_hostname=HOST_NAME) as connection:
+        await expect_talk(connection)
+        expect(agreed_on(connection.wire), "streams/2", "protocol agreed on:")
+
+
+async def expect_names_unchecked(trial: Trial, way: Opening) -> None:
+    """Expect that way to mind the name of a far end only if its context does."""
+    ours = client_context()
+    ours.check_hostname = False
+    options: dict[str, Any] = {"ssl": ours, "server_hostname": HOST_NAME}
+    async with opened(trial, way, server_context(name=OTHER_HOST_NAME), **options) as connection:
+        await expect_talk(connection)
+    what = "a certificate by an unknown authority"
+    await expect_unopened(trial, way, what, server_context(stranger()), **options)
+
+
+async def expect_announced(trial: Trial, way: Opening) -> None:
+    """Expect server_hostname to be announced, so that a far end of several names can choose."""
+    announced: list[str | None] = []
+    far_end = server_context()
+    far_end.sni_callback = lambda _, name, __: announced.append(name)
+    async with opened(trial, way, far_end, ssl=client_context(), server_hostname=HOST_NAME):
+        expect(announced, [HOST_NAME], "names announced:")
+
+
+def agreed_on(wire: Wire) -> str | None:
+    """Return the protocol that the far end `wire` has agreed on."""
+    assert isinstance(wire, TlsWire)
+    return wire.tls.selected_alpn_protocol()
+
+
+@clause("connecting.ssl.context", networks=INTERNET, roles=CLIENT)
+async def test_context_is_used(trial: Trial) -> None:
+    for way in (by_address, by_socket):
+        await expect_context_used(trial, way)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_context_is_used_by_happy_eyeballs(trial: Trial) -> None:
+    await expect_context_used(trial, by_happy_eyeballs)
+    await expect_names_unchecked(trial, by_happy_eyeballs)
+    await expect_announced(trial, by_happy_eyeballs)
+
+
+@clause("unix.open.ssl.context", networks=UNIX, roles=CLIENT)
+async def test_context_is_used_unix(trial: Trial) -> None:
+    for way in (by_address, by_socket):
+        await expect_context_used(trial, way)
+        await expect_names_unchecked(trial, way)
+
+
+@clause("start_tls.context", networks=UPGRADED, roles=CLIENT)
+async def test_context_is_used_upgraded(trial: Trial) -> None:
+    await expect_context_used(trial, by_upgrade)
+    await expect_names_unchecked(trial, by_upgrade)
+
+
+@clause("connecting.ssl.server-hostname.is-announced", networks=INTERNET, roles=CLIENT)
+async def test_name_is_announced(trial: Trial) -> None:
+    for way in (by_address, by_socket):
+        await expect_announced(trial, way)
+
+
+@clause("unix.open.ssl.server-hostname.is-announced", networks=UNIX, roles=CLIENT)
+async def test_name_is_announced_unix(trial: Trial) -> None:
+    for way in (by_address, by_socket):
+        await expect_announced(trial, way)
+
+
+@clause("start_tls.server_hostname.is-announced", networks=UPGRADED, roles=CLIENT)
+async def test_name_is_announced_upgraded(trial: Trial) -> None:
+    await expect_announced(trial, by_upgrade)
+
+
 @clause("connecting.ssl.checks", networks=INTERNET, roles=CLIENT)
 async def test_open(trial: Trial) -> None:
     await expect_checked(trial, by_address)
@@ -292,14 +378,8 @@ async def test_open_with_true(trial: Trial) -> None:
 
 @clause("connecting.ssl.context", networks=INTERNET, roles=CLIENT)
 async def test_context_that_checks_no_names(trial: Trial) -> None:
-    for way in (by_address, by_happy_eyeballs, by_socket):
-        ours = client_context()
-        ours.check_hostname = False
-        options: dict[str, Any] = {"ssl": ours, "server_hostname": HOST_NAME}
-        async with opened(trial, way, server_context(name=OTHER_HOST_NAME), **options) as it:
-            await expect_talk(it)
-        what = "a certificate by an unknown authority"
-        await expect_unopened(trial, way, what, server_context(stranger()), **options)
+    for way in (by_address, by_socket):
+        await expect_names_unchecked(trial, way)
 
 
 @clause("connecting.happy-eyeballs.ssl-checks", networks=INTERNET, roles=CLIENT)
@@ -521,6 +601,53 @@ async def expect_not_served_over_tls(
         expect_that(not calls, f"{what} to be refused", "a call of the callback")
 
 
+async def expect_server_context_used(trial: Trial, way: Serving) -> None:
+    """Expect a context of any class to be the one that clients are served with, as it is then."""
+    ours = OwnContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(OTHER_HOST_NAME).configure_cert(ours)
+    served = Served()
+    with closing(await way(trial, served.accepted, ssl=ours)) as server:
+        # Programs renew a server's certificate so.
+        authority().issue_cert(HOST_NAME).configure_cert(ours)
+        ours.set_alpn_protocols(["streams/2"])
+        theirs = client_context()
+        theirs.set_alpn_protocols(["streams/1", "streams/2"])
+        async with closing_wire(await trial.network.dial(server)) as below:
+            await trial.turns()  # an upgrade begins
+            wire = TlsWire(below, theirs, server_side=False, server_hostname=HOST_NAME)
+            await wire.handshake()
+            reader, writer = await served.pairs.get()
+            with closing(writer):
+                await expect_talk(Connection(reader, writer, wire))
+                expect(agreed_on(wire), "streams/2", "protocol agreed on:")
+
+
+@clause("serving.ssl.context", networks=INTERNET, roles=SERVER)
+async def test_server_context_is_used(trial: Trial) -> None:
+    for way in (at_address, at_address_later, at_several):
+        await expect_server_context_used(trial, way)
+
+
+@clause("serving.sock.ssl", networks=INTERNET, roles=SERVER)
+async def test_server_context_is_used_at_socket(trial: Trial) -> None:
+    await expect_server_context_used(trial, at_socket)
+
+
+@clause("unix.serve.ssl", networks=UNIX, roles=SERVER)
+async def test_server_context_is_used_unix(trial: Trial) -> None:
+    await expect_server_context_used(trial, at_address)
+
+
+@clause("unix.serve.sock.ssl", networks=UNIX, roles=SERVER)
+async def test_server_context_is_used_unix_at_socket(trial: Trial) -> None:
+    await expect_server_context_used(trial, at_socket)
+
+
+@clause("start_tls.context", networks=UPGRADED, roles=SERVER)
+async def test_server_context_is_used_upgraded(trial: Trial) -> None:
+    await expect_server_context_used(trial, by_upgrading)
+
+
 @clause("serving.ssl.client-certificate", networks=INTERNET, roles=SERVER)
 async def test_serve(trial: Trial) -> None:
     await expect_clients_checked(trial, at_address)
@@ -611,7 +738,12 @@ async def test_context_unchanged(trial: Trial) -> None:
         ours = client_context()
         before = settings(ours)
         options = {"ssl": ours, "server_hostname": HOST_NAME}
-        async with opened(trial, way, server_context(), **options) as connection:
+        far_end = server_context()
+        meanwhile: list[dict[str, Any]] = []
+        far_end.sni_callback = lambda *_, ours=ours, seen=meanwhile: seen.append(settings(ours))
+        async with opened(trial, way, far_end, **options) as connection:
+            for during in meanwhile:
+                expect(during, before, "the program's context during the handshake:")
             await expect_talk(connection)
             expect_unchanged(ours, before)
         await trial.turns()

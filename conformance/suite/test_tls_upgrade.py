@@ -38,6 +38,7 @@ from conformance.networks.tls import (
     server_context,
     stranger,
 )
+from conformance.networks.wire import Wire
 
 UPGRADED_VIRTUALLY = Some(("memory",), VIRTUAL.why)
 UPGRADED_AND_RESET = Some(
@@ -256,6 +257,16 @@ async def test_waiting_read(trial: Trial) -> None:
     wire = await upgrade(trial, connection)
     await wire.send(b"hello")
     expect(await reading, b"hello")
+
+
+@clause("start_tls.over-tls", networks=UPGRADED)
+async def test_over_an_upgrade(trial: Trial) -> None:
+    reader, writer, _ = connection = await upgraded(trial)
+    wire = await upgrade(trial, connection)
+    writer.write(b"through both")
+    expect(await wire.receive(12), b"through both")
+    await wire.send(b"and back")
+    expect(await take(reader, 8), b"and back")
 
 
 @clause("start_tls.over-tls", networks=TLS)
@@ -701,6 +712,37 @@ async def test_refused_ends(trial: Trial) -> None:
     trial.start(wire.handshake())
     await expect_error(Exception, connection.writer.start_tls(**arguments(trial)))
     await expect_ends(trial, connection)
+
+
+@clause("start_tls.failed.not-in-clear", networks=UPGRADED)
+async def test_failed_not_in_clear(trial: Trial) -> None:
+    async def refuse(wire: Wire) -> None:
+        await wire.send(b"500 TLS is not for you\r\n")
+
+    async def be_a_stranger(wire: Wire) -> None:
+        with suppress(OSError):
+            await far_end(trial, wire, server_context(stranger())).handshake()
+
+    async def dawdle(wire: Wire) -> None:
+        await wire.settle()
+
+    async def be_cancelled(_: Wire) -> None:
+        task.cancel()
+
+    strange = [be_a_stranger] if trial.role == "client" else []
+    for fail in (refuse, dawdle, be_cancelled, *strange):
+        _, writer, wire = await trial.connect()
+        starting = writer.start_tls(**arguments(trial), ssl_handshake_timeout=SHORT)
+        task = trial.start(starting)
+        await trial.turns()
+        await asyncio.wait([task, trial.start(fail(wire))])
+        expect_that(task.cancelled() or task.exception() is not None, "a failure", "an upgrade")
+        with suppress(Exception):  # it may be refused, as on a connection that is lost
+            writer.write(SECRET)
+            await writer.drain()
+        writer.close()
+        received, _ = await wire.receive_to_end()
+        expect_that(SECRET not in received, f"no clear text after {fail.__name__}()", received)
 
 
 @clause("start_tls.handshake-timeout.ends", networks=UPGRADED)

@@ -32,6 +32,17 @@ def network(trial: Trial) -> UnixNetwork:
     return trial.network
 
 
+class PathOfBytes:
+    """A path-like object whose path is bytes."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __fspath__(self) -> bytes:
+        """Return the path."""
+        return os.fsencode(self.path)
+
+
 def free_path(trial: Trial) -> str:
     """Return a path at which there is no file."""
     return network(trial).free_path()
@@ -177,7 +188,8 @@ async def test_open_path_bytes(trial: Trial) -> None:
 async def test_open_path_like(trial: Trial) -> None:
     path = free_path(trial)
     with listening(path) as sock:
-        await expect_connects(trial, sock, pathlib.Path(path))
+        for like in (pathlib.Path(path), PathOfBytes(path)):
+            await expect_connects(trial, sock, like)
 
 
 @clause("unix.open.path.abstract", networks=UNIX, roles=CLIENT)
@@ -236,6 +248,7 @@ async def test_open_sock(trial: Trial) -> None:
 @clause("unix.open.sock.blocking", networks=UNIX, roles=CLIENT)
 async def test_open_sock_in_blocking_mode(trial: Trial) -> None:
     await expect_client_never_blocks(trial, trial.streams.open_unix_connection)
+    await expect_client_never_blocks(trial, trial.streams.open_unix_connection, is_tls=True)
 
 
 @clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
@@ -323,9 +336,10 @@ async def test_serve_path_bytes(trial: Trial) -> None:
 
 @clause("unix.serve.path.path-like", networks=UNIX, roles=SERVER)
 async def test_serve_path_like(trial: Trial) -> None:
-    served, path = Served(), free_path(trial)
-    with closing(await trial.streams.start_unix_server(served.accepted, pathlib.Path(path))):
-        await expect_served(trial, served, path)
+    for kind in (pathlib.Path, PathOfBytes):
+        served, path = Served(), free_path(trial)
+        with closing(await trial.streams.start_unix_server(served.accepted, kind(path))):
+            await expect_served(trial, served, path)
 
 
 @clause("unix.serve.path.abstract", networks=UNIX, roles=SERVER)
@@ -367,8 +381,9 @@ async def test_serve_sock(trial: Trial) -> None:
 
 @clause("unix.serve.sock.blocking", networks=UNIX, roles=SERVER)
 async def test_serve_sock_in_blocking_mode(trial: Trial) -> None:
-    sock = bound_socket(free_path(trial))
-    await expect_server_never_blocks(trial, trial.streams.start_unix_server, sock)
+    for is_tls in (False, True):
+        sock = bound_socket(free_path(trial))
+        await expect_server_never_blocks(trial, trial.streams.start_unix_server, sock, is_tls)
 
 
 @clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
@@ -465,8 +480,9 @@ def expect_socket_there(path: str | bytes | pathlib.Path, there: bool) -> None:
 
 @clause("unix.cleanup-socket.default", networks=UNIX, roles=SERVER)
 async def test_cleanup_default(trial: Trial) -> None:
-    for path in (free_path(trial), os.fsencode(free_path(trial)), pathlib.Path(free_path(trial))):
-        server = await trial.streams.start_unix_server(Served().accepted, path)
+    for kind in (str, os.fsencode, pathlib.Path, PathOfBytes):
+        path = free_path(trial)
+        server = await trial.streams.start_unix_server(Served().accepted, kind(path))
         server.close()
         await server.wait_closed()
         expect_socket_there(path, False)

@@ -9,7 +9,6 @@ of their steps.
 
 import asyncio
 import copy
-import inspect
 import operator
 import os
 import socket
@@ -523,7 +522,7 @@ class Server(asyncio.AbstractServer):
         except Exception as error:
             self._failed(connection, error)
             return
-        if inspect.iscoroutine(handling):
+        if asyncio.iscoroutine(handling):
             self.run(connection, handling)
 
     def call(self, callback: Any, reader: StreamReader, writer: StreamWriter) -> Any:

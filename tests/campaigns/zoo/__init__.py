@@ -15,6 +15,7 @@ from . import (  # noqa: F401  # each defines specimens
     connecting,
     costs,
     costs_in_each_way,
+    failing,
     handlers,
     reader,
     reading,
