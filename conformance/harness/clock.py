@@ -1,7 +1,7 @@
 """An event loop's clock that a test sets ahead, so that minutes pass immediately.
 
-Virtual time does the same in memory. Over the kernel, asyncio's own loop calls `loop.time()` to know
-which timers are due, and a test can replace that method.
+Virtual time does the same in memory. Over the kernel, asyncio's own loop calls `loop.time()` to
+know which timers are due, and a test can replace that method.
 """
 
 import asyncio
