@@ -1,4 +1,4 @@
-"""`select.select()` and `select.poll()` for simulated sockets.
+"""`select.select()`, `poll()` and `epoll()` for simulated sockets, and so the module `selectors`.
 
 A library may check whether a socket can be read before it uses it again: httpx and urllib3 do so
 for each connection that they have kept alive. No real file has the numbers of simulated sockets, so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import functools
 import select
+import selectors
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -58,6 +59,8 @@ def _is_ready(network: Network, fd: Any, how: str) -> bool:
 class _Poll:
     """The result of `select.poll()`: it asks the kernel about real files."""
 
+    _name = "poll()"
+
     def __init__(self, network: Network, real: Any) -> None:
         self._network = network
         self._real = real
@@ -99,7 +102,7 @@ class _Poll:
             if events := self._events(number) & (mask | _ALWAYS):
                 found.append((number, events))
         if timeout != 0 and not found:
-            _refuse("poll()")
+            _refuse(self._name)
         return found
 
     def _events(self, number: int) -> int:
@@ -122,6 +125,8 @@ _ALWAYS = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _RDNORM = getattr(select, "POLLRDNORM", 0)
 _WRNORM = getattr(select, "POLLWRNORM", 0)
 _RDHUP = getattr(select, "POLLRDHUP", 0)
+_EPOLL_DEFAULT = select.POLLIN | select.POLLPRI | select.POLLOUT
+_UNUSUAL = sum(getattr(select, name, 0) for name in ("EPOLLET", "EPOLLONESHOT", "EPOLLEXCLUSIVE"))
 
 
 def _refuse(what: str) -> NoReturn:
@@ -131,7 +136,86 @@ def _refuse(what: str) -> NoReturn:
     )
 
 
-replaced.replace(select, "select", _select)
+class _EPoll(_Poll):
+    """The result of `select.epoll()`, level-triggered: its events have the numbers of poll()'s."""
+
+    _name = "epoll.poll()"
+
+    def register(self, fd: Any, eventmask: int = _EPOLL_DEFAULT) -> None:
+        if _number(fd) in self._masks:
+            raise os_error(errno.EEXIST)
+        super().register(fd, self._checked(fd, eventmask))
+
+    def modify(self, fd: Any, eventmask: int) -> None:
+        super().modify(fd, self._checked(fd, eventmask))
+
+    def unregister(self, fd: Any) -> None:
+        number = _number(fd)
+        if number in self._network.descriptors and number not in self._masks:
+            raise os_error(errno.ENOENT)
+        self._masks.pop(number, None)
+        if number not in self._network.descriptors:
+            super().unregister(number)
+
+    def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+        for number in list(self._masks):
+            if self._events(number) == select.POLLNVAL:
+                del self._masks[number]  # the kernel forgets a file that is closed
+        if not self._masks:
+            return self._real.poll(timeout, maxevents)  # type: ignore[no-any-return]
+        found = super().poll(timeout)
+        return found if maxevents == -1 else found[:maxevents]
+
+    def _checked(self, fd: Any, eventmask: int) -> int:
+        if _number(fd) in self._network.descriptors and eventmask & _UNUSUAL:
+            raise NotSimulated(
+                f"epoll() with the events {eventmask:#x} is not simulated: EPOLLET, EPOLLONESHOT "
+                "and EPOLLEXCLUSIVE are for real files only"
+            )
+        return eventmask
+
+    def close(self) -> None:
+        self._masks.clear()
+        self._real.close()
+
+    def fileno(self) -> int:
+        return self._real.fileno()  # type: ignore[no-any-return]
+
+    @property
+    def closed(self) -> bool:
+        return self._real.closed  # type: ignore[no-any-return]
+
+    def __enter__(self) -> _EPoll:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+class _Function:
+    """A function that does not become a method where a class has it, as none of C's does."""
+
+    def __init__(self, function: Any) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:  # of a class, such as epoll.fromfd()
+        return getattr(self.__wrapped__, name)
+
+
+def _replace(name: str, selector: str, attribute: str, function: Any) -> None:
+    """Replace a function of `select`, and where a class of `selectors` has it by another name."""
+    replacement = _Function(function)
+    replaced.replace(select, name, replacement)
+    owner = getattr(selectors, selector, None)
+    if getattr(owner, attribute, None) is getattr(select, name):
+        replaced.replace(owner, attribute, replacement)
+
+
+_replace("select", "SelectSelector", "_select", _select)
 if hasattr(select, "poll"):  # not on Windows
     _real_poll = select.poll
 
@@ -140,4 +224,15 @@ if hasattr(select, "poll"):  # not on Windows
         network = simulated_here()
         return _real_poll() if network is None else _Poll(network, _real_poll())
 
-    replaced.replace(select, "poll", _poll)
+    _replace("poll", "PollSelector", "_selector_cls", _poll)
+
+if hasattr(select, "epoll"):  # on Linux
+    _real_epoll = select.epoll
+
+    @functools.wraps(_real_epoll, updated=())
+    def _epoll(*args: Any, **kwargs: Any) -> Any:
+        network = simulated_here()
+        real = _real_epoll(*args, **kwargs)
+        return real if network is None else _EPoll(network, real)
+
+    _replace("epoll", "EpollSelector", "_selector_cls", _epoll)

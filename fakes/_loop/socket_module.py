@@ -19,7 +19,6 @@ import contextvars
 import socket
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -81,11 +80,11 @@ class _Replaced:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loops = 0
-        self._names: list[tuple[types.ModuleType, str, Any]] = []
+        self._names: list[tuple[Any, str, Any]] = []
         self._before: list[Any] = []
 
-    def replace(self, owner: types.ModuleType, name: str, replacement: Any) -> None:
-        """Replace a name of a module while loops run. Called before any does."""
+    def replace(self, owner: Any, name: str, replacement: Any) -> None:
+        """Replace a name of a module or a class while loops run. Called before any does."""
         self._names.append((owner, name, replacement))
 
     def enter(self) -> None:

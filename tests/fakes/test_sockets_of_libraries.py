@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import select
+import selectors
 import socket
 import struct
 import tempfile
@@ -312,6 +313,31 @@ async def asked_whether_it_is_ready(path: str) -> Seen:
     return seen
 
 
+async def asked_by_selectors(path: str) -> Seen:
+    seen: Seen = []
+    one, other = socket.socketpair()
+    for kind in (selectors.DefaultSelector, selectors.PollSelector, selectors.SelectSelector):
+        with kind() as selector:
+            selector.register(one, selectors.EVENT_READ)
+            seen.append(selector.select(0))
+            other.send(b"x")
+            seen += [events for _, events in selector.select(0)]
+            one.recv(1)
+            selector.modify(one, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            seen += [events for _, events in selector.select(0)]
+            selector.unregister(one)
+    with select.epoll() as poll:
+        poll.register(one.fileno(), select.EPOLLOUT)
+        seen += [seen_by(poll.register, one), [events for _, events in poll.poll(0, 1)]]
+        poll.unregister(one)
+        seen += [seen_by(poll.unregister, one), seen_by(poll.modify, one, select.EPOLLIN)]
+        poll.register(one, select.EPOLLOUT)
+        one.close()
+        seen += [poll.poll(0)]
+    other.close()
+    return [*seen, poll.closed]
+
+
 async def while_connecting(path: str) -> Seen:
     seen: Seen = []
     server = await listening()
@@ -521,6 +547,7 @@ PROGRAMS: list[Callable[[str], Any]] = [
     a_detached_socket,
     calls_by_number,
     asked_whether_it_is_ready,
+    asked_by_selectors,
     while_connecting,
     who_is_at_the_other_end,
     both_versions_of_ip,
@@ -587,6 +614,12 @@ def test_select_and_poll_that_would_wait_are_refused(timeout: float | None) -> N
             poll.poll(timeout)
         with pytest.raises(fakes.NotSimulated, match=r"^select\(\) would wait"):
             select.select([one], [], [], timeout)
+        with selectors.DefaultSelector() as selector:
+            selector.register(one, selectors.EVENT_READ)
+            with pytest.raises(fakes.NotSimulated, match=r"poll\(\) would wait"):
+                selector.select(timeout)
+        with select.epoll() as edge, pytest.raises(fakes.NotSimulated, match="EPOLLET"):
+            edge.register(one, select.EPOLLIN | select.EPOLLET)
         other.send(b"x")
         await asyncio.sleep(0)
         assert select.select([one], [], [], timeout) == ([one], [], [])
