@@ -27,7 +27,6 @@ def _number(fd: Any) -> int:
     return fd if isinstance(fd, int) else int(fd.fileno())
 
 
-@functools.wraps(_real_select)
 def _select(
     rlist: Iterable[Any], wlist: Iterable[Any], xlist: Iterable[Any], timeout: float | None = None
 ) -> tuple[list[Any], list[Any], list[Any]]:
@@ -195,20 +194,21 @@ class _EPoll(_Poll):
 class _Function:
     """A function that does not become a method where a class has it, as none of C's does."""
 
-    def __init__(self, function: Any) -> None:
-        functools.update_wrapper(self, function)
+    def __init__(self, function: Any, real: Any) -> None:
+        functools.update_wrapper(self, real, updated=())
         self._function = function
+        self._real = real
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:  # of a class, such as epoll.fromfd()
-        return getattr(self.__wrapped__, name)
+    def __getattr__(self, name: str) -> Any:  # such as epoll.fromfd()
+        return getattr(self._real, name)
 
 
 def _replace(name: str, selector: str, attribute: str, function: Any) -> None:
     """Replace a function of `select`, and where a class of `selectors` has it by another name."""
-    replacement = _Function(function)
+    replacement = _Function(function, getattr(select, name))
     replaced.replace(select, name, replacement)
     owner = getattr(selectors, selector, None)
     if getattr(owner, attribute, None) is getattr(select, name):
@@ -219,7 +219,6 @@ _replace("select", "SelectSelector", "_select", _select)
 if hasattr(select, "poll"):  # not on Windows
     _real_poll = select.poll
 
-    @functools.wraps(_real_poll)
     def _poll() -> Any:
         network = simulated_here()
         return _real_poll() if network is None else _Poll(network, _real_poll())
@@ -229,7 +228,6 @@ if hasattr(select, "poll"):  # not on Windows
 if hasattr(select, "epoll"):  # on Linux
     _real_epoll = select.epoll
 
-    @functools.wraps(_real_epoll, updated=())
     def _epoll(*args: Any, **kwargs: Any) -> Any:
         network = simulated_here()
         real = _real_epoll(*args, **kwargs)
