@@ -23,6 +23,7 @@ from conformance.networks.wire import moved
 MORE = 8  # times as much
 MARGIN = 3  # times as long as in proportion; a square takes MORE times as long as in proportion
 SLACK = 0.05  # seconds, for unrelated work
+COPIES = 5  # of each byte that is more than at first: more memory is slower than little
 TRIES = 3
 
 Work = Callable[[int], Coroutine[Any, Any, object]]
@@ -41,7 +42,7 @@ async def expect_proportion(work: Work, pieces: int, what: str) -> None:
 
 
 async def expect_measured_proportion(
-    measure: Callable[[int], Awaitable[float]], pieces: int, what: str
+    measure: Callable[[int], Awaitable[float]], pieces: int, what: str, size: int = 0
 ) -> None:
     """Expect the result of `measure` for many times as many `pieces` to grow in proportion.
 
@@ -49,17 +50,29 @@ async def expect_measured_proportion(
         measure: does the work on that many pieces, and returns the processor time in seconds.
         pieces: the smaller number of pieces.
         what: the work, for the message.
+        size: bytes of a piece that wait together with the other pieces (default: none do).
     """
     few = many = float("inf")
     for _ in range(TRIES):
         few = min(few, await measure(pieces))
         many = min(many, await measure(MORE * pieces))
-        if many <= MORE * MARGIN * few + SLACK:
+        slack = SLACK + COPIES * seconds_to_copy(MORE * pieces, size)
+        if many <= MORE * MARGIN * few + slack:
             return
     raise Deviation(
         f"{what}: time in proportion to the number of pieces",
         f"{1000 * few:.0f} ms for {pieces}, {1000 * many:.0f} ms for {MORE * pieces}",
     )
+
+
+def seconds_to_copy(pieces: int, size: int) -> float:
+    """Return the processor time that it takes now to copy that many pieces into fresh memory."""
+    piece = bytearray(size)
+    begin = time.process_time()
+    copies = [bytes(piece) for _ in range(pieces)]
+    taken = time.process_time() - begin
+    del copies
+    return taken
 
 
 async def seconds(work: Awaitable[object]) -> float:

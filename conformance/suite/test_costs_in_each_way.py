@@ -143,7 +143,7 @@ async def expect_written_in_pieces(
             writer.close()
             return taken
 
-        await expect_measured_proportion(measure, PIECES, f"{write.__name__}()")
+        await expect_measured_proportion(measure, PIECES, f"{write.__name__}()", len(LARGE))
 
 
 @clause("costs.written-in-pieces", networks=TWO)
