@@ -669,6 +669,14 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         """Raise `NotSimulated`."""
         raise NotSimulated("connect_write_pipe(): pipes are not simulated")
 
+    @property
+    def _nest_patched(self) -> NoReturn:
+        # nest_asyncio asks for this before it exchanges methods of the loop's class, for good.
+        raise NotSimulated(
+            "nest_asyncio would replace the methods of fakes.Loop by those of a loop with a "
+            "selector: await the coroutine instead"
+        )
+
 
 def is_dead(handle: asyncio.Handle) -> bool:
     """Whether a callback is of a host that has crashed since."""

@@ -341,6 +341,8 @@ def test_what_is_not_simulated_is_refused_by_name() -> None:
         loop = asyncio.get_running_loop()
         with pytest.raises(fakes.NotSimulated, match="signals are not simulated"):
             loop.add_signal_handler(1, print)
+        with pytest.raises(fakes.NotSimulated, match="nest_asyncio would replace the methods"):
+            hasattr(loop, "_nest_patched")
         with pytest.raises(fakes.NotSimulated, match="subprocesses are not simulated"):
             await asyncio.create_subprocess_exec("true")
         with pytest.raises(fakes.NotSimulated, match="a real socket, connected"):
