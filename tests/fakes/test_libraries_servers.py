@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -263,3 +264,46 @@ def test_a_socket_is_one_of_the_librarys_kind() -> None:
             assert isinstance(sock, fakes.Socket)
 
     fakes.run(main())
+
+
+def test_a2wsgi_runs_applications_in_threads(run_twice: Callable[..., Any]) -> None:
+    """Each part of a response is a call of the loop; an application sleeps in virtual time."""
+    a2wsgi = pytest.importorskip("a2wsgi")
+    aiohttp = pytest.importorskip("aiohttp")
+    package = pytest.importorskip("uvicorn")
+
+    def count(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("content-type", "text/plain")])
+        for number in range(3):
+            time.sleep(1)
+            yield str(number).encode()
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        network: fakes.Network = loop.network  # type: ignore[attr-defined]  # as every loop of ours
+        config = package.Config(
+            a2wsgi.WSGIMiddleware(count), port=80, host="web", lifespan="off", log_config=None
+        )
+        server = package.Server(config)
+        server.capture_signals = contextlib.nullcontext
+        with network.host("web"):
+            serving = asyncio.create_task(server.serve())
+        await asyncio.sleep(1)
+        seen: list[Any] = []
+
+        async def get() -> str:
+            async with session.get("http://web/") as response:
+                return str(await response.text())
+
+        async with aiohttp.ClientSession() as session:
+            seen.append(await asyncio.gather(get(), get(), get()))
+            seen.append(int(loop.time()))
+            loop.call_later(1.5, network.link("localhost", "web").reset)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await get()
+            seen += [await get(), int(loop.time())]
+        server.should_exit = True
+        await serving
+        return seen
+
+    assert run_twice(main, "web") == [["012"] * 3, 4, "012", 8]

@@ -229,3 +229,39 @@ def test_python_socks_by_way_of_pproxy(run_twice: RunTwice) -> None:
         return seen
 
     assert run_twice(main, "server", "proxy") == [b"HELLO", b"", 20]
+
+
+def test_hl7_acknowledgements(run_twice: RunTwice) -> None:
+    """Its readers and writers derive from asyncio's."""
+    hl7 = pytest.importorskip("hl7")
+    mllp = pytest.importorskip("hl7.mllp")
+    admission = "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5\rPID|||1\r"
+
+    async def serve(reader: Any, writer: Any) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                message = await reader.readmessage()
+                writer.writemessage(message.create_ack())
+                await writer.drain()
+        writer.close()
+
+    async def main() -> list[Any]:
+        with network_here().host("hospital"):
+            server = await mllp.start_hl7_server(serve, None, 2575)
+        seen: list[Any] = []
+        for fault in (link_to("hospital").reset, link_to("hospital").partition):
+            reader, writer = await mllp.open_hl7_connection("hospital", 2575)
+            for _ in range(2):
+                writer.writemessage(hl7.parse(admission))
+                try:
+                    async with asyncio.timeout(20):
+                        seen.append(str((await reader.readmessage()).segment("MSA")[1]))
+                except (ConnectionResetError, TimeoutError) as exc:
+                    seen.append(type(exc))
+                fault()
+            writer.close()
+            link_to("hospital").heal()
+        server.close()
+        return seen
+
+    assert run_twice(main, "hospital") == ["AA", ConnectionResetError, "AA", TimeoutError]
