@@ -24,7 +24,7 @@ from conformance.results.matrix import Matrix, read_certificate
 from conformance.run import preflight
 from conformance.run.files import writable, write
 from conformance.run.options import HOW, JSON, WHICH, Option
-from conformance.run.request import Order, Words
+from conformance.run.request import Order, Words, matching
 from conformance.run.runner import run_suite
 from conformance.run.session import Session
 from conformance.suite.reach import reach
@@ -180,8 +180,11 @@ def certify(implementation: str, workers: str, **given: Any) -> None:
     certificate = asked.run().certificate()
     if certificate.complete and certificate.applied == 0:
         which = "no clause that you chose applies" if words["clause"] else "no clause applies"
-        reasons = (reason for each in certificate.verdicts for reason in each.detail.splitlines())
-        most = Counter(each for each in reasons if each.endswith(" is not offered")).most_common(3)
+        chosen = matching(words["clause"] or ("*",))
+        verdicts = [each for each in certificate.verdicts if each.clause.id in chosen]
+        reasons = [reason for each in verdicts for reason in each.detail.splitlines()]
+        missing = [each for each in reasons if each.endswith(" is not offered")]
+        most = Counter(missing or reasons).most_common(3)
         why = "; ".join(reason for reason, _ in most) or "it has none of the streams API"
         raise CannotRun(f"{which} to {implementation}: {why}")
     gone = asked.order.known.gone(certificate)

@@ -276,7 +276,10 @@ class Record:
         if missing and not incomplete:
             raise CannotRun(f"{len(missing)} of {len(self.expected)} tests were not run")
         if not self.seen:
-            raise CannotRun("no test applies")
+            raise CannotRun(
+                f"no test applies (specification of Python {self.spec}; {self._choice()}): "
+                "choose another network, clause or specification"
+            )
         unseen = {variant.clause for each in missing if (variant := Variant.of(each))}
         outcomes: dict[str, list[tuple[Variant, Outcome]]] = {}
         for nodeid, outcome in sorted(self.seen.items()):  # in whatever order they were run
@@ -324,15 +327,13 @@ class Record:
         elif unseen:
             reasons = ["not run: the run was interrupted before"]
         elif not outcomes:
-            reasons = [
-                f"none of its tests was run (networks chosen: {', '.join(self.networks)}"
-                + (
-                    f"; tests chosen: {self.circumstances.part})"
-                    if self.circumstances.part
-                    else ")"
-                )
-            ]
+            reasons = [f"none of its tests was run ({self._choice()})"]
         return Verdict(clause, NOT_APPLICABLE, {}, {}, "\n".join(dict.fromkeys(reasons)))
+
+    def _choice(self) -> str:
+        """Return what was chosen to be run, in words."""
+        part = f"; tests chosen: {self.circumstances.part}" if self.circumstances.part else ""
+        return f"networks chosen: {', '.join(self.networks)}{part}"
 
     def _in_order(self, outcome: tuple[Variant, Outcome]) -> tuple[int, str]:
         variant, _ = outcome

@@ -49,7 +49,11 @@ def run_suite(order: Order, workers: str) -> Session:
             plugins=[run],
         )
     session = run.session
-    ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    ended = (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    )
     if status is pytest.ExitCode.INTERRUPTED and (session is None or not session.record.seen):
         raise CannotRun("interrupted before any test had ended")
     if session is None or (status not in ended and not session.record.seen):

@@ -112,14 +112,29 @@ def test_what_cannot_be_run_is_said_in_one_line(
 
 
 @ENDS
-def test_a_process_that_cannot_do_its_work_says_so_and_ends_with_2() -> None:
-    process = run("certify", "partly:Nothing", "-n0", "--clause=readexactly.*")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["partly:Nothing", "--clause=readexactly.*"],
+            "no clause that you chose applies to partly:Nothing: "
+            "StreamReader.readexactly is not offered",
+        ),
+        (
+            ["asyncio", "--spec=3.14", "--network=unix", "--clause=drain.reset.waiting"],
+            "no test applies (specification of Python 3.14; networks chosen: unix; "
+            "tests chosen: --clause 'drain.reset.waiting'): "
+            "choose another network, clause or specification",
+        ),
+    ],
+)
+def test_a_process_that_cannot_do_its_work_says_so_and_ends_with_2(
+    arguments: list[str], message: str
+) -> None:
+    process = run("certify", "-n0", *arguments)
     assert process.returncode == 2
     assert process.stdout == ""
-    assert process.stderr.splitlines()[-1] == (
-        "streamcert: no clause that you chose applies to partly:Nothing: "
-        "StreamReader.readexactly is not offered"
-    )
+    assert process.stderr.splitlines()[-1] == f"streamcert: {message}"
 
 
 @pytest.mark.parametrize(
