@@ -159,11 +159,11 @@ class Server(asyncio.Server):
             asyncio.CancelledError: also when the server is closed by `close()`, which leaves the
                 connections open.
         """
-        await self.start_serving()
-        if self._serving_forever_fut is not None:
+        if self._serving_forever_fut is not None and not self._closed:
             raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
         self._serving_forever_fut = self._loop.create_future()
         try:
+            await self.start_serving()  # may take a turn, in which it can be cancelled
             await self._serving_forever_fut
         finally:
             if not self._closed:

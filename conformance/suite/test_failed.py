@@ -194,7 +194,12 @@ async def expect_openings_fail(trial: Trial, what: str, open_: Callable[[], Any]
     for fail in (*FAILURES, *resetting, be_a_stranger, None):
         listener, opening = await open_()
         task = trial.start(opening)
-        await expect_failure(trial, what, fail, await listener.accept(), task)
+        accepting = trial.start(listener.accept())
+        await asyncio.wait([task, accepting], return_when=asyncio.FIRST_COMPLETED)
+        if not accepting.done():
+            accepting.cancel()
+            await task  # it has failed before there was a connection
+        await expect_failure(trial, what, fail, await accepting, task)
 
 
 def options(**more: Any) -> dict[str, Any]:

@@ -560,11 +560,15 @@ FAILURES = (
 )
 
 
+class Stop(BaseException):
+    """An exception that `except Exception` does not catch."""
+
+
 @clause("handlers.coroutine.failure.reported-once", networks=PLAIN, roles=SERVER)
 async def test_failures_of_any_class_reported_once(trial: Trial) -> None:
-    for error in FAILURES:
+    for error in (*FAILURES, Stop()):
 
-        async def handler(_: StreamReader, __: StreamWriter, error: Exception = error) -> None:
+        async def handler(_: StreamReader, __: StreamWriter, error: BaseException = error) -> None:
             raise error
 
         await expect_one_report(trial, handler, type(error).__name__)
@@ -602,6 +606,23 @@ async def test_failure_closes(trial: Trial) -> None:
 @clause("handlers.coroutine.failure.harms-nobody", roles=SERVER)
 async def test_failure_harms_nobody(trial: Trial) -> None:
     await expect_harmless(trial, failing)
+
+
+@clause("handlers.coroutine.failure.harms-nobody", roles=SERVER)
+async def test_failure_harms_no_other_handler(trial: Trial) -> None:
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        if await take(reader, 1) == b"!":
+            raise Failure
+        writer.write(b"served")
+        writer.close()
+
+    served = await trial.serve(handler)
+    one, other = [await trial.dial(served.server) for _ in range(2)]
+    await one.settle()
+    await one.send(b"!")
+    await one.receive_to_end()
+    await other.send(b"?")
+    expect(await other.receive_rest(), b"served", "what the other client received:")
 
 
 @clause("handlers.plain.failure.reported-once", roles=SERVER)
@@ -645,17 +666,25 @@ async def test_plain_failure_harms_nobody(trial: Trial) -> None:
     await expect_harmless(trial, plainly_failing)
 
 
-async def cancelled_handler(trial: Trial) -> Wire:
-    """Return the far end of a connection whose handler has been cancelled."""
+async def cancelled_handler(trial: Trial, *, close_first: bool = False) -> Wire:
+    """Return the far end of a connection whose handler has been cancelled.
+
+    Args:
+        trial: the trial.
+        close_first: whether to close the server before.
+    """
     running: asyncio.Future[asyncio.Task[Any] | None] = trial.loop.create_future()
 
     async def handler(reader: StreamReader, _: StreamWriter) -> None:
         running.set_result(asyncio.current_task())
         await take_rest(reader)
 
-    wire = await trial.dial((await trial.serve(handler)).server)
+    served = await trial.serve(handler)
+    wire = await trial.dial(served.server)
     task = await running
     assert task is not None
+    if close_first:
+        served.server.close()
     task.cancel()
     return wire
 
@@ -663,6 +692,12 @@ async def cancelled_handler(trial: Trial) -> Wire:
 @clause("handlers.coroutine.cancelled.closes", roles=SERVER)
 async def test_cancelled_closes(trial: Trial) -> None:
     wire = await cancelled_handler(trial)
+    await wire.receive_to_end()  # hangs if it is left open
+
+
+@clause("handlers.coroutine.cancelled.closes", roles=SERVER)
+async def test_cancelled_when_the_server_is_closed(trial: Trial) -> None:
+    wire = await cancelled_handler(trial, close_first=True)
     await wire.receive_to_end()  # hangs if it is left open
 
 

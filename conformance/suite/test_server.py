@@ -140,14 +140,15 @@ async def test_serve_forever_when_serving(trial: Trial) -> None:
 
 @clause("server.serve-forever.cancelled.closes", roles=SERVER)
 async def test_serve_forever_cancelled_closes(trial: Trial) -> None:
-    served = await trial.serve()
-    address = served.server.sockets[0].getsockname()
-    serving = trial.start(served.server.serve_forever())
-    await trial.turns()
-    serving.cancel()
-    await asyncio.wait([serving])
-    expect(serving.cancelled(), True, "cancelled:")
-    await expect_closed(trial, served, address)
+    for turns in (1, 2, 3, 50):
+        served = await trial.serve()
+        address = served.server.sockets[0].getsockname()
+        serving = trial.start(served.server.serve_forever())
+        await trial.turns(turns)
+        serving.cancel()
+        await asyncio.wait([serving])
+        expect(serving.cancelled(), True, f"cancelled after {turns} turns:")
+        await expect_closed(trial, served, address)
 
 
 @clause("server.serve-forever.cancelled.ends", roles=SERVER)

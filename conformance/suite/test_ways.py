@@ -854,6 +854,7 @@ async def test_context_of_handlers(trial: Trial) -> None:
 
     async def coroutine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         plain(reader, writer)
+        VARIABLE.set("by another handler")  # that of a plain one is for another clause
 
     for handler in (plain, coroutine):
         VARIABLE.set("as the server was started")

@@ -579,9 +579,9 @@ class Server(asyncio.AbstractServer):
     async def serve_forever(self) -> None:
         if self._forever is not None:
             raise RuntimeError("somebody serves forever already")
-        await self.start_serving()
         self._forever = self._loop.create_future()
         try:
+            await self.start_serving()  # may take a turn, in which it can be cancelled
             await self._forever
         finally:
             self._forever = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import os
 import socket
@@ -698,3 +699,66 @@ class RunsWhatIsInterpreted(Server):
         else:
             with contextlib.suppress(Exception):
                 handling.close()
+
+
+@specimen(
+    "A serve_forever() that is cancelled in its first turn leaves the server open.",
+    "server.serve-forever.cancelled.closes",
+    basic=True,
+)
+class WaitsBeforeItServes(Server):
+    async def serve_forever(self) -> None:
+        await asyncio.sleep(0)
+        await super().serve_forever()
+
+
+@specimen(
+    "The failure of a handler cancels all other handlers.",
+    "handlers.coroutine.failure.harms-nobody",
+    basic=True,
+)
+class CancelsTheOthers(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        super()._failed(connection, error)
+        for task in self._handlers:
+            task.cancel()
+
+
+@specimen(
+    "All coroutine handlers of a server run in one context.",
+    "handlers.context",
+    basic=True,
+)
+class SharesAContextOfTasks(Server):
+    context: contextvars.Context | None = None
+
+    def run(self, connection: Any, handling: Any) -> None:
+        self.context = self.context or contextvars.copy_context()
+        task = self._loop.create_task(handling, context=self.context)
+        self._handlers.add(task)
+        task.add_done_callback(lambda task: self._handled(connection, task))
+
+
+@specimen(
+    "A handler that ends with a BaseException that is no Exception is not looked after.",
+    "handlers.coroutine.failure.reported-once",
+    basic=True,
+)
+class ExpectsExceptions(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            super()._failed(connection, error)
+
+
+@specimen(
+    "A handler that is cancelled when its server is closed leaves its connection open.",
+    "handlers.coroutine.cancelled.closes",
+    basic=True,
+)
+class LeavesTheCancelledOpenWhenClosed(Server):
+    def _handled(self, connection: Any, task: Any) -> None:
+        if task.cancelled() and self._is_closed:
+            self._handlers.discard(task)
+            _left.append(connection)
+        else:
+            super()._handled(connection, task)
