@@ -19,6 +19,7 @@ import contextvars
 import socket
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -116,9 +117,14 @@ replaced.replace(socket, "socket", REAL_SOCKET)
 
 def _new(cls: type[socket.socket], *args: Any, **kwargs: Any) -> socket.socket:
     network = simulated_here()
-    if network is None:
+    if network is None or _is_between_processes(sys._getframe(1)):
         return _socket.socket.__new__(cls)
     return _simulated(cls, network, *args, **kwargs)
+
+
+def _is_between_processes(frame: types.FrameType) -> bool:
+    """Whether `multiprocessing` asks, for a channel to a process, which is no part of a network."""
+    return str(frame.f_globals.get("__name__")).startswith("multiprocessing.")
 
 
 def _simulated(
@@ -180,7 +186,8 @@ def _or_real(
 def _socketpair(
     network: Network, family: int | None = None, type: int = socket.SOCK_STREAM, proto: int = 0
 ) -> tuple[socket.socket, socket.socket]:
-    if makes_a_real_loop(sys._getframe(2)):
+    caller = sys._getframe(2)
+    if makes_a_real_loop(caller) or _is_between_processes(caller):
         with real_sockets():
             return socket.socketpair()
     family = socket.AF_UNIX if family is None else family

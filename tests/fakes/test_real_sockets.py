@@ -1,6 +1,8 @@
 """Real sockets, made before `fakes.Loop` runs, that come to it: a simulated one stands in."""
 
 import asyncio
+import multiprocessing
+import multiprocessing.connection
 import socket
 import threading
 from typing import Any
@@ -133,3 +135,23 @@ def test_other_threads_have_real_sockets_meanwhile() -> None:
         kinds.append(type(sock))
     assert [issubclass(kind, fakes.Socket) for kind in kinds] == [False, True, False, False]
     assert "__new__" not in vars(socket.socket)
+
+
+def test_a_pipe_between_processes_is_real() -> None:
+    async def main() -> object:
+        one, other = multiprocessing.Pipe()
+        one.send("hello")
+        with one, other:
+            return other.recv()
+
+    assert fakes.run(main()) == "hello"
+
+
+def test_a_listener_for_processes_is_refused_by_name() -> None:
+    async def main() -> None:
+        with pytest.raises(fakes.NotSimulated, match=r"bind\(\) for .* would leave"):
+            multiprocessing.connection.Listener(family="AF_UNIX")
+        with fakes.real_sockets(), multiprocessing.connection.Listener(family="AF_UNIX") as real:
+            assert real.address
+
+    fakes.run(main())
