@@ -135,6 +135,22 @@ async def expect_nothing_kept(pass_bytes: Callable[[int], Awaitable[object]]) ->
     )
 
 
+def expect_little_kept(before: int, size: int, what: str) -> None:
+    """Expect less than half of what has passed to be in use.
+
+    Args:
+        before: how many bytes were in use before.
+        size: how many bytes have passed.
+        what: what they were, for the message.
+    """
+    grown = taken() - before
+    expect_that(
+        grown < size // 2,
+        f"nothing to be kept of {size // KIB} KiB: {what}",
+        f"{grown // KIB} KiB more in use",
+    )
+
+
 def taken() -> int:
     """Return how many bytes are in use."""
     gc.collect()

@@ -64,6 +64,10 @@ VIRTUAL_BOUND = 20.0
 (60 s for a TLS handshake, 30 s for its shutdown), so that an ignored timeout does not look like one
 that was kept."""
 
+PASSING = 5.0
+"""Simulated seconds of a tick while a test lets time pass, which makes an hour a fifth as long. A
+hang after it is noticed later by as much: before asyncio's own timeouts, still."""
+
 
 class Connection(NamedTuple):
     """A connection between the implementation and the suite."""
@@ -113,6 +117,7 @@ class Trial:
         self._started: list[weakref.ref[asyncio.Task[Any]]] = []
         self._adapted: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._inapplicable: NotApplicable | None = None
+        self._passing: float | None = None  # the length of a tick, while time is let pass
 
     @property
     def without(self) -> frozenset[str]:
@@ -261,10 +266,14 @@ class Trial:
         """
         if not self.network.virtual_time:
             raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
-        while seconds > 0:
-            await asyncio.sleep(min(seconds, 10))
-            seconds -= 10
-            self.progress.steps += 1
+        self._passing = PASSING
+        try:
+            while seconds > 0:
+                await asyncio.sleep(min(seconds, 10))
+                seconds -= 10
+                self.progress.steps += 1
+        finally:
+            self._passing = None
 
     def start(self, awaitable: Awaitable[T]) -> "asyncio.Task[T]":
         """Start `awaitable` as a task, because it is expected to wait.
@@ -308,12 +317,13 @@ class Trial:
         trials_progress.set(self.progress)  # also for everything that the test starts
         task = self.loop.create_task(test)
         self._test = task
-        quiet, signs, spent = 0, self._signs(), time.process_time()
+        quiet, signs, spent = 0, self._signs(), self._spent()
         for _ in range(round(longest / bound * TICKS)):
             began = time.monotonic()
             try:
                 with watchdog(LONGEST * self.bound, self.progress):
-                    self.loop.run_until_complete(asyncio.wait([task], timeout=bound / TICKS))
+                    tick = self._passing or bound / TICKS
+                    self.loop.run_until_complete(asyncio.wait([task], timeout=tick))
             except SystemExit:
                 self._let_stop()
                 raise
@@ -321,7 +331,7 @@ class Trial:
                 break
             self._let_pass(bound / TICKS, began)
             before, signs = signs, self._signs()
-            started, spent = spent, time.process_time()
+            started, spent = spent, self._spent()
             quiet = quiet + 1 if signs == before and not self._works(spent - started) else 0
             if quiet == TICKS:
                 break
@@ -354,14 +364,21 @@ class Trial:
         kernel = None if self.network.virtual_time else bytes_in_kernel()
         return self.progress.steps, kernel
 
+    def _spent(self) -> float:
+        """Return the processor time so far, in seconds, where `_works()` looks at it; else 0.
+
+        To ask for it can take a millisecond, and there may be thousands of ticks.
+        """
+        adapted = isinstance(self.network, AdapterNetwork) and not self.network.virtual_time
+        return time.process_time() if adapted else 0.0
+
     def _works(self, seconds: float) -> bool:
         """Return whether an adapter's ends have worked in a tick that took the processor `seconds`.
 
         A program may move the bytes between them, and compute for a long time; neither the suite
         nor the kernel sees that.
         """
-        adapted = isinstance(self.network, AdapterNetwork) and not self.network.virtual_time
-        return adapted and seconds > self.bound / TICKS / 4
+        return seconds > self.bound / TICKS / 4
 
     def _let_stop(self) -> None:
         """Run a pending loop.stop(), which an exit has left in the turn in which a wait ended.
@@ -375,9 +392,13 @@ class Trial:
     def close(self) -> None:
         """Close everything that the trial opened, whatever state the test left it in.
 
+        A test may do so itself, to look at what is left when the loop is closed.
+
         Raises:
             Deviation: the implementation ended the program.
         """
+        if self.loop.is_closed():
+            return
         try:
             with watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(self._close())

@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import sys
 import traceback
 import warnings
 from contextlib import suppress
+from unittest import mock
 
 from conformance.harness.clause import HALF_CLOSED, PLAIN, RESETTABLE, TLS, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
@@ -257,6 +259,26 @@ async def test_forgotten_ends(trial: Trial) -> None:
         data, _ = await wire.receive_to_end()
     expect(data, b"", "bytes:")
     await wire.close()
+
+
+@clause("close.forgotten.loop-closed", networks=PLAIN)
+def test_collected_when_the_loop_is_closed(trial: Trial) -> None:
+    kept: list[Connection] = []
+
+    async def connect() -> None:
+        kept.append(await unkept(trial))
+
+    trial.run(connect())
+    trial.close()  # which knows nothing of this connection
+    caught: list[object] = []
+    with (
+        warnings.catch_warnings(),
+        mock.patch.object(sys, "unraisablehook", lambda each: caught.append(each.exc_value)),
+    ):
+        warnings.simplefilter("ignore")
+        kept.clear()
+        gc.collect()
+    expect(caught, [], "raised in vain:")
 
 
 @clause("is_closing.open")

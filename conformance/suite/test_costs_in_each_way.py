@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
+from conformance.errors import NotApplicable
 from conformance.harness.addresses import address_of, carrier_of, connected_socket
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.by_hand import by_hand
@@ -186,6 +187,36 @@ async def expect_received_not_kept(connection: Connection) -> None:
 @clause("costs.memory.received", networks=TWO)
 async def test_received_by_each_read(trial: Trial) -> None:
     await expect_received_not_kept(await trial.connect())
+
+
+@clause("costs.memory.received", networks=IN_MEMORY, roles=BY_HAND)
+async def test_received_until_one_of_several(trial: Trial) -> None:
+    separators: Any = (b"\n", b"\r\n")
+    reader = by_hand(trial, 2 * len(LINE))
+
+    async def receive(size: int) -> None:
+        for _ in range(size // len(LINE)):
+            reader.feed_data(bytes(bytearray(LINE)))
+            try:
+                data = await reader.readuntil(separators)
+            except TypeError as error:  # before Python 3.13
+                raise NotApplicable("readuntil() takes no tuple") from error
+            expect(len(data), len(LINE), "bytes:")
+
+    await expect_nothing_kept(receive)
+
+
+@clause("costs.memory.received", networks=IN_MEMORY)
+async def test_received_by_some_and_the_rest(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+
+    async def receive(size: int) -> None:
+        for _ in range(size // len(LINE)):
+            await wire.send(LINE)
+            some = await reader.read(len(LINE))  # it may return less
+            await reader.readexactly(len(LINE) - len(some))
+
+    await expect_nothing_kept(receive)
 
 
 @clause("costs.memory.received", networks=TLS_IN_MEMORY)
@@ -385,11 +416,29 @@ async def expect_no_delays(trial: Trial, connect: Callable[[], Awaitable[Connect
 async def test_no_delays_after_a_reset(trial: Trial) -> None:
     begin = trial.loop.time()
     for name, size in (("read", []), ("read", [5]), ("readexactly", [5]), ("readline", [])):
-        reader, _, wire = await trial.connect()
+        reader, writer, wire = await trial.connect()
         reading = trial.start(getattr(reader, name)(*size))
         await trial.turns()
         await wire.reset()
         await expect_error(ConnectionError, reading)
+        for waiting in (writer.drain(), writer.wait_closed()):
+            await asyncio.wait([ended := trial.start(waiting)])
+            ended.exception()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_of_each_end(trial: Trial) -> None:
+    begin = trial.loop.time()
+    for end in ("write_eof", "close"):
+        _, writer, wire = await trial.connect()
+        data = await fill(trial, writer)
+        getattr(writer, end)()
+        expect(len(await wire.receive_rest()), len(data), "bytes:")
+    _, writer, wire = await trial.connect()
+    writer.transport.abort()
+    await wire.receive_to_end()
+    await writer.wait_closed()
     expect(trial.loop.time() - begin, 0.0, "seconds passed:")
 
 

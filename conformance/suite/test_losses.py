@@ -22,7 +22,7 @@ from conformance.harness.clause import (
 from conformance.harness.expect import expect, expect_error
 from conformance.harness.expectations import collected
 from conformance.harness.patterns import fill
-from conformance.harness.reading import take_rest
+from conformance.harness.reading import next_line, take_rest
 from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import upgraded
 from conformance.networks.memory import MemoryNetwork
@@ -53,6 +53,7 @@ async def test_lost_with_another_error(trial: Trial) -> None:
             ("readline()", reader.readline()),
             ("readexactly(1)", reader.readexactly(1)),
             ("readuntil()", reader.readuntil()),
+            ("async for", next_line(reader)),
         ):
             error = await expect_error(OSError, reading)
             expect(error.errno, number, f"errno of {name}:")
@@ -70,6 +71,53 @@ async def test_lost_with_another_error_while_a_read_waits(trial: Trial) -> None:
     expect(error.errno, errno.ETIMEDOUT, "errno")
     expect(reader.at_eof(), False, "at_eof()")
     writer.close()
+
+
+@clause("drain.lost.other-errors", networks=SIMULATED)
+async def test_drain_with_another_error(trial: Trial) -> None:
+    for number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
+        _, writer, wire = await trial.connect()
+        await fill(trial, writer)
+        drains = [trial.start(writer.drain()) for _ in range(2)]
+        await trial.turns()
+        fail(trial, wire, number)
+        for draining in drains:
+            error = await expect_error(OSError, draining)
+            expect(error.errno, number, "errno of a drain() that waited:")
+        for _ in range(2):
+            error = await expect_error(OSError, writer.drain())
+            expect(error.errno, number, "errno of a later drain():")
+        writer.close()
+
+
+@clause("wait_closed.lost.other-errors", networks=SIMULATED)
+async def test_wait_closed_with_another_error(trial: Trial) -> None:
+    for number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
+        _, writer, wire = await trial.connect()
+        await fill(trial, writer)
+        waiting = trial.start(writer.wait_closed())
+        await trial.turns()
+        fail(trial, wire, number)
+        error = await expect_error(OSError, waiting)
+        expect(error.errno, number, "errno of a wait_closed() that waited:")
+        error = await expect_error(OSError, writer.wait_closed())
+        expect(error.errno, number, "errno of a later wait_closed():")
+
+
+@clause("writer.lost.other-errors", networks=SIMULATED)
+async def test_writer_with_another_error(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    reading = trial.start(reader.read(5))
+    await trial.turns()
+    fail(trial, wire, errno.ETIMEDOUT)
+    await asyncio.wait([reading])
+    reading.exception()
+    await trial.turns()
+    expect(writer.is_closing(), True, "is_closing()")
+    writer.write(b"anybody there?")
+    writer.writelines([b"any", b"body"])
+    writer.close()
+    expect(trial.reported, [], "reported:")
 
 
 def fail(trial: Trial, wire: Wire, number: int) -> None:
@@ -99,10 +147,16 @@ async def alerted(
 
 @clause("tls.fatal-alert", networks=TLS, roles=CLIENT)
 async def test_fatal_alert(trial: Trial) -> None:
-    async with alerted(trial) as (reader, _):
+    async with alerted(trial) as (reader, writer):
         for _ in range(2):
             await expect_error(ssl.SSLError, reader.read(1))
+            await expect_error(ssl.SSLError, writer.drain())
         expect(reader.at_eof(), False, "at_eof()")
+        expect(writer.is_closing(), True, "is_closing()")
+        writer.close()
+        ending = trial.start(writer.wait_closed())
+        await asyncio.wait([ending])
+        ending.exception()
 
 
 # Whatever the peer does, the program learns of it, and not the loop's exception handler.

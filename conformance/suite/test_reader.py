@@ -13,7 +13,7 @@ from conformance.errors import Deviation, described, shown
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, PLAIN, RESETTABLE, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
-from conformance.harness.reading import take, take_rest
+from conformance.harness.reading import next_line, take, take_rest
 from conformance.harness.trial import Trial
 
 LIMIT = 64  # bytes
@@ -27,6 +27,7 @@ READS: dict[str, Read] = {
     "readline()": lambda reader: reader.readline(),
     "readexactly(8)": lambda reader: reader.readexactly(8),
     "readuntil()": lambda reader: reader.readuntil(b"\n"),
+    "async for": next_line,
 }
 DATA = b"abc;def\n"
 
@@ -37,7 +38,7 @@ async def outcome(trial: Trial, reading: Coroutine[Any, Any, bytes]) -> bytes:
     """Return the data of a read that meets EOF: its result, or the exception's `partial`."""
     try:
         return await reading
-    except (trial.streams.IncompleteReadError, EOFError) as error:
+    except (trial.streams.IncompleteReadError, EOFError, StopAsyncIteration) as error:
         return getattr(error, "partial", b"")
 
 
@@ -221,10 +222,12 @@ async def test_iteration_and_the_limit(trial: Trial) -> None:
     iterator = aiter(reader)
     expect(await anext(iterator), b"one\n")
 
-    async def next_line() -> bytes:
+    async def following() -> bytes:
         return await anext(iterator)
 
-    await expect_error(ValueError, next_line())
+    await expect_error(ValueError, following())
+    await wire.send(b"two\n")
+    expect(await next_line(reader), b"two\n", "the first line of another loop:")
 
 
 # Flow control.
@@ -323,13 +326,16 @@ async def test_own_close_ends_reads(trial: Trial) -> None:
 
 @clause("reader.own-close.keeps-data", networks=CLOSED_AT_ONCE)
 async def test_own_close_keeps_data(trial: Trial) -> None:
-    reader, writer, wire = await trial.connect()
-    await wire.send(b"abc")
-    expect(await take(reader, 1), b"a")
-    await wire.settle()
-    writer.close()
-    await writer.wait_closed()
-    expect(await take_rest(reader), b"bc")
+    for name, read in READS.items():
+        reader, writer, wire = await trial.connect()
+        await wire.send(b"?" + DATA)
+        expect(await take(reader, 1), b"?")
+        await wire.settle()
+        writer.close()
+        await writer.wait_closed()
+        got = await read(reader)
+        expect_that(bool(got) and DATA.startswith(got), f"{name} {DATA!r} (or a part)", got)
+        expect(await take_rest(reader), DATA.removeprefix(got), f"after {name}:")
 
 
 @clause("reader.own-abort.ends-reads")
@@ -419,6 +425,22 @@ async def test_received_bytes_before_the_error(trial: Trial) -> None:
             got += await read(reader)
         expect(got, DATA, f"{name}:")
         await expect_error(ConnectionResetError, read(reader))
+
+
+@clause("reader.reset.received-bytes-first", roles=BY_HAND)
+async def test_what_is_no_whole_message_is_kept_at_an_error(trial: Trial) -> None:
+    for name, read in READS.items():
+        if name == "read(8)":
+            continue  # it returns what is there
+        for waits in (True, False):
+            reader = by_hand(trial, LIMIT, "set_exception")
+            reader.feed_data(DATA[:3])
+            reading = trial.start(read(reader))
+            if waits:
+                await trial.turns()
+            reader.set_exception(ConnectionResetError("reset"))
+            await expect_error(ConnectionResetError, reading)
+            expect(await take(reader, 3), DATA[:3], f"after {name} has raised the error:")
 
 
 @clause("reader.reset.read-all-keeps-bytes", roles=BY_HAND)

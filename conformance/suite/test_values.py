@@ -4,11 +4,11 @@ import asyncio
 import enum
 import functools
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from conformance.errors import NotApplicable
+from conformance.errors import Deviation, NotApplicable, described
 from conformance.harness.addresses import (
     DUAL_STACK,
     accepted,
@@ -316,6 +316,93 @@ async def test_exact_numbers_of_another_class(trial: Trial) -> None:
     await wire.send_eof()
     error = await expect_error(asyncio.IncompleteReadError, reader.readexactly(number(4)))
     expect(error.partial, b"efg", "partial")
+
+
+HUGE = (2**31, 2**63, 2**100)
+"""Numbers that some types of other languages cannot hold."""
+
+
+@clause("read.n.at-most-n")
+async def test_at_most_a_huge_number(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    for n in HUGE:
+        await wire.send(b"a")
+        expect(await reader.read(n), b"a", f"read({n})")
+
+
+@clause("readexactly.eof.expected")
+async def test_exactly_a_huge_number(trial: Trial) -> None:
+    for n in HUGE:
+        reader, _, wire = await trial.connect()
+        await wire.send(b"abc")
+        await wire.send_eof()
+        error = await expect_error(asyncio.IncompleteReadError, reader.readexactly(n))
+        expect((error.partial, error.expected), (b"abc", n), "partial and expected")
+
+
+@clause("connecting.limit.given", networks=INTERNET, roles=CLIENT)
+async def test_huge_limits(trial: Trial) -> None:
+    await expect_huge_limits(trial)
+
+
+@clause("serving.limit.given", networks=INTERNET, roles=SERVER)
+async def test_huge_limits_of_a_server(trial: Trial) -> None:
+    await expect_huge_limits(trial)
+
+
+async def expect_huge_limits(trial: Trial) -> None:
+    """Expect a reader to take any limit, and lines."""
+    for limit in HUGE:
+        reader, _, wire = await trial.connect(limit=limit)
+        await wire.send(b"line\n")
+        expect(await reader.readuntil(b"\n"), b"line\n", f"with a limit of {limit}:")
+
+
+@clause("readuntil.tuple.any-of-them", roles=BY_HAND)
+async def test_separators_that_are_the_same(trial: Trial) -> None:
+    reader = by_hand(trial, 100)
+    reader.feed_data(b"one;two\n")
+    separators: Any = (b";", b"\n", b";")
+    expect(await reader.readuntil(separators), b"one;")
+    expect(await reader.readuntil(separators), b"two\n")
+
+
+# Buffers, of which the program disposes after the call.
+
+
+@clause("write.memoryview")
+async def test_views_are_the_programs(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    view = memoryview(bytearray(b"twice,"))
+    writer.write(view)
+    writer.writelines([view])
+    expect(await wire.receive(12), b"twice,twice,")
+    view.release()
+
+
+@clause("write.bytearray.later-changes")
+async def test_buffers_are_the_programs(trial: Trial) -> None:
+    await expect_resizable(trial, lambda writer, buffer: writer.write(buffer))
+
+
+@clause("writelines.later-changes")
+async def test_buffers_of_lines_are_the_programs(trial: Trial) -> None:
+    await expect_resizable(trial, lambda writer, buffer: writer.writelines([buffer]))
+
+
+async def expect_resizable(trial: Trial, write: Callable[[Any, bytearray], None]) -> None:
+    """Expect a bytearray to be free to grow and shrink once it was written."""
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    buffer = bytearray(b"as it was")
+    write(writer, buffer)
+    try:
+        buffer.clear()
+        buffer.extend(b"another")
+    except BufferError as error:
+        raise Deviation("a bytearray that can grow and shrink", described(error)) from error
+    received = await wire.receive(len(data) + 9)
+    expect(received[len(data) :], b"as it was")
 
 
 @clause("connecting.limit.given", networks=INTERNET, roles=CLIENT)

@@ -66,7 +66,10 @@ LOOKALIKES = {
     ),
     "not_by_hand": Lookalike(
         "readers and writers that a program can neither make nor feed",
-        ("reader.by-hand.*", "reader.reset.exception", "drain.reader-exception"),
+        (
+            *("reader.by-hand.*", "reader.reset.exception", "drain.reader-exception"),
+            "reader.set-exception.connection",
+        ),
     ),
     "knows_nothing": Lookalike(
         "transports without what only some are to know", ("get_extra_info.known",)

@@ -9,6 +9,7 @@ what fails with zoo.lock, and writes docs/generated/zoo.md; with `--accept` it r
 """
 
 from . import (  # noqa: F401  # each defines specimens
+    again,
     classes,
     closing,
     company,
@@ -17,6 +18,7 @@ from . import (  # noqa: F401  # each defines specimens
     costs_in_each_way,
     failing,
     handlers,
+    lasting,
     reader,
     reading,
     reading_until,
