@@ -132,18 +132,6 @@ class Pausable:
 
 
 @clause("reader.flow.peer-is-held-back", networks=IN_MEMORY)
-async def test_peer_is_held_back_again(trial: Trial) -> None:
-    reader, _, wire = await trial.connect(limit=64 * KIB)
-    data = bytes(2 * trial.network.unread_capacity)
-    for _ in range(TIMES):
-        sending = trial.start(wire.send(data))
-        await trial.turns(2 * len(data) // (64 * KIB))
-        expect_pending(sending, f"sending {len(data)} bytes to a reader that nobody reads from")
-        expect(len(await reader.readexactly(len(data))), len(data), "bytes read:")
-        await sending
-
-
-@clause("reader.flow.peer-is-held-back", networks=IN_MEMORY)
 async def test_peer_is_held_back_after_write_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect(limit=64 * KIB)
     writer.write_eof()
@@ -151,7 +139,8 @@ async def test_peer_is_held_back_after_write_eof(trial: Trial) -> None:
     sending = trial.start(wire.send(data))
     await trial.turns(2 * len(data) // (64 * KIB))
     expect_pending(sending, f"sending {len(data)} bytes to a reader that nobody reads from")
-    expect(len(await reader.readexactly(len(data))), len(data), "bytes read:")
+    for _ in range(len(data) // (64 * KIB)):
+        await reader.readexactly(64 * KIB)
     await sending
 
 

@@ -14,7 +14,7 @@ from conformance.harness.costs import (
     taken,
     tracing,
 )
-from conformance.harness.expect import expect
+from conformance.harness.expect import expect, expect_that
 from conformance.harness.patterns import KIB, fill
 from conformance.harness.reading import next_line, take
 from conformance.harness.trial import Trial
@@ -171,7 +171,7 @@ async def test_what_the_last_read_returned_is_not_kept(trial: Trial) -> None:
     }
     for name, read in reads.items():
 
-        async def use(size: int, name: str = name, read: Any = read) -> None:
+        async def grown(size: int, name: str = name, read: Any = read) -> int:
             reader, writer, wire = await trial.connect(limit=2 * SIZE)
             before = taken()
             reading = trial.start(ended(read(reader)))
@@ -180,12 +180,18 @@ async def test_what_the_last_read_returned_is_not_kept(trial: Trial) -> None:
             await wire.send_eof()
             expect(await reading, size, f"bytes of {name}:")
             del reading
-            expect_little_kept(before, SIZE, f"bytes that {name} returned")
+            kept = taken() - before
             writer.close()
+            return kept
 
         with tracing():
-            await use(1)  # what the first use keeps for good is not the connection's
-            await use(SIZE)
+            # The least of several: an interpreter may take some MiB for itself at times.
+            kept = min([await grown(SIZE) for _ in range(3)])
+        expect_that(
+            kept < SIZE // 2,
+            f"nothing to be kept of {SIZE // KIB} KiB that {name} returned",
+            f"{kept // KIB} KiB more in use",
+        )
 
 
 async def ended(reading: Awaitable[bytes]) -> int:

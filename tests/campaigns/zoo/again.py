@@ -13,7 +13,6 @@ from .specimen import specimen
 @specimen(
     "A reader pauses its transport three times.",
     "reader.by-hand.transport",
-    "reader.flow.peer-is-held-back",
     basic=True,
 )
 class PausesThrice(StreamReader):
