@@ -21,7 +21,7 @@ from .sound import (
     start_server,
     start_unix_server,
 )
-from .specimen import Specimen, specimen
+from .specimen import NOTHING, Seen, Specimen, specimen
 
 Options = dict[str, Any]
 
@@ -50,6 +50,7 @@ async def reported(awaitable: Awaitable[Any]) -> Any:
 @specimen(
     "An open_connection() that fails is reported, although it raises.",
     "connecting.failed.reports-nothing",
+    seen="['it failed'",
     basic=True,
     replaces=open_connection,
 )
@@ -60,6 +61,7 @@ async def opens_and_reports(*address: Any, **options: Any) -> Any:
 @specimen(
     "A handshake that fails leaves its error in a future that nobody asks.",
     "connecting.failed.reports-nothing",
+    seen="['Future exception was never retrieved']",
     basic=True,
     replaces=open_connection,
 )
@@ -76,6 +78,7 @@ async def leaves_the_error_behind(*address: Any, **options: Any) -> Any:
 @specimen(
     "An open_connection() with happy_eyeballs_delay reports that it was cancelled.",
     "connecting.happy-eyeballs.failed.reports-nothing",
+    seen="['it failed']",
     basic=True,
     replaces=open_connection,
 )
@@ -91,6 +94,7 @@ async def hurries_and_reports(*address: Any, **options: Any) -> Any:
 @specimen(
     "An open_unix_connection() that fails is reported, although it raises.",
     "unix.open.failed.reports-nothing",
+    seen="['it failed'",
     basic=True,
     replaces=open_unix_connection,
 )
@@ -101,6 +105,7 @@ async def opens_unix_and_reports(path: Any = None, **options: Any) -> Any:
 @specimen(
     "A start_server() that fails is reported, although it raises.",
     "serving.failed.reports-nothing",
+    seen="reported of a start_server(): ['it failed'",
     basic=True,
     replaces=start_server,
 )
@@ -114,6 +119,7 @@ _left: list[Any] = []
 @specimen(
     "A start_unix_server() that fails leaves its socket open.",
     "unix.serve.failed.leaves-nothing",
+    seen="sockets left open: ",
     basic=True,
     replaces=start_unix_server,
 )
@@ -128,6 +134,7 @@ async def leaves_its_listener_open(*arguments: Any, **options: Any) -> Any:
 @specimen(
     "A start_tls() that fails is reported, although it raises.",
     "start_tls.failed.reports-nothing",
+    seen="['it failed']",
     basic=True,
 )
 class UpgradesAndReports(StreamWriter):
@@ -138,6 +145,7 @@ class UpgradesAndReports(StreamWriter):
 @specimen(
     "A start_tls() reports that it was cancelled.",
     "start_tls.failed.reports-nothing",
+    seen="that was cancelled: ['it failed']",
     basic=True,
 )
 class ReportsCancelledUpgrades(StreamWriter):
@@ -177,6 +185,7 @@ class TakesErrorsOfTlsForResets(StreamWriter):
 @specimen(
     "Where there is no descriptor, open_connection() looks for one, turn after turn.",
     "connecting.descriptors",
+    seen="it still waits",
     basic=True,
     replaces=open_connection,
 )
@@ -208,6 +217,7 @@ class KeptOpen:
 @specimen(
     "After a start_tls() that failed, the connection goes on without TLS.",
     "start_tls.failed.not-in-clear",
+    seen="nobody may read this",
     basic=True,
 )
 class FallsBack(StreamWriter):
@@ -227,6 +237,7 @@ class FallsBack(StreamWriter):
 @specimen(
     "The callback of start_unix_server() is called before the TLS handshake.",
     "unix.serve.ssl.failed-handshake",
+    seen="clients after one that did ",
     basic=True,
     replaces=start_unix_server,
 )
@@ -322,6 +333,10 @@ def waiting(options: Options) -> Options:
     "By default, open_unix_connection() has ten minutes for TLS.",
     "unix.open.ssl.handshake-timeout.default",
     "unix.open.ssl.shutdown-timeout.default",
+    seen={
+        "unix.open.ssl.handshake-timeout.default": "it still waits",
+        "unix.open.ssl.shutdown-timeout.default": "it still waits",
+    },
     basic=True,
     replaces=open_unix_connection,
 )
@@ -333,6 +348,10 @@ async def opens_unix_for_long(path: Any = None, **options: Any) -> Any:
     "By default, start_unix_server() with `sock` has ten minutes for TLS.",
     "unix.serve.ssl.handshake-timeout.default",
     "unix.serve.ssl.shutdown-timeout.default",
+    seen={
+        "unix.serve.ssl.handshake-timeout.default": "it still waits",
+        "unix.serve.ssl.shutdown-timeout.default": "it still waits",
+    },
     basic=True,
     replaces=start_unix_server,
 )
@@ -360,6 +379,7 @@ def otherwise(
     *fails: str,
     change: Change,
     applies: Callable[[Options], bool] = anyhow,
+    seen: Seen = NOTHING,
 ) -> Specimen:
     """Return a specimen that does something to its options where they are such."""
 
@@ -373,7 +393,7 @@ def otherwise(
 
     made: Any = serving if original in (start_server, start_unix_server) else broken
     made.__name__ = name
-    return specimen(fault, *fails, basic=True, replaces=original)(made)
+    return specimen(fault, *fails, seen=seen, basic=True, replaces=original)(made)
 
 
 def offer_nothing(options: Options) -> None:
@@ -418,6 +438,7 @@ opens_unix_without_protocols = otherwise(
     "open_unix_connection() offers no protocols.",
     "unix.open.ssl.context",
     change=offer_nothing,
+    seen="protocol agreed on: None",
 )
 
 
@@ -432,7 +453,12 @@ class UpgradesByTheClassItself(StreamWriter):
         await super().start_tls(sslcontext, **options)
 
 
-@specimen("start_tls() offers no protocols.", "start_tls.context", basic=True)
+@specimen(
+    "start_tls() offers no protocols.",
+    "start_tls.context",
+    seen="protocol agreed on: None",
+    basic=True,
+)
 class UpgradesWithoutProtocols(StreamWriter):
     async def start_tls(self, sslcontext: Any, **options: Any) -> None:
         if isinstance(sslcontext, ssl_module.SSLContext):
@@ -461,6 +487,7 @@ class ChecksEveryName(StreamWriter):
 @specimen(
     "start_tls() compares server_hostname with the certificate, and does not tell it the server.",
     "start_tls.server_hostname.is-announced",
+    seen="names announced: [None]",
     basic=True,
 )
 class ComparesNamesItself(StreamWriter):
@@ -480,6 +507,7 @@ class ComparesNamesItself(StreamWriter):
 @specimen(
     "open_unix_connection() does not tell the server server_hostname.",
     "unix.open.ssl.server-hostname.is-announced",
+    seen="names announced: [None]",
     basic=True,
     replaces=open_unix_connection,
 )
@@ -607,6 +635,7 @@ class AbortsNoHeldBackTls(Server):
 @specimen(
     "abort_clients() of a server without clients raises.",
     "server.close-clients.nobody",
+    seen="RuntimeError: there are no clients",
     basic=True,
 )
 class AbortsSomebody(Server):
@@ -619,6 +648,7 @@ class AbortsSomebody(Server):
 @specimen(
     "close_clients() of a server that was not started raises.",
     "server.close-clients.nobody",
+    seen="RuntimeError: it was not started",
     basic=True,
 )
 class ClosesClientsOfTheStarted(Server):
@@ -651,6 +681,7 @@ class LeavesTheUnstartedOpen(Server):
 @specimen(
     "A handler that fails before it has waited, as an eager task, is not looked after.",
     "handlers.loop-modes",
+    seen="a hang after ",
     basic=True,
 )
 class LooksAfterTheUnfinished(Server):
@@ -666,6 +697,7 @@ class LooksAfterTheUnfinished(Server):
 @specimen(
     "On a loop in debug mode, a socket in blocking mode is refused.",
     "connecting.loop-modes",
+    seen="ValueError: the socket must be non-blocking",
     basic=True,
     replaces=open_connection,
 )
@@ -678,6 +710,7 @@ async def checks_sockets_in_debug_mode(*address: Any, **options: Any) -> Any:
 @specimen(
     "start_tls() needs the current task to be an asyncio.Task itself.",
     "start_tls.loop-modes",
+    seen="RuntimeError: start_tls() needs a task",
     basic=True,
 )
 class WantsItsOwnTasks(StreamWriter):
