@@ -228,11 +228,12 @@ async def test_handshake_timeout_is_that_of_the_handshake(trial: Trial) -> None:
 
 @clause("connecting.ssl.handshake-timeout.closes", networks=TLS, roles=CLIENT)
 async def test_handshake_timeout_closes(trial: Trial) -> None:
-    listener = await trial.listen()
-    connecting = trial.start(_open(trial, listener, ssl_handshake_timeout=0.05))
-    async with closing_wire(await carrier_of(listener).accept()) as below:
-        await expect_error(Exception, connecting)
-        await below.receive_to_end()  # hangs if the connection is left open
+    for open_ in (_open, _open_by_socket):
+        listener = await trial.listen()
+        connecting = trial.start(open_(trial, listener, ssl_handshake_timeout=0.05))
+        async with closing_wire(await carrier_of(listener).accept()) as below:
+            await expect_error(Exception, connecting)
+            await below.receive_to_end()  # hangs if the connection is left open
 
 
 @clause("connecting.ssl.shutdown-timeout", networks=TLS, roles=CLIENT)

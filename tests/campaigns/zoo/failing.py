@@ -795,3 +795,22 @@ class LeavesTheCancelledOpenWhenClosed(Server):
             _left.append(connection)
         else:
             super()._handled(connection, task)
+
+
+# Sockets that were passed in.
+
+kept: list[Any] = []
+
+
+@specimen(
+    "A socket passed to open_connection() stays open when its handshake takes too long.",
+    "connecting.ssl.handshake-timeout.closes",
+    seen="a hang",
+    basic=True,
+    replaces=open_connection,
+)
+async def keeps_the_socket_of_a_late_handshake(*address: Any, **options: Any) -> Any:
+    sock = options.get("sock")
+    if sock is not None and options.get("ssl_handshake_timeout"):
+        kept.append(sock.dup())
+    return await open_connection(*address, **options)
