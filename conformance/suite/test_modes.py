@@ -8,13 +8,24 @@ from typing import Any
 from conformance.errors import NotApplicable
 from conformance.harness.addresses import bound, connected_socket, let_block
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import CLIENT, INTERNET, SERVER, UPGRADED, clause
+from conformance.harness.clause import (
+    ADAPTED,
+    CLIENT,
+    EVERY,
+    INTERNET,
+    SERVER,
+    UPGRADED,
+    Some,
+    clause,
+)
 from conformance.harness.expect import expect, expect_error, expect_that
 from conformance.harness.expectations import collected, expect_talk
 from conformance.harness.modes import each_mode
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import upgraded
+
+SERVED = Some((each for each in EVERY if each not in ADAPTED), "an adapter's ends have no handler")
 
 
 async def expect_works(connection: Connection, trial: Trial, mode: str) -> None:
@@ -68,7 +79,7 @@ async def test_upgrade(trial: Trial) -> None:
         await expect_works(await upgraded(trial), trial, mode)
 
 
-@clause("handlers.loop-modes", roles=SERVER)
+@clause("handlers.loop-modes", networks=SERVED, roles=SERVER)
 async def test_plain_handler(trial: Trial) -> None:
     async for mode in each_mode(trial):
         await expect_works(await trial.connect(), trial, mode)

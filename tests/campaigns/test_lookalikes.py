@@ -39,6 +39,8 @@ MEGABYTES = (
         "test_both_directions",
         "test_held_back_peer",
         "limit_above_the_default",
+        "much_in_the_end",
+        "peer_is_held_back",
     ),
     *("test_all_of_more_than_the_limit", "test_reader_flow_control", "test_limit_default"),
     *("limit_with_", "limit_of_a_", "_far_apart", "after_a_cancelled_drain"),
@@ -141,6 +143,7 @@ def test_without_transports_and_tls(name: str) -> None:
     assert all(id_.startswith(("transport.", *abort_and_marks)) for id_ in about_transports)
     about_upgrades = {id_ for id_, each in reasons.items() if UPGRADE in each}
     assert {id_ for id_ in about_upgrades if not id_.startswith("start_tls.")} == {
-        *("tls.end.no-warning", "tls.garbage", "tls.cut-off", "is_closing.after-peer-eof.tls"),
+        *("tls.end.no-warning", "tls.garbage", "tls.cut-off", "tls.close.says-close_notify"),
+        *("is_closing.after-peer-eof.tls", "close.peer-ends.reports-nothing"),
         *(f"server.{call}.upgraded" for call in ("wait-closed", "close-clients", "abort-clients")),
     }

@@ -33,8 +33,9 @@ APART = (
     "connecting.happy-eyeballs.delay",
     "costs.waiting",
     "write.immediately",  # only over the kernel, which holds sent data while the loop stands still
-    "reader.lost.other-errors",  # only in memory: the loopback never fails in this way
+    "*.lost.other-errors",  # only in memory: the loopback never fails in this way
     "serving.descriptors.*",  # only over the kernel, whose descriptors run out
+    "connecting.descriptors",
     # Between two turns asyncio's own server loses accepted connections; that of fakes does not.
     "server.close.client-under-way",
     "server.serve-forever.cancelled.under-way",

@@ -15,7 +15,11 @@ class OnDemand(StreamReader):
         # Two turns later: a transport that is paused in the turn in which it is made (asyncio's),
         # or in the next (uvloop's), keeps back the end of a TLS handshake until it is resumed.
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._hold_back)
+        loop.call_soon(loop.call_soon, self._begin, transport)
+
+    def _begin(self, transport: Any) -> None:
+        if transport is self._transport:  # and not TLS, which receives its handshake
+            self._hold_back()
 
     def feed_data(self, data: Any) -> None:
         super().feed_data(data)
