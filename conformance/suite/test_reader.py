@@ -227,7 +227,10 @@ async def test_iteration_and_the_limit(trial: Trial) -> None:
 
     await expect_error(ValueError, following())
     await wire.send(b"two\n")
-    expect(await next_line(reader), b"two\n", "the first line of another loop:")
+    line = await next_line(reader)
+    if line == b"\n":  # the rest of the long line, which had not arrived when it was refused
+        line = await next_line(reader)
+    expect(line, b"two\n", "the first line of another loop:")
 
 
 # Flow control.
