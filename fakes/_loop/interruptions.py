@@ -5,7 +5,9 @@ runs, asyncio takes the exception for theirs: it becomes the task's result, or i
 run goes on instead of ending. asyncio makes an exception of `KeyboardInterrupt` and `SystemExit`; a
 simulated loop does so of every exception from a signal handler.
 
-The loop is not interrupted while it starts or stops: it would count as running forever.
+Some code is not interrupted, and the exception ends the run after it: the loop as it starts or
+stops, which would count as running forever, and its waits for threads, which take locks that a
+thread needs (`Condition.__enter__()` is Python code: an exception in it leaves the lock taken).
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Signals that a timer or a person sends. asyncio handles SIGINT itself.
 _SIGNALS = [
@@ -23,6 +27,14 @@ _SIGNALS = [
     for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
     if hasattr(signal, name)
 ]
+
+_not_interrupted: set[CodeType] = set()
+
+
+def not_interrupted(function: F) -> F:
+    """Let no signal handler's exception into calls of a function, and of what it calls."""
+    _not_interrupted.add(function.__code__)
+    return function
 
 
 class _Handler:
@@ -43,7 +55,7 @@ class _Handler:
         try:
             return self.take(signum, frame)
         except BaseException:
-            if not _begins_or_ends(frame):
+            if not _goes_on(frame):
                 raise
 
     def take(self, signum: int, frame: FrameType | None) -> Any:
@@ -57,9 +69,11 @@ class _Handler:
             raise
 
 
-def _begins_or_ends(frame: FrameType | None) -> bool:
-    """Return whether an event loop runs there, and is not in one of its turns."""
+def _goes_on(frame: FrameType | None) -> bool:
+    """Return whether the code there is not to be interrupted."""
     while frame is not None:
+        if frame.f_code in _not_interrupted:
+            return True
         if frame.f_code.co_name == "_run_once":
             return False
         if frame.f_code.co_name == "run_forever":

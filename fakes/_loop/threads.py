@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fakes._asyncio.private_api import is_executors
+from fakes._loop.interruptions import not_interrupted
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import at_work, real_sockets
 from fakes._loop.standing import all_wait, place
@@ -68,13 +69,13 @@ class Threads:
         self._outside = weakref.WeakSet(threading.enumerate())
         self.calls: deque[asyncio.Handle] = deque()
         self._event = threading.Event()  # set when there is a call, or a job has ended
-        self.jobs: list[_Job] = []
+        self.jobs: dict[_Job, None] = {}  # in the order of the calls
         self._working: dict[int, _Job] = {}  # by thread
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # not waited for
         self._numbers = itertools.count(1)  # of jobs
         self._sleepers: set[threading.Event] = set()
         self._waking: set[int] = set()  # threads whose sleep is over, and that have not noticed yet
-        self._given_up = False
+        self._interruptions = 0
         self._work_began: float | None = None  # since when threads are waited for, in real time
 
     # --- from other threads -------------------------------------------------------------------
@@ -148,24 +149,26 @@ class Threads:
         else:  # of processes, whose jobs cannot call the loop; starting one may take real sockets
             with real_sockets():
                 job.work = executor.submit(func, *args)
-        self.jobs.append(job)
+        self.jobs[job] = None
         answer.add_done_callback(lambda answer: job.work.cancel() if answer.cancelled() else None)
         job.work.add_done_callback(lambda work: self._event.set())
         return job
 
+    @not_interrupted
     def finish(self, job: _Job) -> None:
         """Wait for a job that was held, unless it calls the loop, and let its result be known."""
         job.held = False
-        while not (job.work.done() or job.calls_loop or job.asleep or self.calls):
-            self._event.wait()
+        while not (self._is_over(job) or job.calls_loop or job.asleep or self.calls):
+            self._event.wait(CHECK_INTERVAL)
             self._event.clear()
-        if job.work.done():
-            self.jobs.remove(job)
-            _answer(job)
+        self._answer(job)
 
     def give_up(self) -> None:
-        """Stop waiting for the present threads: the run was interrupted."""
-        self._given_up = True
+        """Stop waiting for the present threads: the run was interrupted.
+
+        A signal handler calls this in the middle of a wait, whose locks it must not need.
+        """
+        self._interruptions += 1
         self.jobs.clear()
         self._left.update(threading.enumerate())
 
@@ -178,9 +181,10 @@ class Threads:
         for awake in list(self._sleepers):
             awake.set()
 
+    @not_interrupted
     def wait_for_job(self) -> bool:
         """Wait for the oldest job, or for a call. Return whether there was a job to wait for."""
-        for job in self.jobs:
+        for job in list(self.jobs):
             if job.held or job.asleep:
                 continue
             if job.work.done() or not (job.left or self._is_stuck(job)):
@@ -188,7 +192,7 @@ class Threads:
         else:
             return bool(self.calls)  # made before the thread began to wait
         began, told = monotonic(), False
-        while not (job.work.done() or job.asleep or self.calls):
+        while not (self._is_over(job) or job.asleep or self.calls):
             if not self._event.wait(CHECK_INTERVAL):
                 if self._is_stuck(job):
                     return True
@@ -199,11 +203,10 @@ class Threads:
                         job.left = True
                         return True
             self._event.clear()
-        if job.work.done():
-            self.jobs.remove(job)
-            _answer(job)
+        self._answer(job)
         return True
 
+    @not_interrupted
     def wait_for_work(self) -> bool:
         """Wait a moment for the program's threads that are at work. Return whether there are any.
 
@@ -225,13 +228,17 @@ class Threads:
         self._wait_a_moment(asked)
         return True
 
+    @not_interrupted
     def wait_for_call(self) -> bool:
         """Wait a moment for a call from a thread that may make one; False if none ever will."""
         if not self.jobs and not self._of_the_program():
             return False
         began = monotonic()
-        while not (self.calls or any(job.work.done() for job in self.jobs)):
-            jobs = [self._worker(job) for job in self.jobs]
+        interruptions = self._interruptions
+        while self._interruptions == interruptions and not (
+            self.calls or any(job.work.done() for job in list(self.jobs))
+        ):
+            jobs = [self._worker(job) for job in list(self.jobs)]
             threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]
             if not self._all_wait(threads):
                 self._event.wait(CHECK_INTERVAL)
@@ -245,7 +252,7 @@ class Threads:
 
     def has_stuck_jobs(self) -> bool:
         """Whether jobs are left, and each waits for another thread, or nobody waits for it."""
-        return self._given_up or any(
+        return self._interruptions > 0 or any(
             self._is_stuck(job) for job in self.jobs if not job.work.done()
         )
 
@@ -290,6 +297,24 @@ class Threads:
                 return next((t for t in threading.enumerate() if t.ident == ident), None)
         return None
 
+    def _is_over(self, job: _Job) -> bool:
+        """Whether a job has ended, or is not waited for any more."""
+        return job not in self.jobs or job.work.done()
+
+    def _answer(self, job: _Job) -> None:
+        """Let the result of a job be known, if it has ended."""
+        if job not in self.jobs or not job.work.done():
+            return
+        self.jobs.pop(job, None)
+        if job.answer.done():
+            return
+        if job.work.cancelled():
+            job.answer.cancel()
+        elif (exc := job.work.exception()) is not None:
+            job.answer.set_exception(exc)
+        else:
+            job.answer.set_result(job.work.result())
+
     def _is_stuck(self, job: _Job) -> bool:
         """Whether a job waits for another thread, and so perhaps for the loop."""
         worker = self._worker(job)
@@ -316,14 +341,3 @@ class Threads:
         for each in threads:
             if each is not None:
                 logger.warning("waiting in real time for a thread: %s", place(each))
-
-
-def _answer(job: _Job) -> None:
-    if job.answer.done():
-        return
-    if job.work.cancelled():
-        job.answer.cancel()
-    elif (exc := job.work.exception()) is not None:
-        job.answer.set_exception(exc)
-    else:
-        job.answer.set_result(job.work.result())

@@ -545,18 +545,30 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             self._turns_in_vain = 0
             called = [watch._callback for watch in self._arrivals if isinstance(watch, Watch)]
             in_vain = [(one, one.sock) for one in called if isinstance(one, WatchCallback)]
-            raise Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck(), self.refusals)
+            self._end_run(
+                Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck(), self.refusals)
+            )
 
     def _end_of_time(self) -> NoReturn:
         self._now = self._limit
         self._limit += self._time_limit  # for the clean-up of the tasks that are cancelled now
-        raise TimeLimitExceeded(
-            self._time_limit,
-            asyncio.all_tasks(self),
-            self._threads.stuck(),
-            self.refusals,
-            self._timers[0][2] if self._timers else None,
+        self._end_run(
+            TimeLimitExceeded(
+                self._time_limit,
+                asyncio.all_tasks(self),
+                self._threads.stuck(),
+                self.refusals,
+                self._timers[0][2] if self._timers else None,
+            )
         )
+
+    def _end_run(self, reason: BaseException) -> NoReturn:
+        """Raise why the run ends.
+
+        After an interruption that is the interruption: it may have hit a task just as that was to
+        be called again, and so be why the clean-up waits.
+        """
+        raise self._interruptions[0] if self._interruptions else reason
 
     def _watch_callback(
         self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import signal
+import sys
 import textwrap
 import threading
 import time
@@ -160,6 +161,68 @@ def test_while_the_loop_waits_for_a_thread(interrupt: Callable[[], None]) -> Non
         fakes.run(clean())
     over.set()
     assert cleaned
+
+
+def test_a_thread_gets_the_locks_that_the_loop_took(
+    interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop asks whether the thread's work is done, and has its lock when the signal comes."""
+    over = threading.Event()
+    worker: list[threading.Thread] = []
+    enter = threading.Condition.__enter__
+
+    def enter_and_interrupt(condition: threading.Condition) -> bool:
+        entered = enter(condition)
+        asks = sys._getframe(1).f_code.co_name == "done"
+        if asks and worker and threading.current_thread() is threading.main_thread():
+            monkeypatch.undo()
+            interrupt()
+        return entered
+
+    def work() -> None:
+        worker.append(threading.current_thread())
+        while not over.is_set():
+            time.sleep(0.001)
+
+    async def main() -> None:
+        await asyncio.to_thread(work)
+
+    monkeypatch.setattr(threading.Condition, "__enter__", enter_and_interrupt)
+    with pytest.raises(Interruption):
+        fakes.run(main())
+    over.set()
+    worker[0].join(timeout=60)
+    assert not worker[0].is_alive()
+
+
+def test_as_a_task_is_to_be_called_again(
+    interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clean-up waits for that task in vain; it is not what is reported."""
+    call_soon = asyncio.BaseEventLoop.call_soon
+
+    def call_soon_interrupted(loop: Any, callback: Any, *args: Any, **context: Any) -> Any:
+        if getattr(callback, "__self__", None) is task:
+            monkeypatch.undo()
+            interrupt()
+        return call_soon(loop, callback, *args, **context)
+
+    task: asyncio.Task[None] | None = None
+
+    async def goes_on() -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        nonlocal task
+        going_on = asyncio.create_task(goes_on())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(fakes.Loop, "call_soon", call_soon_interrupted)
+        task = going_on
+        await asyncio.sleep(60)
+
+    with pytest.raises(Interruption):
+        fakes.run(main())
 
 
 def test_of_a_search_it_is_no_failure(interrupt: Callable[[], None]) -> None:
