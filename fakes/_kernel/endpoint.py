@@ -144,7 +144,7 @@ class Endpoint:
             self._raise_error()
             raise os_error(errno.EPIPE)
         if type(data) is not bytes:
-            data = self._copy(data)
+            data = self._copy(data, self._room() + self._window())
         size = len(data)
         if not self.unsent:
             path = self.path
@@ -178,19 +178,26 @@ class Endpoint:
             raise os_error(errno.EAGAIN)
         return taken
 
-    def _copy(self, data: bytes | bytearray | memoryview[Any]) -> bytes:
-        """Return as much as both ends' buffers can hold: sent data can no longer change."""
+    def _copy(self, data: bytes | bytearray | memoryview[Any], most: int) -> bytes:
+        """Return a copy of what may be taken, at most so many bytes: sent data does not change."""
         with memoryview(data) as view:
             if not view.c_contiguous:
                 raise BufferError("memoryview: underlying buffer is not C-contiguous")
             if not view.nbytes:
                 return b""
-            return bytes(view.cast("B")[: self.send_buffer + self.peer.receive_buffer])
+            if not most:
+                raise os_error(errno.EAGAIN)
+            return bytes(view.cast("B")[:most])
 
     def _room(self) -> int:
         """How many bytes the send buffer has room for."""
         unacknowledged = self.path.unacknowledged if self.path is not None else 0
-        return self.send_buffer - self.unsent_size - unacknowledged
+        return max(self.send_buffer - self.unsent_size - unacknowledged, 0)
+
+    def _window(self) -> int:
+        """How many bytes more the receiver has room for."""
+        on_the_way = self.path.in_window if self.path is not None else self.peer.received_size
+        return max(self.peer.receive_buffer - on_the_way, 0)
 
     def recv(self, limit: int) -> bytes:
         """Return up to `limit` bytes; empty at EOF.

@@ -31,7 +31,7 @@ class UnixEndpoint(Endpoint):
         room = self.send_buffer - peer.received_size
         if room <= 0:
             raise os_error(errno.EAGAIN)
-        piece = self._copy(data)[:room]
+        piece = self._copy(data, room)
         peer.receive_data(piece)
         self._show("DATA", piece)
         return len(piece)

@@ -14,6 +14,7 @@ import selectors
 import socket
 import struct
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from fcntl import fcntl as fcntl_by_name
 from socket import socket as socket_by_name
@@ -734,3 +735,34 @@ def test_everything_that_a_socket_offers_is_here() -> None:
         set.union, (set(vars(kind)) for kind in fakes.Socket.__subclasses__()), set[str]()
     )
     assert inherited - left <= streams
+
+
+def test_a_send_copies_no_more_than_it_takes() -> None:
+    """What is sent in many pieces would otherwise be copied again for each of them."""
+    data = bytearray(1 << 22)
+
+    async def main() -> None:
+        server = await listening()
+        over_tcp = socket.socket()
+        over_tcp.setblocking(False)
+        over_tcp.connect_ex(server.getsockname())
+        over_unix, other = socket.socketpair()
+        over_unix.setblocking(False)
+        await asyncio.sleep(1)
+        for one in (over_tcp, over_unix):
+            with pytest.raises(BlockingIOError):
+                while True:
+                    one.send(data)
+            tracemalloc.start()
+            try:
+                for _ in range(3):
+                    with pytest.raises(BlockingIOError):
+                        one.send(data)
+                assert tracemalloc.get_traced_memory()[1] < 100_000
+            finally:
+                tracemalloc.stop()
+            one.close()
+        other.close()
+        server.close()
+
+    fakes.run(main())
