@@ -1,11 +1,12 @@
 """The plug-in point: an implementation of the streams API, found by name."""
 
 import asyncio
+import functools
 import importlib
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
 from types import ModuleType
 from typing import Any, NoReturn, cast
@@ -187,7 +188,15 @@ def _is_method(owner: object, name: str) -> bool:
 def distribution_of(name: str) -> str | None:
     """Return the distribution that `package.module:attribute` comes from; `None` if it is none."""
     package = name.partition(":")[0].partition(".")[0]
-    return next(iter(metadata.packages_distributions().get(package, ())), None)
+    if package in sys.stdlib_module_names:
+        return None
+    return next(iter(_distributions().get(package, ())), None)
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each package; this looks at each installed file."""
+    return metadata.packages_distributions()
 
 
 def load(name: str) -> object:
