@@ -1,7 +1,9 @@
 """The README's commands, from a fresh clone and an empty environment: `tox -e readme`.
 
 Not among the project's ordinary tests, since it downloads packages and certifies for real. The
-commands that start tox are left to continuous integration, and to `tox` itself.
+first command certifies the reference by every clause on every network; the others have an option
+more that makes them shorter. The commands that start tox are left to continuous integration, and to
+`tox` itself.
 """
 
 import re
@@ -19,6 +21,13 @@ COMMANDS = [
     for line in block.splitlines()
     if "tox" not in line
 ]
+SHORTER = {
+    "certify mystreams": " --network unix",
+    "asyncio --loop uvloop": " --network tcp --clause 'r*'",
+    "--json certificate.json": " --clause 'c*'",
+    "known-deviations known.toml": " --clause 'd*'",
+}
+"""What a command gets, by a part of it."""
 FIRST = next(line for line in COMMANDS if line.startswith("python3 -m venv"))
 OTHERS = [line for line in COMMANDS if line != FIRST]
 MODULE = re.findall(r"```python\n(# mystreams.py\n.*?)```", README, flags=re.DOTALL)[0]
@@ -68,7 +77,8 @@ def test_the_first_command(installed: "subprocess.CompletedProcess[str]") -> Non
 def test_another_command(
     command: str, clone: Path, project: Path, installed: "subprocess.CompletedProcess[str]"
 ) -> None:
-    process = run(command, clone, project)
+    shorter = command + "".join(more for part, more in SHORTER.items() if part in command)
+    process = run(shorter, clone, project)
     if "certify" in command or "--streams" in command:
         names = ("mypackage.streams", "mystreams", "asyncio")
         implementation = next(name for name in names if name in command)

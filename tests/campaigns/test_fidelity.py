@@ -12,7 +12,7 @@ TOOL = [sys.executable, "-m", "campaigns.fidelity"]
 TESTS = Path(__file__).parents[1]
 
 
-SECTIONS = ("close", "drain", "handlers", "read", "readuntil", "tls", "write")
+SECTIONS = ("close", "handlers", "read", "tls")
 """The sections in which few clauses hang with asyncio, because each hang takes time."""
 
 
@@ -23,7 +23,7 @@ def test_every_clause_has_the_same_verdict() -> None:
     done = subprocess.run([*TOOL, "asyncio", *chosen], cwd=TESTS, capture_output=True, text=True)
     told = re.match(r"asyncio on Python 3\.14\.\S+: (\d+) clauses on .*: 0 with", done.stdout)
     assert told, done.stdout + done.stderr
-    assert int(told[1]) > 100
+    assert int(told[1]) > 50
     assert done.returncode == 0
 
 

@@ -18,6 +18,7 @@ def test_a_verdict_that_differs_is_found_and_an_unfinished_run_goes_on(tmp_path:
             [
                 *(sys.executable, "-m", "campaigns.stability", f"--folder={tmp_path}"),
                 *("--times=2", "--implementations=misbehaving:unsteady", "--network=memory"),
+                "--idle",
                 *("--", "-k", "test_returns_n_bytes or test_returns_a_line"),
             ],
             env=os.environ | {"PYTHONPATH": str(TESTS / "conformance" / "plugged")},
@@ -54,7 +55,7 @@ def test_no_certificate_is_a_difference_too(tmp_path: Path) -> None:
     process = subprocess.run(
         [
             *(sys.executable, "-m", "campaigns.stability", f"--folder={tmp_path}", "--times=1"),
-            "--implementations=no_such_module",
+            *("--implementations=no_such_module", "--idle"),
         ],
         cwd=TESTS,
         capture_output=True,

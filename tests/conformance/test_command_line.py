@@ -55,9 +55,17 @@ def refused(
     return run
 
 
-@pytest.mark.pythons(
-    *("3.12", "3.13", "3.14", "newest"), why="`tox -e readme` certifies on the oldest"
-)
+@pytest.mark.pythons("3.12", "3.13", "3.14", why="all on the newest; `tox -e readme` on the oldest")
+def test_the_reference_conforms_in_memory_and_over_tls(tmp_path: Path) -> None:
+    file = tmp_path / "reference.json"
+    process = run("certify", "reference_impl", "--json", str(file), "-n1", "--network=memory,tls")
+    assert process.returncode == 0, process.stdout + process.stderr
+    certificate = json.loads(file.read_text(encoding="utf-8"))
+    assert certificate["summary"]["failed"] == 0, process.stdout
+    assert certificate["summary"]["not_applicable"] < 50, process.stdout
+
+
+@ENDS
 def test_the_reference_conforms_at_every_level(tmp_path: Path) -> None:
     file = tmp_path / "reference.json"
     process = run("certify", "reference_impl", "--json", str(file), "-n1")

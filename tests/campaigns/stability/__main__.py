@@ -3,11 +3,11 @@
     tox -e stability [-- OPTIONS [-- PYTEST OPTIONS]]
 
 Each repetition certifies each implementation on all networks, in two processes, in the order that
-its seed says, while a process of normal priority on each core does nothing but keep it busy. Every
-certificate is kept, and compared with the implementation's first: the verdict of each clause, the
-networks, and the expected and seen values. Every difference is written to the log, and the exit
-status is then 1. A clause that a certificate calls flaky, because its test failed and then passed,
-may differ: there the implementation itself is random.
+its seed says. Unless `--idle` is given, a process of normal priority on each core does nothing but
+keep it busy. Every certificate is kept, and compared with the implementation's first: the verdict
+of each clause, the networks, and the expected and seen values. Every difference is written to the
+log, and the exit status is then 1. A clause that a certificate calls flaky, because its test failed
+and then passed, may differ: there the implementation itself is random.
 
 A run that was broken off goes on where it was: certificates that are in the folder are not made
 again. To look into a difference, run the seed alone: `--first-seed SEED --times 1`.
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ while os.getppid() == {parent}:
     "asyncio@uvloop.",
 )
 @click.option("--network", help="The networks, separated by commas (default: all).")
+@click.option("--busy/--idle", default=True, show_default=True, help="Keep the cores busy.")
 @click.option("--first-seed", default=1, show_default=True, help="Then one more each time.")
 @click.option(
     "--folder",
@@ -62,6 +63,7 @@ def main(
     times: int,
     implementations: str,
     network: str | None,
+    busy: bool,
     first_seed: int,
     folder: Path,
     pytest_options: tuple[str, ...],
@@ -77,7 +79,7 @@ def main(
     options = [*([f"--streams-network={network}"] if network else []), *pytest_options]
     runs, differing = 0, 0
     began = time.monotonic()
-    with busy_cores(), log.open("a", encoding="utf-8") as file:
+    with busy_cores() if busy else nullcontext(), log.open("a", encoding="utf-8") as file:
 
         def say(line: str) -> None:
             print(line, flush=True)
