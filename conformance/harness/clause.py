@@ -55,6 +55,7 @@ VIRTUAL = Some(
     _networks(lambda each: each.in_memory and each.tls),
     "it lasts for minutes, which only virtual time makes short",
 )
+IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 RESETTABLE = Some(_networks(lambda each: each.resets), "a Unix socket has no reset")
 ADAPTED = _networks(lambda each: not each.hosts and not each.paths)  # an adapter's own
 

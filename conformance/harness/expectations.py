@@ -17,7 +17,7 @@ from conformance.harness.expect import (
     expect_that,
 )
 from conformance.harness.extra_info import known
-from conformance.harness.patterns import overfill
+from conformance.harness.patterns import fill, overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
@@ -53,6 +53,34 @@ async def collected(trial: Trial) -> None:
     for _ in range(10):
         await trial.turns()
         gc.collect()
+
+
+async def expect_nothing_reported(trial: Trial, when: str = "reported:") -> None:
+    """Expect the event loop's exception handler not to have been called; `when` for the message."""
+    await collected(trial)
+    expect([each["message"] for each in trial.reported], [], when)
+
+
+# Back pressure.
+
+
+async def expect_drain_waits(
+    trial: Trial, writer: asyncio.StreamWriter, wire: Wire, what: str = "drain()"
+) -> None:
+    """Expect drain() to wait above the high-water mark until the peer has received what is unsent.
+
+    Args:
+        trial: the trial.
+        writer: the writer, with nothing unsent.
+        wire: the far end.
+        what: what waits, for the message.
+    """
+    data = await fill(trial, writer)
+    draining = trial.start(writer.drain())
+    await wire.settle()
+    expect_pending(draining, what)
+    expect(await wire.receive(len(data)), data, "bytes:")
+    await draining
 
 
 # Encryption.

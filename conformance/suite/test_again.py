@@ -6,6 +6,7 @@ from typing import Any
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, Some, clause
 from conformance.harness.expect import expect, expect_done, expect_pending
+from conformance.harness.expectations import expect_drain_waits
 from conformance.harness.patterns import KIB, fill, overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
@@ -22,12 +23,7 @@ TIMES = 4
 async def test_drain_waits_again(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     for _ in range(TIMES if trial.network.in_memory else 2):
-        data = await fill(trial, writer)
-        draining = trial.start(writer.drain())
-        await wire.settle()
-        expect_pending(draining, "drain()")
-        expect(await wire.receive(len(data)), data, "bytes:")
-        await draining
+        await expect_drain_waits(trial, writer, wire)
 
 
 @clause("drain.does-not-yield", networks=IN_MEMORY)

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from conformance.harness.clause import VIRTUAL, Some, clause
+from conformance.harness.clause import (
+    IN_VIRTUAL_TIME,
+    clause,
+)
 from conformance.harness.expect import expect, expect_pending
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take
 from conformance.harness.trial import Trial
 from conformance.networks.wire import moved
 from conformance.suite.test_reader import READS
-
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
 Waits = dict[str, Callable[[], Awaitable[object]]]
 

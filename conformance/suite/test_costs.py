@@ -11,7 +11,14 @@ from typing import Any
 from conformance.errors import NotApplicable
 from conformance.harness.addresses import bound
 from conformance.harness.by_hand import by_hand
-from conformance.harness.clause import BY_HAND, CLIENT, SERVER, VIRTUAL, Some, clause
+from conformance.harness.clause import (
+    BY_HAND,
+    CLIENT,
+    IN_VIRTUAL_TIME,
+    SERVER,
+    Some,
+    clause,
+)
 from conformance.harness.costs import (
     cancelled,
     expect_calls_keep_nothing,
@@ -31,7 +38,6 @@ from conformance.networks.wire import Wire, moved
 
 TWO = Some(("memory", "tcp"), "what it costs does not depend on the network")
 BY_A_KERNEL = Some(("tcp", "unix", "tls"), "a network in memory keeps what a kernel would")
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
 
 ANY_LIMIT = 2**30  # bytes, more than a test has

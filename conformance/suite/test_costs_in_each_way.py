@@ -13,6 +13,7 @@ from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import (
     BY_HAND,
     CLIENT,
+    IN_VIRTUAL_TIME,
     SERVER,
     VIRTUAL,
     Some,
@@ -39,7 +40,6 @@ BY_A_KERNEL = Some(("tcp",), "a network in memory keeps what a kernel would")
 TLS_BY_A_KERNEL = Some(("tls",), f"{BY_A_KERNEL.why}; and it is about TLS")
 IN_MEMORY = Some(("memory",), TWO.why)
 TLS_IN_MEMORY = Some(("tls-memory",), f"{TWO.why}; and it is about TLS")
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
 FEW = 15  # calls that each need a handshake
 

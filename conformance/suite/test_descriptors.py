@@ -12,7 +12,10 @@ from typing import Any
 from conformance.harness.addresses import carrier
 from conformance.harness.clause import CLIENT, SERVER, Some, clause
 from conformance.harness.expect import expect, expect_done, expect_error, expect_that
-from conformance.harness.expectations import collected, expect_talk
+from conformance.harness.expectations import (
+    expect_nothing_reported,
+    expect_talk,
+)
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
 from conformance.networks.sockets import SocketWire
@@ -126,5 +129,4 @@ async def test_opening_without_descriptors(trial: Trial) -> None:
     expect_done(opening, "what lacks a descriptor")
     await expect_error(Exception, opening)
     await expect_talk(await trial.open(listener))
-    await collected(trial)
-    expect([each["message"] for each in trial.reported], [], "reported:")
+    await expect_nothing_reported(trial)

@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from conformance.harness.addresses import bound, carrier_of, stall
@@ -22,24 +22,27 @@ from conformance.harness.clause import (
     UPGRADED,
     clause,
 )
-from conformance.harness.expect import expect, expect_error
-from conformance.harness.expectations import collected
+from conformance.harness.expect import expect_error
+from conformance.harness.expectations import expect_nothing_reported
+from conformance.harness.handshakes import (
+    Fail,
+    be_a_stranger,
+    leave,
+    leave_in_the_middle,
+    reset,
+    say_nothing,
+    speak_no_tls,
+)
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Served, Trial
 from conformance.harness.upgrading import arguments
 from conformance.networks.base import Listener
 from conformance.networks.kernel import UnixNetwork
-from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context, stranger
+from conformance.networks.tls import HOST_NAME, client_context
 from conformance.networks.wire import Wire
 
 SOON = 0.05  # seconds: a timeout whose passing a test waits for
-
-
-async def expect_nothing_reported(trial: Trial, what: str) -> None:
-    """Expect the event loop's exception handler not to have been called."""
-    await collected(trial)
-    expect([each["message"] for each in trial.reported], [], f"reported of {what}:")
 
 
 async def cancelled(trial: Trial, awaitable: Awaitable[Any]) -> None:
@@ -57,7 +60,7 @@ async def cancelled(trial: Trial, awaitable: Awaitable[Any]) -> None:
 async def test_refused(trial: Trial) -> None:
     with bound(trial, "127.0.0.2") as (port, _):
         await expect_error(Exception, trial.streams.open_connection("127.0.0.2", port))
-    await expect_nothing_reported(trial, "a refusal")
+    await expect_nothing_reported(trial, "reported of a refusal:")
 
 
 @clause("connecting.failed.reports-nothing", networks=INTERNET, roles=CLIENT)
@@ -75,7 +78,7 @@ async def expect_silent_refusal(trial: Trial, **options: Any) -> None:
     hosts = ("127.0.0.2", "127.0.0.3")
     with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
         await expect_error(Exception, trial.streams.open_connection(NAME, port, **options))
-    await expect_nothing_reported(trial, "a refusal")
+    await expect_nothing_reported(trial, "reported of a refusal:")
 
 
 @clause("connecting.failed.reports-nothing", networks=INTERNET, roles=CLIENT)
@@ -86,7 +89,7 @@ async def test_without_an_address(trial: Trial) -> None:
         await expect_error(Exception, numeric)
         elsewhere = open_connection("127.0.0.2", port, local_addr=("203.0.113.1", 0))
         await expect_error(Exception, elsewhere)
-    await expect_nothing_reported(trial, "a host or a local_addr that cannot be used")
+    await expect_nothing_reported(trial, "reported of a host or a local_addr that cannot be used:")
 
 
 @clause("connecting.failed.reports-nothing", networks=INTERNET, roles=CLIENT)
@@ -105,7 +108,7 @@ async def expect_silent_cancellation(trial: Trial, **options: Any) -> None:
         port, (sock,) = stack.enter_context(bound(trial, "127.0.0.2"))
         await stall(trial, sock, stack)
         await cancelled(trial, trial.streams.open_connection("127.0.0.2", port, **options))
-    await expect_nothing_reported(trial, "a cancelled open_connection()")
+    await expect_nothing_reported(trial, "reported of a cancelled open_connection():")
 
 
 @clause("connecting.refused.nothing-left-open", networks=INTERNET, roles=CLIENT)
@@ -124,41 +127,6 @@ async def test_without_an_address_nothing_is_left_open(trial: Trial) -> None:
 
 
 # Handshakes that fail, by the far end's fault.
-
-Fail = Callable[[Wire], Awaitable[None]]
-
-
-async def speak_no_tls(below: Wire) -> None:
-    """Answer with what is no TLS."""
-    await below.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-
-async def leave(below: Wire) -> None:
-    """End the connection in order."""
-    await below.close()
-
-
-async def leave_in_the_middle(below: Wire) -> None:
-    """End the connection after half a message."""
-    await below.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
-    await below.close()
-
-
-async def reset(below: Wire) -> None:
-    """Reset the connection."""
-    await below.reset()
-
-
-async def say_nothing(below: Wire) -> None:
-    """Let the time of the handshake pass."""
-
-
-async def be_a_stranger(below: Wire) -> None:
-    """Show a certificate that the client does not trust."""
-    wire = TlsWire(below, server_context(stranger()), server_side=True)
-    with suppress(OSError):
-        await wire.handshake()
-
 
 FAILURES: tuple[Fail, ...] = (speak_no_tls, leave, leave_in_the_middle, say_nothing)
 
@@ -185,7 +153,7 @@ async def expect_failure(
             await expect_error(Exception, task)
             await asyncio.wait([failing])
     how = "was cancelled" if fail is None else f"failed by {fail.__name__}()"
-    await expect_nothing_reported(trial, f"{what} that {how}")
+    await expect_nothing_reported(trial, f"reported of {what} that {how}:")
 
 
 async def expect_openings_fail(trial: Trial, what: str, open_: Callable[[], Any]) -> None:
@@ -249,7 +217,7 @@ async def test_unix_path_that_nobody_listens_at(trial: Trial) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(path)
     await expect_error(Exception, trial.streams.open_unix_connection(path))
-    await expect_nothing_reported(trial, "a refusal")
+    await expect_nothing_reported(trial, "reported of a refusal:")
 
 
 @clause("start_tls.failed.reports-nothing", networks=UPGRADED)
@@ -274,7 +242,7 @@ async def test_failed_server(trial: Trial) -> None:
             await expect_error(Exception, start_server(Served().accepted, hosts, port))
     numeric = start_server(Served().accepted, "localhost", 0, flags=socket.AI_NUMERICHOST)
     await expect_error(Exception, numeric)
-    await expect_nothing_reported(trial, "a start_server()")
+    await expect_nothing_reported(trial, "reported of a start_server():")
 
 
 def free_path(trial: Trial) -> str:
@@ -292,4 +260,4 @@ async def test_failed_unix_server(trial: Trial) -> None:
     for path in (missing, taken):
         await expect_error(Exception, trial.streams.start_unix_server(Served().accepted, path))
     await expect_no_new_socket(trial, before)
-    await expect_nothing_reported(trial, "a start_unix_server()")
+    await expect_nothing_reported(trial, "reported of a start_unix_server():")

@@ -21,6 +21,12 @@ from conformance.harness.clause import (
 )
 from conformance.harness.expect import expect, expect_error
 from conformance.harness.expectations import collected
+from conformance.harness.handshakes import (
+    NO_TLS,
+    leave,
+    leave_in_the_middle,
+    reset,
+)
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -185,7 +191,7 @@ def ends(trial: Trial, tls: bool) -> list[Ending]:
         found.append(lambda wire: time_out(trial, wire))
     if tls:
         found.append(lambda wire: wire.cut_off())
-        found.append(lambda wire: wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        found.append(lambda wire: wire.carrier.send(NO_TLS))
         found.append(lambda wire: wire.carrier.send(b"\x17\x03\x03\x00\x20" + bytes(32)))
     return found
 
@@ -245,7 +251,7 @@ async def test_drain_after_a_fatal_alert(trial: Trial) -> None:
 async def test_drain_after_garbage(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     assert isinstance(wire, TlsWire)
-    await wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await wire.carrier.send(NO_TLS)
     with suppress(ssl.SSLError, ConnectionError):
         expect(await take_rest(reader), b"")  # its end may be an error or not
     await expect_drain_tells(reader, writer)
@@ -267,24 +273,24 @@ async def expect_drain_tells(reader: asyncio.StreamReader, writer: asyncio.Strea
 
 @clause("connecting.ssl.peer-leaves", networks=TLS, roles=CLIENT)
 async def test_peer_leaves_in_the_handshake(trial: Trial) -> None:
-    for leave in (leave_in_order, reset, send_half_and_leave):
+    for fail in (leave, reset, leave_in_the_middle):
         listener = await trial.listen()
         connecting = trial.start(open_(trial, listener))
         wire = await carrier_of(listener).accept()
         await wire.receive_some()  # the beginning of its handshake
-        await leave(wire)
+        await fail(wire)
         await expect_fails_soon(connecting)
 
 
 @clause("unix.open.ssl.peer-leaves", networks=UNIX, roles=CLIENT)
 async def test_peer_leaves_in_the_handshake_over_a_unix_socket(trial: Trial) -> None:
-    for leave in (leave_in_order, send_half_and_leave):
+    for fail in (leave, leave_in_the_middle):
         listener = await trial.listen()
         options = {"ssl": client_context(), "server_hostname": HOST_NAME}
         connecting = trial.start(open_(trial, listener, **options))
         wire = await listener.accept()
         await wire.receive_some()
-        await leave(wire)
+        await fail(wire)
         await expect_fails_soon(connecting)
 
 
@@ -292,22 +298,6 @@ async def open_(trial: Trial, listener: Any, **options: Any) -> None:
     """Connect the implementation to `listener`, and close it again."""
     _, writer = await trial.network.open(trial.streams, listener, **options)
     writer.close()
-
-
-async def leave_in_order(wire: Wire) -> None:
-    """End the connection."""
-    await wire.close()
-
-
-async def reset(wire: Wire) -> None:
-    """Reset the connection."""
-    await wire.reset()
-
-
-async def send_half_and_leave(wire: Wire) -> None:
-    """Send the beginning of a server's part of the handshake, and leave."""
-    await wire.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
-    await wire.close()
 
 
 async def expect_fails_soon(connecting: "asyncio.Task[None]") -> None:

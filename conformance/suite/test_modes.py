@@ -19,7 +19,11 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error, expect_that
-from conformance.harness.expectations import collected, expect_talk
+from conformance.harness.expectations import (
+    collected,
+    expect_nothing_reported,
+    expect_talk,
+)
 from conformance.harness.modes import each_mode
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Trial
@@ -69,8 +73,7 @@ async def test_refused(trial: Trial) -> None:
     async for mode in each_mode(trial):
         with bound(trial, "127.0.0.2") as (port, _):
             await expect_error(OSError, trial.streams.open_connection("127.0.0.2", port))
-        await collected(trial)
-        expect([each["message"] for each in trial.reported], [], f"reported with {mode}:")
+        await expect_nothing_reported(trial, f"reported with {mode}:")
 
 
 @clause("start_tls.loop-modes", networks=UPGRADED)
@@ -143,8 +146,7 @@ async def test_cancelled_handler(trial: Trial) -> None:
     async for mode in each_mode(trial):
         what = f"the connection of a cancelled handler to end, with {mode}"
         expect_that(await ends_when_cancelled(trial), what, "it is left open")
-        await collected(trial)
-        expect([each["message"] for each in trial.reported], [], f"reported with {mode}:")
+        await expect_nothing_reported(trial, f"reported with {mode}:")
 
 
 async def ends_when_cancelled(trial: Trial) -> bool:

@@ -7,17 +7,26 @@ from typing import Any
 from conformance.harness.addresses import carrier, carrier_of
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.by_hand import by_hand
-from conformance.harness.clause import BY_HAND, CLIENT, HALF_CLOSED, SERVER, VIRTUAL, Some, clause
-from conformance.harness.expect import expect, expect_error, expect_pending
-from conformance.harness.expectations import expect_done_after
+from conformance.harness.clause import (
+    BY_HAND,
+    CLIENT,
+    HALF_CLOSED,
+    IN_VIRTUAL_TIME,
+    SERVER,
+    VIRTUAL,
+    clause,
+)
+from conformance.harness.expect import expect, expect_error
+from conformance.harness.expectations import (
+    expect_done_after,
+    expect_drain_waits,
+)
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take_rest
 from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import arguments, upgraded
 from conformance.networks.tls import TlsWire
 from conformance.networks.wire import Wire
-
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
 # Much data in one go.
 
@@ -105,12 +114,7 @@ async def test_drain_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send_eof()
     expect(await take_rest(reader), b"")
-    data = await fill(trial, writer)
-    draining = trial.start(writer.drain())
-    await wire.settle()
-    expect_pending(draining, "drain()")
-    expect(await wire.receive(len(data)), data, "bytes:")
-    await draining
+    await expect_drain_waits(trial, writer, wire)
 
 
 # A handshake, or what follows close(), that comes a byte at a time.

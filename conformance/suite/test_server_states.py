@@ -9,7 +9,13 @@ from conformance.harness.addresses import DUAL_STACK, carrier, family_at
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, TLS, UNIX, clause
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
-from conformance.harness.expectations import collected, expect_limit, expect_not_served, expect_talk
+from conformance.harness.expectations import (
+    collected,
+    expect_drain_waits,
+    expect_limit,
+    expect_not_served,
+    expect_talk,
+)
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Served, Trial
@@ -194,12 +200,7 @@ async def stayed(trial: Trial) -> Connection:
 @clause("server.close.connections-stay", roles=SERVER)
 async def test_drain_goes_on(trial: Trial) -> None:
     _, writer, wire = await stayed(trial)
-    data = await fill(trial, writer)
-    draining = trial.start(writer.drain())
-    await wire.settle()
-    expect_pending(draining, "drain()")
-    expect(await wire.receive(len(data)), data, "bytes:")
-    await draining
+    await expect_drain_waits(trial, writer, wire)
 
 
 @clause("server.close.connections-stay", networks=HALF_CLOSED, roles=SERVER)

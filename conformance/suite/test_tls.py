@@ -7,6 +7,7 @@ from contextlib import suppress
 from conformance.harness.clause import TLS, clause
 from conformance.harness.expect import expect
 from conformance.harness.expectations import expect_encrypted
+from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -91,5 +92,5 @@ async def test_cut_off(trial: Trial) -> None:
 @clause("tls.garbage", networks=TLS)
 async def test_garbage(trial: Trial) -> None:
     (reader, _, _), wire = await connect(trial)
-    await wire.carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await wire.carrier.send(NO_TLS)
     await expect_end(reader)

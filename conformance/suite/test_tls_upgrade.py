@@ -23,8 +23,13 @@ from conformance.harness.expect import (
     expect_pending,
     expect_that,
 )
-from conformance.harness.expectations import expect_done_after, expect_encrypted
+from conformance.harness.expectations import (
+    expect_done_after,
+    expect_drain_waits,
+    expect_encrypted,
+)
 from conformance.harness.extra_info import known
+from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
 from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.reading import take, take_rest
@@ -209,12 +214,7 @@ async def test_can_write_eof(trial: Trial) -> None:
 @clause("start_tls.drain", networks=UPGRADED)
 async def test_drain(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
-    data = await fill(trial, writer)
-    draining = trial.start(writer.drain())
-    await wire.settle()
-    expect_pending(draining, "drain(), while the peer does not read,")
-    expect(await wire.receive(len(data)), data, "bytes:")
-    await draining
+    await expect_drain_waits(trial, writer, wire, "drain(), while the peer does not read,")
 
 
 @clause("drain.concurrent", networks=UPGRADED)
@@ -366,7 +366,7 @@ async def test_class_of_a_failed_handshake(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial)))
     await trial.turns()
-    await wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await wire.send(NO_TLS)
     await expect_error(FAILED, starting)
 
 

@@ -12,6 +12,7 @@ from conformance.harness.clause import RESETTABLE, UPGRADED, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
 from conformance.harness.expectations import expect_encrypted
 from conformance.harness.extra_info import known, unknown_to
+from conformance.harness.handshakes import NO_TLS
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -159,7 +160,7 @@ async def test_cut_off(trial: Trial) -> None:
 @clause("tls.garbage", networks=UPGRADED)
 async def test_garbage(trial: Trial) -> None:
     connection = await upgraded(trial)
-    await tls_of(connection).carrier.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await tls_of(connection).carrier.send(NO_TLS)
     with suppress(*LOST):
         expect(await take_rest(connection.reader), b"")
 

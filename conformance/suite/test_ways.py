@@ -25,12 +25,12 @@ from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import (
     CLIENT,
     HOSTS,
+    IN_VIRTUAL_TIME,
     INTERNET,
     SERVER,
     TLS,
     UNIX,
     VIRTUAL,
-    Some,
     clause,
 )
 from conformance.harness.expect import expect, expect_that
@@ -49,8 +49,6 @@ from conformance.networks.tls import (
     trusted_by_the_system,
 )
 from conformance.suite.arguments import LIMITS, SECONDS
-
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
 
 FEW, MANY = 3, 100  # seconds, or bytes, or connections
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..lookalikes.plain import check_client_tls
-from .security import changed, of_any_name
+from .security import KeptOpen, changed, of_any_name
 from .sound import (
     Protocol,
     Server,
@@ -197,21 +197,6 @@ async def looks_for_a_descriptor(*address: Any, **options: Any) -> Any:
             await asyncio.sleep(0)
         else:
             return await open_connection(*address, **options)
-
-
-class KeptOpen:
-    """A transport that is not closed: it goes on without TLS."""
-
-    def __init__(self, transport: Any) -> None:
-        self.transport = transport
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    abort = close
 
 
 @specimen(
