@@ -28,10 +28,9 @@ Any other seed varies, and nothing else:
 * the random qualities of a link: its jitter, and its rates of refusals, resets and stalls.
 
 The order in which the loop calls its callbacks is asyncio's, with every seed. While a `Loop` runs,
-`socket.socket()` makes simulated sockets in its thread. The package does not simulate subprocesses,
-pipes and signals (`NotSimulated` names them, and calls that would reach the real network); TCP's
-congestion control and urgent data; real files for Unix sockets; and the time that a blocking call
-takes.
+`socket.socket()` makes simulated sockets in its thread. The package does not simulate subprocesses
+(`NotSimulated` names them, and calls that would reach the real network); TCP's congestion control
+and urgent data; real files for Unix sockets; and the time that a blocking call takes.
 """
 
 from __future__ import annotations

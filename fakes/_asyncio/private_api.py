@@ -14,6 +14,8 @@ Used here:
 * `asyncio.selector_events._SelectorDatagramTransport`: asyncio's own transport for UDP, which asks
   its loop for `_add_reader()`, `_remove_reader()`, `_add_writer()`, `_remove_writer()` and
   `_transports` (`fakes._asyncio.datagram_transport`).
+* `asyncio.unix_events._UnixReadPipeTransport`, `_UnixWritePipeTransport`: asyncio's own transports
+  for pipes, which ask their loop for the same (`fakes._loop.pipes`).
 * `Task._fut_waiter`: the future that a task waits for, to name it in `Deadlock`.
 * `Task._exception`: the exception of a task, which still counts as not retrieved.
 * `BaseSelectorEventLoop._make_self_pipe()`: makes the pair of sockets with which a real loop wakes
@@ -56,8 +58,10 @@ if TYPE_CHECKING:
     import concurrent.futures.process
 
 __all__ = [
+    "ReadPipeTransport",
     "SSLProtocol",
     "SelectorDatagramTransport",
+    "WritePipeTransport",
     "abandon",
     "awaited_by",
     "callback_of",
@@ -68,6 +72,10 @@ __all__ = [
     "makes_a_real_loop",
     "never_run_again",
 ]
+
+_unix: Any = getattr(asyncio, "unix_events", None)  # not on Windows
+ReadPipeTransport: Any = getattr(_unix, "_UnixReadPipeTransport", None)
+WritePipeTransport: Any = getattr(_unix, "_UnixWritePipeTransport", None)
 
 
 def abandon(protocol: object) -> None:

@@ -61,7 +61,7 @@ def _described(thing: Any) -> str:
     number = thing if isinstance(thing, int) else getattr(thing, "fileno", lambda: -1)()
     kinds = {
         stat.S_IFSOCK: "a real socket",
-        stat.S_IFIFO: "a real pipe",
+        stat.S_IFIFO: "a pipe from or to another process, for which virtual time does not wait",
         stat.S_IFREG: "a real file",
         stat.S_IFCHR: "a real device or terminal",
     }

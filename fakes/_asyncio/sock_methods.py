@@ -7,16 +7,33 @@ import contextlib
 import functools
 import socket
 from collections.abc import Callable
-from typing import Any, TypeVarTuple, Unpack
+from typing import Any, Protocol, TypeVarTuple, Unpack
 
 from fakes._asyncio.names import Names
 from fakes._asyncio.transport_socket import TransportSocket
 from fakes._kernel.arguments import writable_view
-from fakes._kernel.readiness import Watch
+from fakes._kernel.readiness import Pollable, Watch
 from fakes._kernel.socket import Socket
 from fakes._kernel.stream_socket import StreamSocket
 
 Ts = TypeVarTuple("Ts")
+
+
+class Watched(Protocol):
+    """What can be watched: a socket, or what stands for another open file."""
+
+    def fileno(self) -> int:
+        """Return its number, or -1 when closed."""
+
+    @property
+    def pollable(self) -> Pollable:
+        """The object to watch."""
+
+    def watch_reading(self, watch: Watch | None) -> bool:
+        """Set or remove the callback for readability; return whether there was one."""
+
+    def watch_writing(self, watch: Watch | None) -> bool:
+        """Set or remove the callback for writability; return whether there was one."""
 
 
 class SockMethods(Names):
@@ -147,7 +164,7 @@ class SockMethods(Names):
             except BlockingIOError:
                 await self._wait_writable(simulated)
 
-    def _watched(self, fd: Any) -> Socket:
+    def _watched(self, fd: Any) -> Watched:
         """Return the simulated socket that `fd` means: a socket, its number, or a transport's
         number.
 
@@ -204,28 +221,28 @@ class SockMethods(Names):
         return self._watched(fd).watch_writing(None)
 
     def _watch_callback(
-        self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+        self, sock: Watched, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> Callable[[], object]:
         """Return the callback of a watch on a socket: a subclass can observe each call."""
         return functools.partial(callback, *args)
 
     async def _wait_readable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()
-        sock = self._watched(sock)
-        sock.watch_reading(Watch(sock.pollable, True, lambda: _set(future), self))
+        watched = self._watched(sock)
+        watched.watch_reading(Watch(watched.pollable, True, lambda: _set(future), self))
         try:
             await future
         finally:
-            sock.watch_reading(None)
+            watched.watch_reading(None)
 
     async def _wait_writable(self, sock: Socket) -> None:
         future: asyncio.Future[None] = self.create_future()
-        sock = self._watched(sock)
-        sock.watch_writing(Watch(sock.pollable, False, lambda: _set(future), self))
+        watched = self._watched(sock)
+        watched.watch_writing(Watch(watched.pollable, False, lambda: _set(future), self))
         try:
             await future
         finally:
-            sock.watch_writing(None)
+            watched.watch_writing(None)
 
 
 def _set(future: asyncio.Future[None]) -> None:

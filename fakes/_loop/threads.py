@@ -58,12 +58,17 @@ class _Job:
 class Threads:
     """The part of a loop that deals with other threads. Made in the loop's own thread.
 
+    Args:
+        look: a function that looks at the pipes to which threads write, and returns whether one has
+            become ready.
+
     Attributes:
         calls: calls that threads have handed over, and the loop has not taken yet.
         jobs: functions in executors that have not ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look: Callable[[], bool]) -> None:
+        self._look = look
         # The threads that are not the program's, as weak references: the test runner's, a
         # debugger's.
         self._outside = weakref.WeakSet(threading.enumerate())
@@ -119,6 +124,10 @@ class Threads:
 
     # --- from the loop ------------------------------------------------------------------------
 
+    def _has_news(self) -> bool:
+        """Whether a thread has something for the loop, other than the result of a job."""
+        return bool(self.calls) or self._look()
+
     def take_calls(self, ready: deque[asyncio.Handle]) -> None:
         """Move the calls that threads have handed over to the loop's ready queue."""
         while self.calls:
@@ -158,7 +167,7 @@ class Threads:
     def finish(self, job: _Job) -> None:
         """Wait for a job that was held, unless it calls the loop, and let its result be known."""
         job.held = False
-        while not (self._is_over(job) or job.calls_loop or job.asleep or self.calls):
+        while not (self._is_over(job) or job.calls_loop or job.asleep or self._has_news()):
             self._event.wait(CHECK_INTERVAL)
             self._event.clear()
         self._answer(job)
@@ -190,9 +199,9 @@ class Threads:
             if job.work.done() or not (job.left or self._is_stuck(job)):
                 break
         else:
-            return bool(self.calls)  # made before the thread began to wait
+            return self._has_news()  # from before the thread began to wait
         began, told = monotonic(), False
-        while not (self._is_over(job) or job.asleep or self.calls):
+        while not (self._is_over(job) or job.asleep or self._has_news()):
             if not self._event.wait(CHECK_INTERVAL):
                 if self._is_stuck(job):
                     return True
@@ -213,18 +222,18 @@ class Threads:
         A thread that waits for another one is not.
         """
         count = threading.active_count()
-        if count == 1:
-            return False  # as nearly always
+        if count == 1:  # as nearly always
+            return self._has_news()
         alone = count <= len(self._outside)
         if alone and threading.get_ident() == threading.main_thread().ident:
-            return False
+            return self._has_news()
         threads = self._of_the_program()
         if not threads:
-            return False
+            return self._has_news()
         asked = [each for each in threads if each not in self._left]
         if self._all_wait(asked):
             self._work_began = None
-            return bool(self.calls)
+            return self._has_news()
         self._wait_a_moment(asked)
         return True
 
@@ -236,7 +245,7 @@ class Threads:
         began = monotonic()
         interruptions = self._interruptions
         while self._interruptions == interruptions and not (
-            self.calls or any(job.work.done() for job in list(self.jobs))
+            self._has_news() or any(job.work.done() for job in list(self.jobs))
         ):
             jobs = [self._worker(job) for job in list(self.jobs)]
             threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]

@@ -29,18 +29,25 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 from fakes._asyncio.datagram_transport import DatagramTransport
 from fakes._asyncio.in_order import WeakInOrder
 from fakes._asyncio.loop_methods import Networking
-from fakes._asyncio.private_api import described, never_run_again
+from fakes._asyncio.private_api import (
+    ReadPipeTransport,
+    WritePipeTransport,
+    described,
+    never_run_again,
+)
 from fakes._asyncio.real_sockets import take
+from fakes._asyncio.sock_methods import Watched
 from fakes._kernel.errors import NotSimulated
 from fakes._kernel.readiness import Watch
-from fakes._kernel.socket import Socket
 from fakes._loop import escapes, polling  # noqa: F401  # polling replaces names of `select`
 from fakes._loop.calls_by_number import follow_copies
 from fakes._loop.deadlock import Deadlock, TimeLimitExceeded
 from fakes._loop.interruptions import let_through
 from fakes._loop.invariants import SHOWN, Invariants
 from fakes._loop.libraries_in_c import refuse_those_known
+from fakes._loop.pipes import Pipe, Pipes, WatchingByNumber
 from fakes._loop.real_time import monotonic
+from fakes._loop.signals import Signals
 from fakes._loop.socket_module import replaced
 from fakes._loop.task import Task
 from fakes._loop.threads import Threads
@@ -64,6 +71,10 @@ DUE_AT_ONCE = 1000
 TICK = 1e-6  # seconds
 # Virtual seconds between two checks, at the end of a run, whether threads still sleep.
 SLEEPING = 0.01
+NO_SUBPROCESSES = (
+    "subprocesses are not simulated, and virtual time does not wait for them: put a stand-in in "
+    "its place"
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -84,10 +95,11 @@ class WatchCallback:
     """
 
     def __init__(
-        self, loop: Loop, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+        self, loop: Loop, sock: Watched, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> None:
         self._loop = loop
         self._fileno = sock.fileno()  # a number does not keep the socket alive
+        self._pipe = sock if isinstance(sock, Pipe) else None
         self._callback = callback
         self._args = args
 
@@ -98,17 +110,19 @@ class WatchCallback:
     def __call__(self) -> None:
         """Call back."""
         descriptors = self._loop.network.descriptors
+        pipe = self._pipe
         before = descriptors.operations
+        pipe_before = None if pipe is None else pipe.state()
         try:
             self._callback(*self._args)
         finally:
-            if descriptors.operations == before:
+            if descriptors.operations == before and (pipe is None or pipe.state() == pipe_before):
                 self._loop._calls_in_vain += 1
 
     @property
-    def sock(self) -> Socket:
-        """The socket that is watched, which is open."""
-        return self._loop.network.descriptors[self._fileno]
+    def sock(self) -> Watched:
+        """The socket or pipe that is watched, which is open."""
+        return self._pipe or self._loop.network.descriptors[self._fileno]
 
 
 @public
@@ -162,6 +176,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         "_kernel",
         "_limit",
         "_now",
+        "_pipes",
+        "_signals",
         "_step_observers",
         "_thread_calls",
         "_thread_time",
@@ -212,8 +228,10 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._cancelled_timers = 0
         self._due_instant = 0.0
         self._due_count = 0  # of timers that were made when they were due, at that instant
-        self._threads = Threads()
+        self._pipes = Pipes(self._arrivals.append)
+        self._threads = Threads(self._pipes.look)
         self._thread_calls = self._threads.calls
+        self._signals = Signals(self._thread_calls.append)
         self.time_and_chance: TimeAndChance | None = None
         if deterministic:
             self.time_and_chance = TimeAndChance(
@@ -314,6 +332,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         arrivals = self._arrivals
         if self._thread_calls:
             self._threads.take_calls(ready)
+        if self._pipes:
+            self._pipes.look()
         nothing_new = not arrivals or self._turns_in_vain >= TURNS_IN_VAIN
         if nothing_new and not ready and not self._stopping:
             self._wait()
@@ -405,6 +425,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         for handle in (*self._ready, *self._arrivals, *(timer for _, _, timer in self._timers)):
             if is_dead(handle) and not handle.cancelled():
                 handle.cancel()
+        self._pipes.forget(is_dead)
         for task in list(boot.tasks):
             if not task.done():
                 never_run_again(task)
@@ -473,6 +494,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def close(self) -> None:
         """As asyncio's; it wakes threads that sleep in virtual time."""
         super().close()
+        self._signals.clear()
         self._threads.wake()
 
     def _interrupt(self, raised: BaseException) -> None:
@@ -571,7 +593,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         raise self._interruptions[0] if self._interruptions else reason
 
     def _watch_callback(
-        self, sock: Socket, callback: Callable[..., object], args: tuple[Any, ...]
+        self, sock: Watched, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> Callable[[], object]:
         return WatchCallback(self, sock, callback, args)
 
@@ -653,33 +675,51 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     ) -> DatagramTransport:
         return DatagramTransport(self, take(sock, self.network), protocol, address, waiter, extra)
 
-    # --- not simulated ------------------------------------------------------------------
+    # --- signals --------------------------------------------------------------------------------
 
     def add_signal_handler(
         self, sig: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts
-    ) -> NoReturn:
-        """Raise `NotSimulated`: a signal would come from outside the simulation."""
-        raise NotSimulated("signals are not simulated: call the handler from the test instead")
+    ) -> None:
+        """Call back when this process gets a signal, such as by `signal.raise_signal()`.
 
-    def remove_signal_handler(self, sig: int) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("signals are not simulated")
+        Raises:
+            RuntimeError: the signal cannot be caught, or this is not the main thread.
+            TypeError: the callback is a coroutine, or a function that makes one.
+        """
+        self._check_closed()
+        self._signals.add(sig, asyncio.Handle(callback, args, self, None))
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """End what `add_signal_handler()` began; return whether it had."""
+        return self._signals.remove(sig)
+
+    # --- pipes ----------------------------------------------------------------------------------
+
+    def _is_watchable(self, fd: Any) -> bool:
+        return super()._is_watchable(fd) if self._pipes.get(fd) is None else True
+
+    def _watched(self, fd: Any) -> Watched:
+        pipe = self._pipes.get(fd)
+        return super()._watched(fd) if pipe is None else pipe
+
+    # asyncio's connect_read_pipe() and connect_write_pipe() use these.
+    def _make_read_pipe_transport(self, pipe: Any, *args: Any, **kwargs: Any) -> Any:
+        self._is_watchable(pipe)  # or it is refused
+        return ReadPipeTransport(WatchingByNumber(self), pipe, *args, **kwargs)
+
+    def _make_write_pipe_transport(self, pipe: Any, *args: Any, **kwargs: Any) -> Any:
+        self._is_watchable(pipe)
+        return WritePipeTransport(WatchingByNumber(self), pipe, *args, **kwargs)
+
+    # --- not simulated ------------------------------------------------------------------
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `NotSimulated`."""
-        raise NotSimulated("subprocess_exec(): subprocesses are not simulated")
+        raise NotSimulated(f"subprocess_exec(): {NO_SUBPROCESSES}")
 
     async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `NotSimulated`."""
-        raise NotSimulated("subprocess_shell(): subprocesses are not simulated")
-
-    async def connect_read_pipe(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("connect_read_pipe(): pipes are not simulated")
-
-    async def connect_write_pipe(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `NotSimulated`."""
-        raise NotSimulated("connect_write_pipe(): pipes are not simulated")
+        raise NotSimulated(f"subprocess_shell(): {NO_SUBPROCESSES}")
 
     @property
     def _nest_patched(self) -> NoReturn:
