@@ -11,7 +11,7 @@ import pytest
 import fakes
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.pythons("oldest", "newest", why="long, and much the same on every Python")
+pytestmark = pytest.mark.pythons("newest", why="long, and much the same on every Python")
 
 Suite = Callable[..., pytest.RunResult]
 
