@@ -22,6 +22,7 @@ Used here:
   itself. A program may make such a loop, for a thread, while a simulated one runs.
 * `asyncio.base_events._format_handle()`: how debug mode names a slow callback.
 * `ProcessPoolExecutor._processes`: its workers, to end them. Python 3.14 has a method for it.
+* `ThreadPoolExecutor._max_workers`: how many jobs it runs at the same time.
 * `concurrent.futures.thread._threads_queues`: the threads that are an executor's.
 
 Used where an event loop, a handle or a transport has to be one that asyncio can work with:
@@ -71,6 +72,7 @@ __all__ = [
     "is_executors",
     "makes_a_real_loop",
     "never_run_again",
+    "workers_of",
 ]
 
 _unix: Any = getattr(asyncio, "unix_events", None)  # not on Windows
@@ -115,6 +117,11 @@ def never_run_again(thing: Any) -> None:
 def is_executors(thread: threading.Thread) -> bool:
     """Whether a thread is a worker of a thread pool."""
     return thread in getattr(concurrent.futures.thread, "_threads_queues", ())
+
+
+def workers_of(executor: concurrent.futures.Executor) -> int | None:
+    """Return how many jobs an executor runs at the same time; None if it is unknown."""
+    return getattr(executor, "_max_workers", None)
 
 
 def end_workers(pool: concurrent.futures.ProcessPoolExecutor) -> None:

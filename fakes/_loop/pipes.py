@@ -12,10 +12,12 @@ run ahead of it, so such a pipe is refused.
 
 from __future__ import annotations
 
+import _socket
 import array
 import asyncio
 import os
 import select
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -219,6 +221,26 @@ def _is_pipe(number: int) -> bool:
     poll = _make_poll()  # type: ignore[misc]  # as above
     poll.register(number, 0)
     return bool(poll.poll(0))  # hung up
+
+
+def is_of_this_process(number: int) -> bool:
+    """Whether a number stands for a pipe of this process, or an end of a pair of sockets."""
+    return _is_pair(number) or _is_pipe(number)
+
+
+def _is_pair(number: int) -> bool:
+    """Whether a number stands for an end of `socket.socketpair()`, which has no name."""
+    identity = _identity(number)
+    if identity is None or not stat.S_ISSOCK(os.fstat(number).st_mode):
+        return False
+    copy = _socket.socket(fileno=number)
+    try:
+        names = copy.getsockname(), copy.getpeername()
+        return copy.family == socket.AF_UNIX and not any(names)
+    except OSError:  # it is not connected
+        return False
+    finally:
+        copy.detach()
 
 
 def _mode(number: int) -> int:

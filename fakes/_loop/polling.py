@@ -63,7 +63,7 @@ class _Poll:
     def __init__(self, network: Network, real: Any) -> None:
         self._network = network
         self._real = real
-        self._real_numbers: set[int] = set()
+        self.real_numbers: set[int] = set()  # `fakes._loop.standing` asks for them
         self._masks: dict[int, int] = {}
 
     def register(
@@ -74,7 +74,7 @@ class _Poll:
             self._masks[number] = eventmask
         else:
             self._real.register(number, eventmask)
-            self._real_numbers.add(number)
+            self.real_numbers.add(number)
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
         number = _number(fd)
@@ -91,12 +91,12 @@ class _Poll:
             del self._masks[number]
         else:
             self._real.unregister(number)
-            self._real_numbers.discard(number)
+            self.real_numbers.discard(number)
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         if not self._masks:
             return self._real.poll(timeout)  # type: ignore[no-any-return]
-        found: list[tuple[int, int]] = self._real.poll(0) if self._real_numbers else []
+        found: list[tuple[int, int]] = self._real.poll(0) if self.real_numbers else []
         for number, mask in self._masks.items():
             if events := self._events(number) & (mask | _ALWAYS):
                 found.append((number, events))

@@ -2,7 +2,7 @@
 
 A thread at work computes, sleeps, or waits for a real file or a real socket. It may have an answer
 for the simulation, so virtual time does not run ahead of it. A thread that waits for a lock, a
-queue or a future goes on when the simulation, or another thread, wakes it.
+queue, a future or a pipe goes on when the simulation, or another thread, wakes it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextvars
 import dis
 import functools
 import linecache
+import selectors
 import sys
 import threading
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from fakes._loop.pipes import is_of_this_process
 from fakes._loop.real_time import sleep
 
 WAITING_CALLS = frozenset({"acquire", "wait", "wait_for", "get", "put", "join", "result"})
@@ -31,6 +33,12 @@ STATUS = Path("/proc/self/task/{}/status")
 
 PAUSE = 0.01
 """Seconds between two checks if the kernel has no information on a thread."""
+
+SELECTING_MODULES = frozenset({"selectors", "fakes._loop.polling"})
+"""The modules whose methods wait for descriptors, for their argument `timeout`."""
+
+FOREVER = (None, -1)
+"""The values of such a timeout without an end."""
 
 WAITING_MODULES = frozenset({"threading", "queue", "concurrent.futures._base"})
 """The modules whose own code waits for locks on behalf of such a method."""
@@ -77,12 +85,31 @@ def frame_of(thread: threading.Thread) -> FrameType | None:
 
 def is_at_a_wait(frame: FrameType) -> bool:
     """Whether a frame is in a call that waits for another thread, or in a `with` on a lock."""
+    numbers = _selected(frame)
+    if numbers is not None:
+        return all(map(is_of_this_process, numbers))
     if frame.f_globals.get("__name__") in WAITING_MODULES:
         return True
     function = frame.f_locals.get(CALLED) if frame.f_code.co_name == RUNS else None
     if function is not None:  # a job that is such a method itself has no frame of its own
         return getattr(_innermost(function), "__name__", None) in WAITING_CALLS
     return _called(frame.f_code, frame.f_lasti) in WAITING_CALLS
+
+
+def _selected(frame: FrameType) -> list[int] | None:
+    """Return the numbers for which a frame waits in a call of `select` without a timeout.
+
+    Such is an event loop that has nothing to do, which waits for a call from another thread.
+    """
+    names = frame.f_locals
+    if frame.f_globals.get("__name__") not in SELECTING_MODULES or "timeout" not in names:
+        return None
+    if names["timeout"] not in FOREVER:
+        return None
+    waiting = names.get("self")
+    if isinstance(waiting, selectors.BaseSelector):
+        return [key.fd for key in (waiting.get_map() or {}).values()]
+    return list(getattr(waiting, "real_numbers", ())) or None
 
 
 def _innermost(function: Any) -> Any:

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fakes._asyncio.private_api import is_executors
+from fakes._asyncio.private_api import is_executors, workers_of
 from fakes._loop.interruptions import not_interrupted
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import at_work, real_sockets
@@ -43,9 +43,12 @@ PATIENCE = 1.0
 class _Job:
     """A function that runs in an executor for a loop."""
 
-    __slots__ = ("answer", "asleep", "calls_loop", "held", "left", "number", "work")
+    __slots__ = ("answer", "asleep", "calls_loop", "executor", "held", "left", "number", "work")
 
-    def __init__(self, answer: asyncio.Future[Any], number: int) -> None:
+    def __init__(
+        self, executor: concurrent.futures.Executor, answer: asyncio.Future[Any], number: int
+    ) -> None:
+        self.executor = executor
         self.answer = answer
         self.number = number
         self.asleep = False  # until virtual time has gone on
@@ -141,7 +144,7 @@ class Threads:
         answer: asyncio.Future[Any],
     ) -> _Job:
         """Run a function in an executor; `answer` gets its result."""
-        job = _Job(answer, next(self._numbers))
+        job = _Job(executor, answer, next(self._numbers))
         loop = answer.get_loop()
 
         def _run_job() -> Any:  # known to `fakes._loop.standing` by its name
@@ -168,6 +171,8 @@ class Threads:
         """Wait for a job that was held, unless it calls the loop, and let its result be known."""
         job.held = False
         while not (self._is_over(job) or job.calls_loop or job.asleep or self._has_news()):
+            if self._is_queued(job):
+                return  # behind jobs that may wait for the loop
             self._event.wait(CHECK_INTERVAL)
             self._event.clear()
         self._answer(job)
@@ -194,7 +199,7 @@ class Threads:
     def wait_for_job(self) -> bool:
         """Wait for the oldest job, or for a call. Return whether there was a job to wait for."""
         for job in list(self.jobs):
-            if job.held or job.asleep:
+            if job.held or job.asleep or self._is_queued(job):
                 continue
             if job.work.done() or not (job.left or self._is_stuck(job)):
                 break
@@ -309,6 +314,13 @@ class Threads:
     def _is_over(self, job: _Job) -> bool:
         """Whether a job has ended, or is not waited for any more."""
         return job not in self.jobs or job.work.done()
+
+    def _is_queued(self, job: _Job) -> bool:
+        """Whether a job cannot begin before an older one of the same executor has ended."""
+        workers = workers_of(job.executor)
+        older = itertools.takewhile(lambda each: each is not job, list(self.jobs))
+        busy = sum(each.executor is job.executor and not each.work.done() for each in older)
+        return workers is not None and busy >= workers and not job.work.done()
 
     def _answer(self, job: _Job) -> None:
         """Let the result of a job be known, if it has ended."""

@@ -41,9 +41,15 @@ NANOSECONDS = 1_000_000_000
 LOOKS = 10_000
 STEP = 0.001
 
-# Modules that wait in real time, and read the clock for that.
+# Modules that wait in real time, and read the clock for that: asyncio's own loops do, in a thread.
 _SLEEPING = frozenset({"subprocess"})
-_WAITING = _SLEEPING | {"concurrent.futures._base", "queue", "selectors", "threading"}
+_WAITING = _SLEEPING | {
+    "asyncio.base_events",
+    "concurrent.futures._base",
+    "queue",
+    "selectors",
+    "threading",
+}
 
 # The state that the module `uuid` keeps of the last UUID, and its first value.
 _REMEMBERED = {

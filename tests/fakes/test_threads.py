@@ -2,8 +2,10 @@
 
 import asyncio
 import concurrent.futures
+import os
 import queue
 import re
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -132,6 +134,100 @@ def test_a_job_that_asks_again_and_again_for_an_answer_of_the_loop(
         return await asyncio.to_thread(job)
 
     assert fakes.run(main()) == 42
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("thread_time", [0.0, 0.1])
+def test_jobs_queue_behind_one_that_waits_for_the_loop(
+    deterministic: bool, thread_time: float
+) -> None:
+    """As those of asgiref's thread for code that is sensitive to threads."""
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+
+        async def answer(number: int) -> int:
+            await asyncio.sleep(5)
+            return number
+
+        def ask(number: int) -> int:
+            if deterministic:
+                time.sleep(1)
+            return asyncio.run_coroutine_threadsafe(answer(number), loop).result()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as one_thread:
+            jobs = [loop.run_in_executor(one_thread, ask, number) for number in range(3)]
+            return await asyncio.gather(*jobs)
+
+    ran = fakes.run(main(), seed=1, thread_time=thread_time, deterministic=deterministic)
+    assert ran == [0, 1, 2]
+
+
+def test_a_real_loop_in_a_thread_has_real_time() -> None:
+    """Its timers wait in `select()`, which takes real time."""
+
+    async def main() -> tuple[int, float]:
+        answer = await asyncio.to_thread(lambda: asyncio.run(asyncio.sleep(0.01, 42)))
+        return answer, asyncio.get_running_loop().time()
+
+    assert fakes.run(main(), deterministic=True) == (42, 0.0)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("made_here", [False, True])
+def test_a_real_loop_that_has_nothing_to_do_does_not_hold_virtual_time(
+    made_here: bool, deterministic: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As dramatiq's, which runs a task now and then. It waits for a call from another thread."""
+
+    async def main() -> tuple[int, float]:
+        loops: queue.Queue[asyncio.AbstractEventLoop] = queue.Queue()
+        own = asyncio.new_event_loop() if made_here else None
+
+        def run() -> None:
+            loop = own or asyncio.new_event_loop()
+            loops.put(loop)
+            loop.run_forever()
+            loop.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        other = loops.get()
+        await asyncio.sleep(10)
+        future = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, 42), other)
+        answer = await asyncio.wait_for(asyncio.wrap_future(future), 0.001)
+        await asyncio.sleep(10)
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        return answer, asyncio.get_running_loop().time()
+
+    with caplog.at_level("WARNING", "fakes"):
+        assert fakes.run(main(), deterministic=deterministic) == (42, 20.0)
+    assert not caplog.records
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="not on Windows")
+def test_a_thread_that_waits_for_a_pipe_does_not_hold_virtual_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As watchdog's, which waits for files and for a pipe that ends it."""
+
+    async def main() -> float:
+        one, other = os.pipe()
+        poll = select.poll()
+        poll.register(one, select.POLLIN)
+        thread = threading.Thread(target=poll.poll)
+        thread.start()
+        await asyncio.sleep(10)
+        os.write(other, b"x")
+        thread.join()
+        os.close(one)
+        os.close(other)
+        return asyncio.get_running_loop().time()
+
+    with caplog.at_level("WARNING", "fakes"):
+        assert fakes.run(main()) == 10.0
+    assert not caplog.records
 
 
 def test_a_thread_that_serves_requests_of_the_loop() -> None:
