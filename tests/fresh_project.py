@@ -20,7 +20,7 @@ AFTER = {
 """The files that are written when a command has been run, by a part of the command."""
 
 SHORTER = {
-    "--write-known-deviations": " --network unix --clause 'c*'",
+    "--write-known-deviations": " --network tls --clause 'connecting.*'",
     " --known-deviations": " --clause 'd*' --clause 'connecting.*'",
     "tox -e certify": " -- --network tcp --clause 'r*' --clause 'connecting.*'",
     "SelectorEventLoop": " --clause 'd*'",
