@@ -86,6 +86,10 @@ def _look(event: str, args: tuple[Any, ...]) -> None:
         thread = getattr(args[0], "__self__", None)
         if isinstance(thread, threading.Thread) and (loop := loop_of_this_thread()) is not None:
             _started[thread] = weakref.ref(loop)
+    elif event == "time.sleep":  # Python 3.13 and newer tell of it
+        loop = None if simulated_here() is not None else loop_of_this_thread()
+        if loop is not None:
+            loop.sleeps_again(sys._getframe(1))  # type: ignore[attr-defined]  # as every one of ours
 
 
 def loop_of_this_thread() -> asyncio.AbstractEventLoop | None:

@@ -19,13 +19,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import CodeType, FrameType
 from typing import Any
 
 from fakes._asyncio.private_api import is_executors, workers_of
 from fakes._loop.interruptions import not_interrupted
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import at_work, real_sockets
-from fakes._loop.standing import all_wait, place
+from fakes._loop.standing import all_wait, frame_of, place
 
 logger = logging.getLogger("fakes")
 
@@ -38,6 +39,22 @@ LONG = 5.0
 
 # Seconds of real time for which all threads wait for each other before it counts as a deadlock.
 PATIENCE = 1.0
+
+
+# How often a thread has to sleep at one place, in real time, without a call of the loop, before it
+# counts as one that asks again and again whether the loop has done something.
+NAPS = 30
+
+
+class _Naps:
+    """How often a thread has slept at one place."""
+
+    __slots__ = ("before", "count", "place")
+
+    def __init__(self, place: tuple[CodeType, int]) -> None:
+        self.place = place
+        self.count = 0
+        self.before = 0  # the count when the loop did something for the last time
 
 
 class _Job:
@@ -68,6 +85,7 @@ class Threads:
     Attributes:
         calls: calls that threads have handed over, and the loop has not taken yet.
         jobs: functions in executors that have not ended.
+        naps: of the threads that have slept in real time since their last call of the loop.
     """
 
     def __init__(self, look: Callable[[], bool]) -> None:
@@ -76,6 +94,7 @@ class Threads:
         # debugger's.
         self._outside = weakref.WeakSet(threading.enumerate())
         self.calls: deque[asyncio.Handle] = deque()
+        self.naps: dict[int, _Naps] = {}  # by thread
         self._event = threading.Event()  # set when there is a call, or a job has ended
         self.jobs: dict[_Job, None] = {}  # in the order of the calls
         self._working: dict[int, _Job] = {}  # by thread
@@ -90,7 +109,9 @@ class Threads:
 
     def call(self, handle: asyncio.Handle) -> None:
         """Hand a callback to the loop."""
-        job = self._working.get(threading.get_ident())
+        ident = threading.get_ident()
+        self.naps.pop(ident, None)
+        job = self._working.get(ident)
         if job is not None:
             job.calls_loop = True
         self.calls.append(handle)
@@ -120,12 +141,37 @@ class Threads:
         self._waking.discard(ident)
         self._sleepers.discard(awake)
 
+    def sleeps_again(self, frame: FrameType) -> None:
+        """Note that this thread sleeps in real time, and where."""
+        ident, place = threading.get_ident(), (frame.f_code, frame.f_lasti)
+        naps = self.naps.get(ident)
+        if naps is None or naps.place != place:
+            naps = self.naps[ident] = _Naps(place)
+        naps.count += 1
+
     def name_of_this(self) -> str:
         """Return the name of this thread that it has in every run: a job's, or its own."""
         job = self._working.get(threading.get_ident())
         return threading.current_thread().name if job is None else f"job {job.number}"
 
     # --- from the loop ------------------------------------------------------------------------
+
+    def mark_naps(self) -> None:
+        """Note that the loop has just done something."""
+        self._work_began = None
+        for naps in list(self.naps.values()):
+            naps.before = naps.count
+
+    def _asks_again(self, thread: threading.Thread) -> bool:
+        """Whether a thread sleeps again and again, and waits for something that the loop does.
+
+        Between its last two sleeps it has looked for that in vain.
+        """
+        naps = self.naps.get(thread.ident or 0)
+        if naps is None or naps.count < max(NAPS, naps.before + 2):
+            return False
+        frame = frame_of(thread)
+        return frame is not None and (frame.f_code, frame.f_lasti) == naps.place
 
     def _has_news(self) -> bool:
         """Whether a thread has something for the loop, other than the result of a job."""
@@ -155,6 +201,7 @@ class Threads:
                 return func(*args)
             finally:
                 del self._working[ident], at_work[ident]
+                self.naps.pop(ident, None)
 
         if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
             job.work = executor.submit(_run_job)
@@ -237,7 +284,8 @@ class Threads:
             return self._has_news()
         asked = [each for each in threads if each not in self._left]
         if self._all_wait(asked):
-            self._work_began = None
+            if not self.naps:
+                self._work_began = None
             return self._has_news()
         self._wait_a_moment(asked)
         return True
@@ -254,9 +302,8 @@ class Threads:
         ):
             jobs = [self._worker(job) for job in list(self.jobs)]
             threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]
-            if not self._all_wait(threads):
-                self._event.wait(CHECK_INTERVAL)
-                self._event.clear()
+            if any(map(self._asks_again, threads)) or not self._all_wait(threads):
+                self._wait_a_moment(threads)  # one that asks again may give up by itself
                 return True
             if monotonic() - began > PATIENCE:
                 return False
@@ -343,7 +390,9 @@ class Threads:
 
     def _all_wait(self, threads: list[threading.Thread]) -> bool:
         """Whether each of some threads waits for another one."""
-        return not any(each.ident in self._waking for each in threads) and all_wait(threads)
+        return not any(each.ident in self._waking for each in threads) and all_wait(
+            [each for each in threads if not self._asks_again(each)]
+        )
 
     def _wait_a_moment(self, threads: list[threading.Thread]) -> None:
         """Wait for threads in real time; after a long wait, report them, and leave daemons."""

@@ -175,6 +175,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         "_invariants",
         "_kernel",
         "_limit",
+        "_naps",
         "_now",
         "_pipes",
         "_signals",
@@ -231,6 +232,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._pipes = Pipes(self._arrivals.append)
         self._threads = Threads(self._pipes.look)
         self._thread_calls = self._threads.calls
+        self._naps = self._threads.naps
+        self.sleeps_again = self._threads.sleeps_again
         self._signals = Signals(self._thread_calls.append)
         self.time_and_chance: TimeAndChance | None = None
         if deterministic:
@@ -364,6 +367,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 handle = ready.popleft()
                 if not handle._cancelled:
                     handle._run()
+        if self._naps and handles:
+            self._threads.mark_naps()
         if self._calls_in_vain:
             self._turns_in_vain = self._turns_in_vain + 1 if self._calls_in_vain == handles else 0
             self._calls_in_vain = 0

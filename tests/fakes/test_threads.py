@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -228,6 +229,84 @@ def test_a_thread_that_waits_for_a_pipe_does_not_hold_virtual_time(
     with caplog.at_level("WARNING", "fakes"):
         assert fakes.run(main()) == 10.0
     assert not caplog.records
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python 3.13 tells of time.sleep()")
+def test_threads_that_ask_again_and_again_see_all_that_the_loop_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "LONG", 3600)
+
+    async def main() -> tuple[int, list[float]]:
+        loop = asyncio.get_running_loop()
+        seen: list[float] = []
+        asked, answered = threading.Event(), threading.Event()
+
+        async def answer() -> int:
+            for _ in range(20):
+                await asyncio.sleep(1)
+            return 42
+
+        def job() -> int:
+            future = asyncio.run_coroutine_threadsafe(answer(), loop)
+            while not future.done():
+                time.sleep(0.001)
+            seen.append(loop.time())
+            return future.result()
+
+        def thread() -> None:
+            while not asked.is_set():
+                time.sleep(0.001)
+            seen.append(loop.time())
+            loop.call_soon_threadsafe(answered.set)
+
+        result = await asyncio.to_thread(job)
+        other = threading.Thread(target=thread)
+        other.start()
+        loop.call_later(10, asked.set)
+        while not answered.is_set():  # noqa: ASYNC110  # time has to pass
+            await asyncio.sleep(3)
+        seen.append(loop.time())
+        other.join()
+        return result, seen
+
+    assert fakes.run(main()) == (42, [20.0, 30.0, 32.0])
+
+
+def test_a_thread_that_asks_in_vain_is_reported(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no deadlock: the thread may give up by itself."""
+    monkeypatch.setattr(threads, "LONG", 0.3)
+
+    async def main() -> None:
+        def ask(records: list[Any] = caplog.handler.records) -> None:
+            while not records:
+                time.sleep(0.001)
+
+        await asyncio.to_thread(ask)
+
+    with caplog.at_level("WARNING", "fakes"):
+        fakes.run(main())
+    assert "waiting in real time for a thread: asyncio_0 stands in" in caplog.text
+    assert ".ask" in caplog.text
+
+
+def test_a_thread_that_sleeps_a_few_times_is_at_work() -> None:
+    async def main() -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+
+        def thread() -> None:
+            for _ in range(threads.NAPS - 1):
+                time.sleep(0.001)
+            loop.call_soon_threadsafe(answer.set_result, "in time")
+
+        threading.Thread(target=thread).start()
+        async with asyncio.timeout(0.001):
+            return await answer, loop.time()
+
+    assert fakes.run(main()) == ("in time", 0.0)
 
 
 def test_a_thread_that_serves_requests_of_the_loop() -> None:
