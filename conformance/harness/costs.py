@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from unittest import mock
 
@@ -100,6 +101,41 @@ async def expect_quiet(trial: Trial, *waits: Any) -> None:
     expect_that(timers.call_count < 50, "nothing to run at times", f"{timers.call_count} timers")
     for task in tasks:
         task.cancel()  # other clauses check that it ends then
+
+
+_is_watched: ContextVar[bool] = ContextVar("_is_watched", default=False)
+
+
+async def expect_nothing_left(trial: Trial, use: Callable[[], Awaitable[object]]) -> None:
+    """Expect `use()` to leave neither a task nor a timer on the event loop.
+
+    It is done twice. What the first time leaves may belong to the server, or to the loop.
+    """
+    loop = trial.loop
+    if not isinstance(loop, fakes.Loop):
+        raise NotApplicable("only the loop in virtual time tells that nothing is left to run")
+    call_at = loop.call_at
+    timers: list[asyncio.TimerHandle] = []
+
+    def watch(*args: Any, **options: Any) -> asyncio.TimerHandle:
+        timer = call_at(*args, **options)
+        if _is_watched.get():  # it does not come from the one who waits for the test
+            timers.append(timer)
+        return timer
+
+    _is_watched.set(True)
+    await use()
+    await trial.turns()
+    timers.clear()
+    tasks = asyncio.all_tasks()
+    with mock.patch.object(loop, "call_at", watch):
+        await use()
+        await trial.turns()
+    new = [getattr(each.get_coro(), "__qualname__", "?") for each in asyncio.all_tasks() - tasks]
+    expect_that(not new, "no tasks left", ", ".join(new))
+    times = [each.when() - loop.time() for each in timers if not each.cancelled()]
+    left = [round(each, 3) for each in times if each > 0]
+    expect_that(not left, "no timers left", f"due in {left} s")
 
 
 # Memory.

@@ -5,11 +5,12 @@ from typing import Any
 
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, Some, clause
-from conformance.harness.expect import expect, expect_done, expect_pending
+from conformance.harness.expect import expect, expect_done, expect_error, expect_pending
 from conformance.harness.expectations import expect_drain_waits
 from conformance.harness.patterns import KIB, fill, overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
+from conformance.networks.wire import Wire
 
 IN_MEMORY = Some(("memory",), "how often it is done makes no difference to the network")
 
@@ -138,6 +139,38 @@ async def test_peer_is_held_back_after_write_eof(trial: Trial) -> None:
     for _ in range(len(data) // (64 * KIB)):
         await reader.readexactly(64 * KIB)
     await sending
+
+
+async def overrun(trial: Trial, reader: asyncio.StreamReader, wire: Wire) -> None:
+    """Let a readuntil() meet the limit of 16 bytes."""
+    await wire.send(bytes(20))
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
+
+
+async def cancel_a_read(trial: Trial, reader: asyncio.StreamReader, wire: Wire) -> None:
+    """Cancel a read that waits for more than has come."""
+    reading = trial.start(reader.readexactly(1024 * KIB))
+    await wire.send(bytes(20))
+    await wire.settle()
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+async def nothing(trial: Trial, reader: asyncio.StreamReader, wire: Wire) -> None:
+    """Do nothing."""
+
+
+@clause("reader.flow.peer-is-held-back", networks=IN_MEMORY)
+async def test_peer_is_held_back_whatever_came_before(trial: Trial) -> None:
+    for prepare, limit in ((overrun, 16), (cancel_a_read, 16), (nothing, 1024 * KIB)):
+        reader, _, wire = await trial.connect(limit=limit)
+        await prepare(trial, reader, wire)
+        data = bytes(4 * limit + 2 * trial.network.unread_capacity)
+        sending = trial.start(wire.send(data))
+        await trial.turns(2 * len(data) // (64 * KIB))
+        what = f"sending {len(data)} bytes to a reader with a limit of {limit} bytes"
+        expect_pending(sending, f"{what}, after {prepare.__name__}(),")
+        sending.cancel()
 
 
 @clause("read.n.every-byte-in-order", roles=BY_HAND)

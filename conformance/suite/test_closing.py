@@ -92,6 +92,16 @@ async def test_twice_changes_nothing(trial: Trial) -> None:
     await writer.wait_closed()
 
 
+@clause("close.twice")
+async def test_again_and_again_while_sending(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    for _ in range(4):
+        writer.close()
+        await wire.settle()
+    await expect_end(wire, data)
+
+
 @clause("close.after-reset", networks=RESETTABLE)
 async def test_after_reset(trial: Trial) -> None:
     connection = await trial.connect()
@@ -258,6 +268,18 @@ async def test_forgotten_ends(trial: Trial) -> None:
         await collect(trial)
         data, _ = await wire.receive_to_end()
     expect(data, b"", "bytes:")
+    await wire.close()
+
+
+@clause("write.without-drain")
+async def test_forgotten_with_bytes_to_send(trial: Trial) -> None:
+    reader, writer, wire = await unkept(trial)
+    data = await fill(trial, writer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        del reader, writer
+        await collect(trial)
+    expect(await wire.receive(len(data)), data, "bytes of a writer that nothing refers to:")
     await wire.close()
 
 

@@ -492,6 +492,69 @@ async def test_each_read_waits(trial: Trial) -> None:
 
 
 @clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_reads_that_have_got_a_part_wait(trial: Trial) -> None:
+    reads: tuple[Callable[[Any], Any], ...] = (
+        lambda reader: reader.read(),
+        lambda reader: reader.readexactly(100),
+        lambda reader: reader.readline(),
+        lambda reader: reader.readuntil((b"--", b"==")),
+        next_line,
+    )
+    waits = []
+    for read in reads:
+        reader, _, wire = await trial.connect()
+        waits.append(trial.start(read(reader)))
+        for _ in range(2):
+            await wire.send(b"part-")
+            await wire.settle()
+    await expect_quiet(trial, *waits)
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_several_calls_wait(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    await fill(trial, writer)
+    waits = (writer.drain, writer.wait_closed)
+    await expect_quiet(trial, *(wait() for wait in waits for _ in range(3)))
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_calls_wait_for_an_end(trial: Trial) -> None:
+    _, closing, _ = await trial.connect()
+    await fill(trial, closing)
+    draining = trial.start(closing.drain())
+    await trial.turns()
+    closing.close()
+    _, ended, _ = await trial.connect()
+    await fill(trial, ended)
+    ended.write_eof()
+    _, left, wire = await trial.connect()
+    await fill(trial, left)
+    await wire.send_eof()
+    await wire.settle()
+    await expect_quiet(
+        trial, draining, closing.wait_closed(), ended.drain(), left.drain(), left.wait_closed()
+    )
+
+
+@clause("costs.waiting", networks=VIRTUAL)
+async def test_the_end_of_tls_waits(trial: Trial) -> None:
+    _, writer, _ = await trial.connect(ssl_shutdown_timeout=1000.0)
+    writer.close()  # the far end does not answer
+    await expect_quiet(trial, writer.wait_closed())
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME, roles=SERVER)
+async def test_calls_of_a_server_wait(trial: Trial) -> None:
+    served, another = await trial.serve(), await trial.serve()
+    idle = await trial.serve()
+    await trial.accept(another)
+    another.server.close()
+    waits = [each.wait_closed for each in (served.server, another.server)]
+    await expect_quiet(trial, idle.server.serve_forever(), *(wait() for wait in 2 * waits))
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
 async def test_reads_after_an_upgrade_wait(trial: Trial) -> None:
     reader, writer, _ = await upgraded(trial)
     await fill(trial, writer)

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from conformance.harness.clause import COUNTED, HALF_CLOSED, RESETTABLE, clause
+from conformance.harness.clause import COUNTED, HALF_CLOSED, RESETTABLE, Some, clause
 from conformance.harness.expect import (
     expect,
     expect_error,
@@ -13,6 +13,8 @@ from conformance.harness.expect import (
 from conformance.harness.expectations import lost
 from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.trial import Connection, Trial
+
+IN_MEMORY = Some(("memory",), "the network of a kernel takes more bytes when it likes")
 
 LOST = (ConnectionResetError, BrokenPipeError)
 
@@ -154,6 +156,34 @@ async def test_a_higher_mark(trial: Trial) -> None:
     writer.write(data)
     await writer.drain()  # hangs if the default mark is kept
     expect(await wire.receive(len(data)), data, "bytes:")
+
+
+async def filled_to(trial: Trial, connection: Connection, more: int) -> None:
+    """Write, and set the high-water mark, so that `more` bytes above the mark wait to be sent."""
+    _, writer, wire = connection
+    transport = writer.transport
+    transport.set_write_buffer_limits(high=2 * len(overfill(trial)))
+    writer.write(overfill(trial))
+    await wire.settle()
+    left = transport.get_write_buffer_size()
+    transport.set_write_buffer_limits(high=left + KIB)
+    writer.write(bytes(KIB + more))  # transports look at the mark when something is written
+
+
+@clause("drain.marks.high", networks=COUNTED)
+async def test_just_below_the_mark(trial: Trial) -> None:
+    connection = await trial.connect()
+    await filled_to(trial, connection, -1)
+    await connection.writer.drain()  # hangs if it waits below the mark
+
+
+@clause("drain.waits", networks=IN_MEMORY)
+async def test_just_above_the_mark(trial: Trial) -> None:
+    connection = await trial.connect()
+    await filled_to(trial, connection, 1)
+    draining = trial.start(connection.writer.drain())
+    await connection.wire.settle()
+    expect_waiting([draining])
 
 
 @clause("drain.marks.zero", networks=COUNTED)

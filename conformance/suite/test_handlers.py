@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import ssl
 import warnings
 import weakref
 from asyncio import StreamReader, StreamWriter
@@ -14,6 +15,7 @@ from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.harness.expect import expect, expect_raises, expect_that
 from conformance.harness.expectations import collected, expect_talk
+from conformance.harness.patterns import overfill
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context
@@ -555,7 +557,9 @@ async def test_failure_after_closing_reported_once(trial: Trial) -> None:
 FAILURES = (
     ConnectionResetError("the handler's own"),
     asyncio.IncompleteReadError(b"", 1),
+    asyncio.LimitOverrunError("the handler's own", 1),
     TimeoutError("the handler's own"),
+    ssl.SSLError("the handler's own"),
     ExceptionGroup("several", [Failure()]),
 )
 
@@ -601,6 +605,21 @@ async def test_failures_of_any_class_close(trial: Trial) -> None:
 async def test_failure_closes(trial: Trial) -> None:
     wire = await trial.dial((await trial.serve(failing)).server)
     await wire.receive_to_end()  # hangs if it is left open
+
+
+@clause("handlers.coroutine.failure.closes", roles=SERVER)
+async def test_failure_with_unread_data_closes(trial: Trial) -> None:
+    async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        await take(reader, 1)
+        writer.write(data)
+        raise Failure
+
+    data = overfill(trial)
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.send(b"a request")
+    await wire.settle()
+    received, _ = await wire.receive_to_end()
+    expect(len(received), len(data), "bytes:")
 
 
 @clause("handlers.coroutine.failure.harms-nobody", roles=SERVER)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import permutations
 from typing import Any
 
+from conformance.errors import NotApplicable
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, clause
 from conformance.harness.expect import (
@@ -220,6 +221,27 @@ async def test_bytes_like_separator(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"one--two")
     expect(await reader.readuntil(bytearray(b"--")), b"one--")
+
+
+@clause("readuntil.separator.bytes-like", roles=BY_HAND)
+async def test_bytes_like_separator_and_limit(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(b"a" * (LIMIT + 2))
+    error = await expect_error(trial.streams.LimitOverrunError, reader.readuntil(bytearray(b"--")))
+    expect(error.consumed, LIMIT + 1, "consumed")
+
+
+@clause("readuntil.separator.bytes-like", roles=BY_HAND)
+async def test_bytes_like_separator_of_several(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(b"one;two--three;")
+    try:
+        await read_until(reader, (b"--", b";"))
+    except TypeError as error:  # before Python 3.13
+        raise NotApplicable("readuntil() takes no tuple") from error
+    separators: Any = (bytearray(b"--"), bytearray(b";"))
+    for data in (b"two--", b"three;"):
+        expect(await read_until(reader, separators), data)
 
 
 @clause("readuntil.separator-by-keyword")
@@ -491,6 +513,20 @@ async def test_tuple_of_one(trial: Trial) -> None:
     await wire.send(b"one--two--")
     expect(await read_until(reader, (b"--",)), b"one--")
     expect(await reader.readuntil(b"--"), b"two--")
+
+
+@clause("readuntil.tuple.one", roles=BY_HAND)
+async def test_tuple_of_one_and_errors(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    for data in (b"a" * (LIMIT + 1) + b"--", b"a" * (LIMIT + 2)):
+        reader.feed_data(data)
+        error = await expect_error(trial.streams.LimitOverrunError, read_until(reader, (b"--",)))
+        expect(error.consumed, LIMIT + 1, "consumed")
+        expect(await take(reader, len(data)), data)
+    reader.feed_data(b"rest-")
+    reader.feed_eof()
+    incomplete = await expect_error(trial.streams.IncompleteReadError, read_until(reader, (b"--",)))
+    expect(incomplete.partial, b"rest-", "partial")
 
 
 @clause("readuntil.tuple.prefixes-of-each-other")

@@ -10,6 +10,7 @@ from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import BOTH, INTERNET, PLAIN, SERVER, UPGRADED, clause
 from conformance.harness.expect import expect, expect_pending, expect_that
 from conformance.harness.expectations import expect_limit, expect_not_served, expect_talk
+from conformance.harness.patterns import fill
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import (
     HOST_NAME,
@@ -89,6 +90,102 @@ async def test_close_clients_cancels_no_handler(trial: Trial) -> None:
     await wire.receive_to_end()
     await wire.close()
     expect(await echo.ended.get(), "at the end of the stream", "the handler ended")
+
+
+@clause("server.close-clients.handlers-go-on", roles=SERVER)
+async def test_abort_clients_cancels_no_handler(trial: Trial) -> None:
+    echo = Echo()
+    served = await trial.serve(echo.__call__)
+    wire = await trial.dial(served.server)
+    await expect_echo(wire)
+    served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
+    await wire.receive_to_end()
+    expect(await echo.ended.get(), "at the end of the stream", "the handler ended")
+
+
+# Handlers that have returned, and connections that go on.
+
+
+async def with_handler_returned(trial: Trial) -> tuple[Served, Connection]:
+    """Return a server, and a connection whose coroutine handler has returned."""
+    pairs: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def handler(*pair: object) -> None:
+        pairs.put_nowait(pair)
+
+    served = await trial.serve(handler)
+    wire = await trial.dial(served.server)
+    reader, writer = await pairs.get()
+    await trial.turns()
+    return served, Connection(reader, writer, wire)
+
+
+@clause("server.wait-closed.waits-for-connections", roles=SERVER)
+async def test_wait_closed_waits_after_the_handler(trial: Trial) -> None:
+    served, connection = await with_handler_returned(trial)
+    served.server.close()
+    waiting = trial.start(served.server.wait_closed())
+    await connection.wire.settle()
+    expect_pending(waiting, "wait_closed(), with a connection left,")
+    connection.writer.close()
+    await connection.wire.receive_to_end()
+    await connection.wire.close()
+    await waiting
+
+
+@clause("server.wait-closed.waits-for-connections", roles=SERVER)
+async def test_wait_closed_waits_for_what_is_sent(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    data = await fill(trial, writer)
+    writer.close()
+    served.server.close()
+    waiting = trial.start(served.server.wait_closed())
+    await wire.settle()
+    expect_pending(waiting, "wait_closed(), while a closed connection has data to send,")
+    expect(len(await wire.receive_rest()), len(data), "bytes:")
+    await wire.close()
+    await waiting
+
+
+@clause("server.wait-closed.returns", roles=SERVER)
+async def test_wait_closed_is_not_for_handlers(trial: Trial) -> None:
+    may_end = asyncio.Event()
+
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await may_end.wait()
+
+    served = await trial.serve(handler)
+    wire = await trial.dial(served.server)
+    await wire.receive_to_end()
+    await wire.close()
+    served.server.close()
+    await served.server.wait_closed()  # hangs if it waits for the handler
+    may_end.set()
+
+
+@clause("server.close-clients.closes", networks=PLAIN, roles=SERVER)
+async def test_close_clients_after_the_handler(trial: Trial) -> None:
+    served, connection = await with_handler_returned(trial)
+    served.server.close_clients()  # type: ignore[attr-defined]  # since 3.13
+    expect(await connection.wire.receive_rest(), b"", "before the end:")
+
+
+@clause("server.abort-clients.ends-at-once", roles=SERVER)
+async def test_abort_clients_after_the_handler(trial: Trial) -> None:
+    served, connection = await with_handler_returned(trial)
+    served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
+    await connection.wire.receive_to_end()  # hangs if it is left open
+
+
+@clause("server.abort-clients.ends-at-once", roles=SERVER)
+async def test_abort_clients_again(trial: Trial) -> None:
+    served = await trial.serve()
+    for _ in range(3):
+        connection = await trial.accept(served)
+        served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
+        await connection.wire.receive_to_end()  # hangs if it is left open
 
 
 # Connections that were upgraded.

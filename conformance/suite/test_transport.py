@@ -289,6 +289,57 @@ def expect_address_or_default(writer: asyncio.StreamWriter, address: object) -> 
         expect_that(seen in (address, None, default), expected, seen)
 
 
+@clause("get_extra_info.lost", networks=RESETTABLE)
+async def test_information_after_reset(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    before = information(writer, None)
+    await wire.reset()
+    await trial.turns()
+    expect_same_or_default(writer, before, "after a reset")
+    writer.close()
+    await trial.turns()
+    expect_same_or_default(writer, before, "after a reset and close()")
+
+
+@clause("get_extra_info.lost")
+async def test_information_when_closed(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    before = information(writer, None)
+    writer.close()
+    expect_same_or_default(writer, before, "after close()")
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    expect_same_or_default(writer, before, "after wait_closed()")
+
+
+def information(writer: asyncio.StreamWriter, default: object) -> dict[str, object]:
+    """Return what get_extra_info() returns for each name.
+
+    Raises:
+        Deviation: it raises an exception.
+    """
+    found = {}
+    for name in ("peername", "sockname", "socket", *TLS_NAMES):
+        try:
+            found[name] = writer.get_extra_info(name, default)
+        except Exception as error:
+            raise Deviation(f"get_extra_info({name!r}) to return", described(error)) from error
+    return found
+
+
+def expect_same_or_default(
+    writer: asyncio.StreamWriter, before: dict[str, object], when: str
+) -> None:
+    """Expect get_extra_info() to give what it gave `before`, None or the default."""
+    default = "the default"
+    for name, seen in information(writer, default).items():
+        # A transport may show its socket by a new object each time.
+        if name != "socket":
+            expected = f"{before[name]!r}, None or the default for {name!r} {when}"
+            expect_that(seen in (before[name], None, default), expected, seen)
+
+
 @clause("get_extra_info.sockname")
 async def test_sockname(trial: Trial) -> None:
     _, writer, wire = await trial.connect()

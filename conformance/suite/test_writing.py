@@ -480,6 +480,16 @@ async def test_write_eof_twice(trial: Trial) -> None:
     expect(await take(reader, 6), b"answer")
 
 
+@clause("write_eof.twice", networks=HALF_CLOSED)
+async def test_write_eof_twice_while_sending(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    for _ in range(3):
+        writer.write_eof()
+        await wire.settle()
+    expect(await wire.receive_rest() == data, True, "all that was written before:")
+
+
 @clause("write_eof.after-reset", networks=RESET_AND_HALF_CLOSED)
 async def test_write_eof_after_reset(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
@@ -523,6 +533,8 @@ async def test_write_eof_that_is_not_supported(trial: Trial) -> None:
 async def test_can_write_eof_on_plain(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     expect(writer.can_write_eof(), True, "can_write_eof()")
+    writer.write_eof()
+    expect(writer.can_write_eof(), True, "can_write_eof() after write_eof():")
 
 
 @clause("can_write_eof.tls", networks=TLS)
