@@ -16,6 +16,7 @@ from . import (  # noqa: F401  # each defines specimens
     connecting,
     costs,
     costs_in_each_way,
+    edges,
     failing,
     handlers,
     lasting,
