@@ -276,7 +276,7 @@ class Threads:
         count = threading.active_count()
         if count == 1:  # as nearly always
             return self._has_news()
-        alone = count <= len(self._outside)
+        alone = count <= sum(each.is_alive() for each in list(self._outside))
         if alone and threading.get_ident() == threading.main_thread().ident:
             return self._has_news()
         threads = self._of_the_program()

@@ -77,6 +77,28 @@ def test_virtual_time_does_not_run_ahead_of_a_thread_at_work() -> None:
     assert fakes.run(main()) == ("in time", 0.0)
 
 
+def test_a_thread_that_was_there_before_and_has_ended_does_not_count() -> None:
+    over = threading.Event()
+    before = threading.Thread(target=over.wait)
+    before.start()
+
+    async def main() -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+        over.set()
+        before.join()
+
+        def thread() -> None:
+            sum(range(3_000_000))  # real work
+            loop.call_soon_threadsafe(answer.set_result, "in time")
+
+        threading.Thread(target=thread).start()
+        async with asyncio.timeout(0.001):
+            return await answer, loop.time()
+
+    assert fakes.run(main()) == ("in time", 0.0)
+
+
 def tick() -> None:
     asyncio.get_running_loop().call_later(0.1, tick)
 
