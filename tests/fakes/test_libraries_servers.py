@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -307,3 +308,122 @@ def test_a2wsgi_runs_applications_in_threads(run_twice: Callable[..., Any]) -> N
         return seen
 
     assert run_twice(main, "web") == [["012"] * 3, 4, "012", 8]
+
+
+def test_hypercorn_ends_at_a_signal_when_its_clients_are_served(
+    run_twice: Callable[..., Any],
+) -> None:
+    asyncio_server = pytest.importorskip("hypercorn.asyncio")
+    config = pytest.importorskip("hypercorn.config").Config()
+    httpx = pytest.importorskip("httpx")
+    config.bind = ["0.0.0.0:80"]
+    config.errorlog = config.accesslog = None
+    config.graceful_timeout = 100
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        network: fakes.Network = loop.network  # type: ignore[attr-defined]  # as every loop of ours
+        with network.host("web"):
+            serving = asyncio.create_task(asyncio_server.serve(application, config))
+        await asyncio.sleep(1)
+        async with httpx.AsyncClient(timeout=100) as client:
+            slow = asyncio.create_task(client.get("http://web/slow"))
+            loop.call_later(5, signal.raise_signal, signal.SIGTERM)
+            await asyncio.sleep(10)
+            with pytest.raises(httpx.ConnectError):
+                await client.get("http://web/late")
+            seen: list[Any] = [(await slow).text]
+        await serving
+        return [*seen, int(loop.time())]
+
+    assert run_twice(main, "web") == ["/slow", 61]
+
+
+def test_twisted_comes_back_after_a_reset(run_twice: Callable[..., Any]) -> None:
+    """Its reactor wakes itself by a pipe, and has threads of its own."""
+    asyncioreactor = pytest.importorskip("twisted.internet.asyncioreactor")
+    protocol = pytest.importorskip("twisted.internet.protocol")
+    threads = pytest.importorskip("twisted.internet.threads")
+
+    class Shout(protocol.Protocol):  # type: ignore[misc,name-defined]  # imported just now
+        def dataReceived(self, data: bytes) -> None:  # Twisted's name
+            self.transport.write(data.upper())
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        network: fakes.Network = loop.network  # type: ignore[attr-defined]  # as every loop of ours
+        reactor = asyncioreactor.AsyncioSelectorReactor(loop)
+        reactor.startRunning(installSignalHandlers=False)
+        with network.host("server"):
+            port = reactor.listenTCP(7, protocol.Factory.forProtocol(Shout))
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+
+        class Client(protocol.Protocol):  # type: ignore[misc,name-defined]  # as above
+            def connectionMade(self) -> None:
+                self.transport.write(b"hello")
+
+            def dataReceived(self, data: bytes) -> None:
+                seen.put_nowait((data, round(loop.time())))
+
+            def connectionLost(self, reason: Any) -> None:
+                seen.put_nowait(reason.type.__name__)
+
+        factory = protocol.ReconnectingClientFactory.forProtocol(Client)
+        factory.clock = reactor
+        factory.delay, factory.jitter = 60, None
+        reactor.connectTCP(network.host("server").addresses[0], 7, factory)
+        results = [await seen.get()]
+        loop.call_later(3600, network.link("localhost", "server").reset)
+        results += [await seen.get(), await seen.get()]
+        work = threads.deferToThreadPool(reactor, reactor.getThreadPool(), lambda: time.sleep(10))
+        await work.asFuture(loop)
+        results.append(round(loop.time()))
+        factory.stopTrying()
+        reactor.getThreadPool().stop()
+        reactor.removeAll()
+        port.stopListening()
+        return results
+
+    later = 3600 + 60
+    assert run_twice(main, "server") == [
+        (b"HELLO", 0),
+        "ConnectionLost",
+        (b"HELLO", later),
+        later + 10,
+    ]
+
+
+def test_asgiref_runs_code_of_both_kinds_in_one_thread(run_twice: Callable[..., Any]) -> None:
+    """As Django's views: they wait in a thread for coroutines of the loop, one after the other."""
+    sync = pytest.importorskip("asgiref.sync")
+    httpx = pytest.importorskip("httpx")
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        network: fakes.Network = loop.network  # type: ignore[attr-defined]  # as every loop of ours
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            writer.close()
+
+        with network.host("web"):
+            server = await asyncio.start_server(answer, None, 80)
+
+        async def get() -> str:
+            async with httpx.AsyncClient(timeout=5) as client:
+                return str((await client.get("http://web/")).text)
+
+        def view() -> str:
+            time.sleep(1)
+            return str(sync.async_to_sync(get)())
+
+        views = [sync.sync_to_async(view)() for _ in range(3)]
+        seen: list[Any] = [await asyncio.gather(*views), int(loop.time())]
+        network.link("localhost", "web").stall()
+        with pytest.raises(httpx.TimeoutException):
+            await sync.sync_to_async(view)()
+        server.close()
+        return [*seen, int(loop.time())]
+
+    assert run_twice(main, "web") == [["hi"] * 3, 3, 9]

@@ -265,3 +265,36 @@ def test_hl7_acknowledgements(run_twice: RunTwice) -> None:
         return seen
 
     assert run_twice(main, "hospital") == ["AA", ConnectionResetError, "AA", TimeoutError]
+
+
+def test_prompt_toolkit_asks_over_telnet(run_twice: Callable[..., Any]) -> None:
+    """Each session has a pipe for its terminal's input."""
+    telnet = pytest.importorskip("prompt_toolkit.contrib.telnet.server")
+    shortcuts = pytest.importorskip("prompt_toolkit.shortcuts")
+    terminal = b"\xff\xfb\x18\xff\xfa\x18\x00xterm\xff\xf0"
+    size = b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0"
+
+    async def main() -> list[str]:
+        asked: list[str] = []
+
+        async def interact(connection: Any) -> None:
+            for question in ("name: ", "age: "):
+                asked.append(await shortcuts.PromptSession().prompt_async(question))
+
+        server = telnet.TelnetServer(interact=interact, host="0.0.0.0", port=23)
+        with network_here().host("server"):
+            serving = asyncio.create_task(server.run())
+        await asyncio.sleep(1)
+        _, writer = await asyncio.open_connection("server", 23)
+        writer.write(terminal + size)
+        await asyncio.sleep(1)
+        writer.write(b"Ada\r\n")
+        await asyncio.sleep(10)
+        link_to("server").reset()
+        await asyncio.sleep(1)
+        writer.close()
+        serving.cancel()
+        await asyncio.wait([serving])
+        return asked
+
+    assert run_twice(main, "server") == ["Ada", ""]  # the reset ends the session
