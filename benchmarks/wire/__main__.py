@@ -2,7 +2,7 @@
 
     python benchmarks/wire [--python PYTHON]... [--loop asyncio|uvloop]... [--security plain|tls]...
                            [--rounds 15] [--share 1.0] [--only REGEX] [--instructions]
-                           [--json FILE] [--svg FILE] [--from FILE]...
+                           [--json FILE] [--svg FILE] [--markdown FILE] [--from FILE]...
 
 The far end is a process of its own, and so is each near end: asyncio's streams, the reference's,
 and a bare protocol, which is the floor. They take turns within each round. They are started anew
@@ -231,6 +231,11 @@ def show(figures: dict[str, Any]) -> None:
 )
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw the ratios into this file.")
 @click.option(
+    "--markdown",
+    type=click.Path(path_type=Path),
+    help="Write the ratios into this file, as a page.",
+)
+@click.option(
     "--from",
     "before",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -247,6 +252,7 @@ def main(
     instructions: bool,
     file: Path | None,
     svg: Path | None,
+    markdown: Path | None,
     before: tuple[Path, ...],
 ) -> None:
     """Measure, print, write and draw."""
@@ -279,6 +285,18 @@ def main(
             far.wait()
     if file:
         file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
+    if markdown:
+        import table
+
+        command = f"python benchmarks/wire --rounds {rounds} --share {share:g}"
+        text = table.page(
+            command,
+            figures,
+            lambda workload, first, second: ratios(workload, first, second, "seconds"),
+            interval,
+            READING,
+        )
+        markdown.write_text(text, encoding="utf-8")
     if svg:
         import chart
 

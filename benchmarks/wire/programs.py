@@ -382,7 +382,7 @@ LARGE = bytes(256 * KIB)
 
 WORKLOADS = (
     Workload("bulk, read(65536)", *reading("bulk", in_bulk), 4096, 1024, "64 KiB", True),
-    Workload("read() to EOF", *reading("bulk", to_eof), 512, 256, "64 KiB", True),
+    Workload("read() to EOF", *reading("bulk", to_eof), 2048, 1024, "64 KiB", True),
     Workload(
         "lines of 80 bytes, readline()", *reading("line", lines), 100_000, 60_000, "line", True
     ),
@@ -406,15 +406,15 @@ WORKLOADS = (
     Workload(
         "write 80 bytes + drain",
         *writing(lambda writer: writer.write(LINE), LINE),
-        10_000,
-        4000,
+        60_000,
+        24_000,
         "write",
     ),
     Workload(
         "write 256 KiB + drain",
         *writing(lambda writer: writer.write(LARGE), LARGE),
-        500,
-        150,
+        5000,
+        1500,
         "write",
     ),
     Workload(
