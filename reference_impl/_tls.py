@@ -16,7 +16,7 @@ from typing import Any
 from ._buffer import Buffer, Exposed
 from ._reader import release
 
-# Bytes; tuning: the most that a TLS transport is given in one go. Each takes a call of the kernel's:
+# Bytes; tuning: the most that a TLS transport is given in one go. Each takes a system call:
 # pieces of 64 KiB cost a tenth of a write of 256 KiB.
 CHUNK = 256 * 1024
 
