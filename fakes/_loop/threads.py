@@ -230,7 +230,7 @@ class Threads:
         A signal handler calls this in the middle of a wait, whose locks it must not need.
         """
         self._interruptions += 1
-        self.jobs.clear()
+        self.jobs = {}  # a new one: the wait may be going through the old one
         self._left.update(threading.enumerate())
 
     def has_sleeping_jobs(self) -> bool:
@@ -245,7 +245,7 @@ class Threads:
     @not_interrupted
     def wait_for_job(self) -> bool:
         """Wait for the oldest job, or for a call. Return whether there was a job to wait for."""
-        for job in list(self.jobs):
+        for job in self.jobs:
             if job.held or job.asleep or self._is_queued(job):
                 continue
             if job.work.done() or not (job.left or self._is_stuck(job)):
@@ -298,9 +298,9 @@ class Threads:
         began = monotonic()
         interruptions = self._interruptions
         while self._interruptions == interruptions and not (
-            self._has_news() or any(job.work.done() for job in list(self.jobs))
+            self._has_news() or any(job.work.done() for job in self.jobs)
         ):
-            jobs = [self._worker(job) for job in list(self.jobs)]
+            jobs = [self._worker(job) for job in self.jobs]
             threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]
             if any(map(self._asks_again, threads)) or not self._all_wait(threads):
                 self._wait_a_moment(threads)  # one that asks again may give up by itself
@@ -365,7 +365,7 @@ class Threads:
     def _is_queued(self, job: _Job) -> bool:
         """Whether a job cannot begin before an older one of the same executor has ended."""
         workers = workers_of(job.executor)
-        older = itertools.takewhile(lambda each: each is not job, list(self.jobs))
+        older = itertools.takewhile(lambda each: each is not job, self.jobs)
         busy = sum(each.executor is job.executor and not each.work.done() for each in older)
         return workers is not None and busy >= workers and not job.work.done()
 
