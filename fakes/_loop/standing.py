@@ -11,6 +11,7 @@ import contextvars
 import dis
 import functools
 import linecache
+import platform
 import selectors
 import sys
 import threading
@@ -30,6 +31,12 @@ RUNS, CALLED = "_run_job", "func"
 
 STATUS = Path("/proc/self/task/{}/status")
 """Linux's information on a thread, by its number."""
+
+CALL = STATUS.with_name("syscall")
+"""Linux's information on the system's call that a thread is in: its number and arguments."""
+
+READ = {"x86_64": "0", "aarch64": "63"}.get(platform.machine())
+"""The number of the call `read()`."""
 
 PAUSE = 0.01
 """Seconds between two checks if the kernel has no information on a thread."""
@@ -68,7 +75,7 @@ def _look(thread: threading.Thread) -> object:
     if not thread.is_alive():
         return "ended"
     frame = frame_of(thread)
-    if frame is None or not is_at_a_wait(frame):
+    if frame is None or not (is_at_a_wait(frame) or _reads_a_pipe(thread, frame)):
         return None
     try:
         status = Path(str(STATUS).format(thread.native_id)).read_text(encoding="utf-8")
@@ -76,6 +83,20 @@ def _look(thread: threading.Thread) -> object:
         return id(frame), frame.f_lasti
     lines = dict(line.split(":", 1) for line in status.splitlines())
     return lines["voluntary_ctxt_switches"] if lines["State"].split()[0] == "S" else None
+
+
+def _reads_a_pipe(thread: threading.Thread, frame: FrameType) -> bool:
+    """Whether a thread is in the system's call `read()` for a pipe of this process.
+
+    `multiprocessing` has both ends of pipes to which its processes write.
+    """
+    if str(frame.f_globals.get("__name__")).startswith("multiprocessing."):
+        return False
+    try:
+        call = Path(str(CALL).format(thread.native_id)).read_text(encoding="utf-8").split()
+    except OSError:  # unknown, and so at work
+        return False
+    return call[0] == READ and is_of_this_process(int(call[1], 16))
 
 
 def frame_of(thread: threading.Thread) -> FrameType | None:

@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import fakes
-from fakes._loop import threads
+from fakes._loop import standing, threads
 
 
 def test_a_job_waits_for_what_the_loop_does_later() -> None:
@@ -251,6 +252,57 @@ def test_a_thread_that_waits_for_a_pipe_does_not_hold_virtual_time(
     with caplog.at_level("WARNING", "fakes"):
         assert fakes.run(main()) == 10.0
     assert not caplog.records
+
+
+@pytest.mark.skipif(standing.READ is None, reason="the number of read() is unknown")
+@pytest.mark.parametrize("line", [False, True])
+def test_a_thread_that_reads_a_pipe_does_not_hold_virtual_time(
+    line: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a server of pygls's that reads requests from a pipe."""
+
+    async def main() -> tuple[bytes, float]:
+        loop = asyncio.get_running_loop()
+        one, other = os.pipe()
+        read: asyncio.Future[bytes] = loop.create_future()
+
+        def serve() -> None:
+            with open(one, "rb") as file:
+                data = file.readline() if line else os.read(one, 10)
+            loop.call_soon_threadsafe(read.set_result, data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        loop.call_later(10, os.write, other, b"x\n")
+        loop.call_later(10.001, int)
+        result = await read
+        thread.join()
+        os.close(other)
+        return result, loop.time()
+
+    with caplog.at_level("WARNING", "fakes"):
+        assert fakes.run(main()) == (b"x\n", 10.0)
+    assert not caplog.records
+
+
+def test_virtual_time_does_not_run_ahead_of_a_process_whose_output_a_thread_reads() -> None:
+    async def main() -> tuple[str, float]:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.001, int)
+
+        def job() -> str:
+            return subprocess.run(
+                [sys.executable, "-c", "print('hello')"], capture_output=True, text=True
+            ).stdout
+
+        answer = loop.create_future()
+        thread = threading.Thread(
+            target=lambda: loop.call_soon_threadsafe(answer.set_result, job())
+        )
+        thread.start()
+        return await answer, loop.time()
+
+    assert fakes.run(main()) == ("hello\n", 0.0)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="Python 3.13 tells of time.sleep()")
