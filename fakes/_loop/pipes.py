@@ -126,39 +126,38 @@ class Pipes:
 
     Args:
         queue: a function that takes the watches of those that are ready.
+
+    Attributes:
+        watched: the pipes by their numbers; empty as nearly always.
     """
 
     def __init__(self, queue: Callable[[Watch], object]) -> None:
         self._queue = queue
-        self._pipes: dict[int, Pipe] = {}
-
-    def __bool__(self) -> bool:
-        """Whether any is watched."""
-        return bool(self._pipes)
+        self.watched: dict[int, Pipe] = {}
 
     def look(self) -> bool:
         """Hand over the watches of those that have become ready; return whether any has."""
         found = False
-        for number, pipe in list(self._pipes.items()):
+        for number, pipe in list(self.watched.items()):
             if pipe.reader is None and pipe.writer is None:
-                del self._pipes[number]
+                del self.watched[number]
             found |= pipe.look()
         return found
 
     def get(self, file: Any) -> Pipe | None:
         """Return the pipe of this process that a number, or an object with one, stands for."""
         number = file if isinstance(file, int) else getattr(file, "fileno", lambda: -1)()
-        pipe = self._pipes.get(number)
+        pipe = self.watched.get(number)
         if pipe is not None and _identity(number) in (pipe.identity, None):
             return pipe
         if _make_poll is None or not _is_pipe(number):
             return None
-        pipe = self._pipes[number] = Pipe(number, self._queue)
+        pipe = self.watched[number] = Pipe(number, self._queue)
         return pipe
 
     def forget(self, is_over: Callable[[Watch], bool]) -> None:
         """Remove the watches for which a function returns true."""
-        for pipe in self._pipes.values():
+        for pipe in self.watched.values():
             if pipe.reader is not None and is_over(pipe.reader):
                 pipe.watch_reading(None)
             if pipe.writer is not None and is_over(pipe.writer):

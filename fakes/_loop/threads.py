@@ -24,6 +24,7 @@ from typing import Any
 
 from fakes._asyncio.private_api import is_executors, workers_of
 from fakes._loop.interruptions import not_interrupted
+from fakes._loop.pipes import Pipes
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import at_work, real_sockets
 from fakes._loop.standing import all_wait, frame_of, place
@@ -79,8 +80,7 @@ class Threads:
     """The part of a loop that deals with other threads. Made in the loop's own thread.
 
     Args:
-        look: a function that looks at the pipes to which threads write, and returns whether one has
-            become ready.
+        pipes: the pipes that the loop watches, to which threads may write.
 
     Attributes:
         calls: calls that threads have handed over, and the loop has not taken yet.
@@ -88,8 +88,8 @@ class Threads:
         naps: of the threads that have slept in real time since their last call of the loop.
     """
 
-    def __init__(self, look: Callable[[], bool]) -> None:
-        self._look = look
+    def __init__(self, pipes: Pipes) -> None:
+        self._pipes = pipes
         # The threads that are not the program's, as weak references: the test runner's, a
         # debugger's.
         self._outside = weakref.WeakSet(threading.enumerate())
@@ -175,7 +175,7 @@ class Threads:
 
     def _has_news(self) -> bool:
         """Whether a thread has something for the loop, other than the result of a job."""
-        return bool(self.calls) or self._look()
+        return bool(self.calls) or self._pipes.look()
 
     def take_calls(self, ready: deque[asyncio.Handle]) -> None:
         """Move the calls that threads have handed over to the loop's ready queue."""
@@ -275,7 +275,7 @@ class Threads:
         """
         count = threading.active_count()
         if count == 1:  # as nearly always
-            return self._has_news()
+            return bool(self.calls or self._pipes.watched) and self._has_news()
         alone = count <= sum(each.is_alive() for each in list(self._outside))
         if alone and threading.get_ident() == threading.main_thread().ident:
             return self._has_news()

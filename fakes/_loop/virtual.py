@@ -178,6 +178,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         "_naps",
         "_now",
         "_pipes",
+        "_pipes_watched",
         "_signals",
         "_step_observers",
         "_thread_calls",
@@ -230,7 +231,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._due_instant = 0.0
         self._due_count = 0  # of timers that were made when they were due, at that instant
         self._pipes = Pipes(self._arrivals.append)
-        self._threads = Threads(self._pipes.look)
+        self._pipes_watched = self._pipes.watched
+        self._threads = Threads(self._pipes)
         self._thread_calls = self._threads.calls
         self._naps = self._threads.naps
         self.sleeps_again = self._threads.sleeps_again
@@ -335,7 +337,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         arrivals = self._arrivals
         if self._thread_calls:
             self._threads.take_calls(ready)
-        if self._pipes:
+        if self._pipes_watched:
             self._pipes.look()
         nothing_new = not arrivals or self._turns_in_vain >= TURNS_IN_VAIN
         if nothing_new and not ready and not self._stopping:
