@@ -17,8 +17,8 @@ import itertools
 import logging
 import threading
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -218,8 +218,8 @@ class Threads:
         """Wait for a job that was held, unless it calls the loop, and let its result be known."""
         job.held = False
         while not (self._is_over(job) or job.calls_loop or job.asleep or self._has_news()):
-            if self._is_queued(job):
-                return  # behind jobs that may wait for the loop
+            if job not in self._begun():
+                return  # it queues behind jobs that may wait for the loop
             self._event.wait(CHECK_INTERVAL)
             self._event.clear()
         self._answer(job)
@@ -245,8 +245,8 @@ class Threads:
     @not_interrupted
     def wait_for_job(self) -> bool:
         """Wait for the oldest job, or for a call. Return whether there was a job to wait for."""
-        for job in self.jobs:
-            if job.held or job.asleep or self._is_queued(job):
+        for job in self._begun():
+            if job.held or job.asleep:
                 continue
             if job.work.done() or not (job.left or self._is_stuck(job)):
                 break
@@ -362,12 +362,16 @@ class Threads:
         """Whether a job has ended, or is not waited for any more."""
         return job not in self.jobs or job.work.done()
 
-    def _is_queued(self, job: _Job) -> bool:
-        """Whether a job cannot begin before an older one of the same executor has ended."""
-        workers = workers_of(job.executor)
-        older = itertools.takewhile(lambda each: each is not job, self.jobs)
-        busy = sum(each.executor is job.executor and not each.work.done() for each in older)
-        return workers is not None and busy >= workers and not job.work.done()
+    def _begun(self) -> Iterator[_Job]:
+        """Yield the jobs that have a worker, or get one although all others may wait."""
+        busy: Counter[concurrent.futures.Executor] = Counter()
+        for job in self.jobs:
+            if not job.work.done():
+                workers = workers_of(job.executor)
+                busy[job.executor] += 1
+                if workers is not None and busy[job.executor] > workers:
+                    continue  # it cannot begin before an older one has ended
+            yield job
 
     def _answer(self, job: _Job) -> None:
         """Let the result of a job be known, if it has ended."""
