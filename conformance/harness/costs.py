@@ -109,7 +109,7 @@ _is_watched: ContextVar[bool] = ContextVar("_is_watched", default=False)
 async def expect_nothing_left(trial: Trial, use: Callable[[], Awaitable[object]]) -> None:
     """Expect `use()` to leave neither a task nor a timer on the event loop.
 
-    It is done twice. What the first time leaves may belong to the server, or to the loop.
+    It is called twice. Tasks and timers of the first call may belong to the server, or to the loop.
     """
     loop = trial.loop
     if not isinstance(loop, fakes.Loop):

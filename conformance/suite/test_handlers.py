@@ -610,14 +610,17 @@ async def test_failure_closes(trial: Trial) -> None:
 @clause("handlers.coroutine.failure.closes", roles=SERVER)
 async def test_failure_with_unread_data_closes(trial: Trial) -> None:
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
+        await arrived.wait()
         await take(reader, 1)
         writer.write(data)
         raise Failure
 
+    arrived = asyncio.Event()
     data = overfill(trial)
     wire = await trial.dial((await trial.serve(handler)).server)
     await wire.send(b"a request")
-    await wire.settle()
+    await wire.settle()  # what a kernel has received, and the program has not, makes a reset
+    arrived.set()
     received, _ = await wire.receive_to_end()
     expect(len(received), len(data), "bytes:")
 

@@ -101,6 +101,7 @@ async def test_an_upgrade_that_failed(trial: Trial) -> None:
         await asyncio.wait([starting])
         starting.exception()
         writer.transport.abort()  # how wait_closed() ends is for other clauses to mind
+        await trial.pass_time(1)
 
     await expect_nothing_left(trial, use)
 

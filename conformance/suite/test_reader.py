@@ -836,6 +836,31 @@ async def test_exception(trial: Trial) -> None:
     expect_that(reader.exception() is error, f"exception() {error!r}", reader.exception())
 
 
+@clause("reader.by-hand.set-exception", roles=BY_HAND)
+async def test_set_exception_lasts(trial: Trial) -> None:
+    for read in READS.values():
+        reader = by_hand(trial, LIMIT)
+        reader.set_exception(LookupError("no more"))
+        reader.feed_data(b"a")
+        with suppress(LookupError):  # it may raise although something is left
+            await reader.read(1)
+        await expect_error(LookupError, read(reader))
+        reader.feed_eof()
+        await expect_error(LookupError, read(reader))
+
+
+@clause("reader.by-hand.exception", roles=BY_HAND)
+async def test_exception_of_the_last_call(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    for error in (LookupError("no more"), ConnectionResetError("reset")):
+        reader.set_exception(error)
+        expect_that(reader.exception() is error, f"exception() {error!r}", reader.exception())
+        reader.feed_data(b"a")
+        expect_that(reader.exception() is error, f"exception() {error!r}", reader.exception())
+    reader.feed_eof()
+    expect_that(reader.exception() is error, f"exception() {error!r}", reader.exception())
+
+
 class Transport(ReadTransport):
     """A transport that only knows whether it is paused."""
 

@@ -308,6 +308,15 @@ async def test_partial_has_piece_of_separator(trial: Trial) -> None:
     expect(error.partial, b"one\r\n\r", "partial")
 
 
+@clause("readuntil.eof.partial-has-piece-of-separator", roles=BY_HAND)
+async def test_partial_is_longer_than_the_limit(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(b"a" * LIMIT + b"\r\n\r")
+    reader.feed_eof()
+    error = await expect_error(trial.streams.IncompleteReadError, reader.readuntil(b"\r\n\r\n"))
+    expect(error.partial, b"a" * LIMIT + b"\r\n\r", "partial")
+
+
 @clause("readuntil.eof.buffer-is-reset")
 async def test_buffer_is_reset(trial: Trial) -> None:
     reader, _, wire = await trial.connect()

@@ -53,6 +53,10 @@ class Bytes(bytes):
     """Bytes of a program's own class."""
 
 
+class Bytearray(bytearray):
+    """A bytearray of a program's own class."""
+
+
 class Separators(tuple[bytes, ...]):
     """A tuple of a program's own class."""
 
@@ -62,6 +66,14 @@ async def test_bytes_of_another_class(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
     writer.write(Bytes(b"one"))
     writer.writelines([Bytes(b"two")])
+    expect(await wire.receive(6), b"onetwo")
+
+
+@clause("write.bytearray")
+async def test_bytearray_of_another_class(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.write(Bytearray(b"one"))
+    writer.writelines([Bytearray(b"two")])
     expect(await wire.receive(6), b"onetwo")
 
 

@@ -1,6 +1,6 @@
 """Data of each size around a power of two: buffers, pieces and limits of implementations have such.
 
-What is off by one at a single size is wrong at one of these.
+An implementation that is off by one at a single size is mostly wrong at one of these.
 """
 
 import asyncio

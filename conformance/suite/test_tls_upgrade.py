@@ -443,6 +443,26 @@ async def test_context_refused(trial: Trial) -> None:
     await expect_plain(connection)
 
 
+async def expect_unread_kept(trial: Trial, kind: type[Exception], **options: Any) -> None:
+    """Expect a start_tls() that raises such an exception to leave what is unread."""
+    reader, writer, wire = await trial.connect()
+    await wire.send(b"?unread")
+    expect(await take(reader, 1), b"?")
+    await wire.settle()
+    await expect_error(kind, writer.start_tls(**arguments(trial) | options))
+    expect(await take(reader, 6), b"unread")
+
+
+@clause("start_tls.timeouts.refused", networks=UPGRADED)
+async def test_timeouts_refused_with_unread_data(trial: Trial) -> None:
+    await expect_unread_kept(trial, ValueError, ssl_handshake_timeout=0)
+
+
+@clause("start_tls.context.refused", networks=UPGRADED)
+async def test_context_refused_with_unread_data(trial: Trial) -> None:
+    await expect_unread_kept(trial, TypeError, sslcontext=None)
+
+
 @clause("start_tls.closed", networks=UPGRADED)
 async def test_closed(trial: Trial) -> None:
     _, writer, wire = await trial.connect()

@@ -9,7 +9,16 @@ from typing import cast
 from conformance.errors import Deviation, described
 from conformance.harness.addresses import address_of_wire, address_seen_by, carrier
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import CLIENT, COUNTED, PLAIN, RESETTABLE, SERVER, TLS, clause
+from conformance.harness.clause import (
+    CLIENT,
+    COUNTED,
+    HALF_CLOSED,
+    PLAIN,
+    RESETTABLE,
+    SERVER,
+    TLS,
+    clause,
+)
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
 from conformance.harness.extra_info import known, unknown_to
 from conformance.harness.patterns import KIB, fill
@@ -73,6 +82,28 @@ async def test_abort(trial: Trial) -> None:
     await asyncio.wait([trial.start(writer.wait_closed())])
     received, _ = await wire.receive_to_end()
     expect_that(len(received) < len(data), "less than all bytes on the wire", "all of them")
+
+
+async def expect_dropped(trial: Trial, end: str) -> None:
+    """Expect abort() to drop what is still to be sent after the method `end` of the writer."""
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    getattr(writer, end)()
+    await wire.settle()
+    writer.transport.abort()
+    await asyncio.wait([trial.start(writer.wait_closed())])
+    received, _ = await wire.receive_to_end()
+    expect_that(len(received) < len(data), f"less than all bytes, after {end}()", "all of them")
+
+
+@clause("transport.abort.at-once")
+async def test_abort_after_close(trial: Trial) -> None:
+    await expect_dropped(trial, "close")
+
+
+@clause("transport.abort.at-once", networks=HALF_CLOSED)
+async def test_abort_after_write_eof(trial: Trial) -> None:
+    await expect_dropped(trial, "write_eof")
 
 
 @clause("transport.abort.is_closing")

@@ -9,7 +9,13 @@ from contextlib import suppress
 from typing import Any, cast
 
 from conformance.harness.clause import RESETTABLE, UPGRADED, Some, clause
-from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
+from conformance.harness.expect import (
+    expect,
+    expect_error,
+    expect_pending,
+    expect_raises,
+    expect_that,
+)
 from conformance.harness.expectations import expect_encrypted
 from conformance.harness.extra_info import known, unknown_to
 from conformance.harness.handshakes import NO_TLS
@@ -281,3 +287,102 @@ async def test_repr(trial: Trial) -> None:
     for each in (reader, writer):
         name = each.__class__.__name__
         expect_that(name in repr(each), f"a repr with {name}", repr(each))
+
+
+# Reading, and the end.
+
+
+@clause("reader.at-eof.true-at-the-end", networks=UPGRADED)
+async def test_at_eof(trial: Trial) -> None:
+    reader, _, wire = await upgraded(trial)
+    expect(reader.at_eof(), False, "at_eof()")
+    await wire.send(b"the end")
+    await wire.send_eof()
+    expect(await take_rest(reader), b"the end")
+    expect(reader.at_eof(), True, "at_eof()")
+
+
+@clause("reader.reset.exception", networks=UPGRADED_AND_RESET)
+async def test_exception(trial: Trial) -> None:
+    reader, _, wire = await upgraded(trial)
+    expect(reader.exception(), None, "exception()")
+    await wire.reset()
+    await expect_error(ConnectionError, reader.read(1))
+    expect_that(
+        isinstance(reader.exception(), ConnectionError), "a ConnectionError", reader.exception()
+    )
+
+
+@clause("reader.own-close.keeps-data", networks=UPGRADED)
+async def test_own_close_keeps_data(trial: Trial) -> None:
+    reader, writer, wire = await upgraded(trial)
+    await wire.send(b"?unread")
+    expect(await take(reader, 1), b"?")
+    await wire.settle()
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    expect(await take_rest(reader), b"unread")
+
+
+@clause("write.empty", networks=UPGRADED)
+async def test_write_nothing(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    for nothing in (b"", bytearray(), memoryview(b"")):
+        writer.write(nothing)
+    writer.writelines([])
+    writer.write(b"something")
+    expect(await wire.receive(9), b"something")
+
+
+@clause("close.twice", networks=UPGRADED)
+async def test_close_twice(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    data = await fill(trial, writer)
+    for _ in range(3):
+        writer.close()
+        await trial.turns(3)
+    received, _ = await wire.receive_to_end()
+    expect(len(received), len(data), "the number of bytes that arrived:")
+    await wire.close()
+    await writer.wait_closed()
+
+
+@clause("can_write_eof.false.raises", networks=UPGRADED)
+async def test_write_eof(trial: Trial) -> None:
+    _, writer, _ = await upgraded(trial)
+    if not writer.can_write_eof():
+        with expect_raises(NotImplementedError):
+            writer.write_eof()
+
+
+@clause("drain.does-not-yield", networks=UPGRADED)
+async def test_drain_does_not_yield(trial: Trial) -> None:
+    _, writer, _ = await upgraded(trial)
+    others: list[str] = []
+    trial.loop.call_soon(others.append, "another callback ran")
+    for _ in range(3):
+        writer.write(b"little")
+        await writer.drain()
+    expect(others, [], "meanwhile:")
+
+
+@clause("drain.closed", networks=UPGRADED)
+async def test_drain_when_closed(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await writer.wait_closed()
+    await expect_error(ConnectionResetError, writer.drain())
+
+
+@clause("transport.abort.wait_closed", networks=UPGRADED)
+async def test_wait_closed_after_abort(trial: Trial) -> None:
+    _, writer, _ = await upgraded(trial)
+    before = trial.start(writer.wait_closed())
+    await trial.turns()
+    writer.transport.abort()
+    await before
+    await writer.wait_closed()

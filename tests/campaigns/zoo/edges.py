@@ -31,7 +31,7 @@ class DropsWhenForgotten(StreamWriter):
 
 
 @specimen(
-    "The connection's own address is asked for anew, which fails when the socket is closed.",
+    "Each call asks the socket for the connection's own address, even after the socket is closed.",
     "get_extra_info.lost",
     seen="OSError: bad file descriptor",
     basic=True,
@@ -44,7 +44,7 @@ class HasNoAddressWhenClosed(StreamWriter):
 
 
 @specimen(
-    "The certificate is asked for anew, which fails when the connection is closed.",
+    "Each call asks TLS for the certificate, even after the connection is closed.",
     "get_extra_info.lost",
     seen="ValueError: handshake not done yet",
     basic=True,
@@ -427,7 +427,7 @@ class PollsForTheRest(StreamReader):
             await super()._wait()
 
 
-# What is left behind.
+# Tasks and timers left behind.
 
 
 @specimen(
@@ -492,3 +492,71 @@ async def leaves_a_task(host: Any = None, port: Any = None, **options: Any) -> A
     except OSError:
         asyncio.get_running_loop().create_task(asyncio.sleep(60))
         raise
+
+
+# Errors that are set by hand.
+
+
+@specimen("A second set_exception() is ignored.", "reader.by-hand.exception", basic=True)
+class KeepsTheFirstError(StreamReader):
+    def set_exception(self, error: BaseException) -> None:
+        if self._error is None:
+            super().set_exception(error)
+
+
+@specimen(
+    "Data that arrives after an error takes the error back.",
+    "reader.by-hand.set-exception",
+    "reader.by-hand.exception",
+    basic=True,
+)
+class TakesTheErrorBack(StreamReader):
+    def feed_data(self, data: Any) -> None:
+        self._error = None
+        super().feed_data(data)
+
+
+@specimen(
+    "IncompleteReadError.partial of readuntil() is no longer than the limit.",
+    "readuntil.eof.partial-has-piece-of-separator",
+    basic=True,
+)
+class CutsThePartial(StreamReader):
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError as error:
+            error.partial = error.partial[: self._limit]
+            raise
+
+
+@specimen("write() refuses subclasses of bytearray.", "write.bytearray", basic=True)
+class TakesBytearraysOnly(StreamWriter):
+    def write(self, data: Any) -> None:
+        if isinstance(data, bytearray) and type(data) is not bytearray:
+            raise TypeError("a bytearray itself")
+        super().write(data)
+
+
+@specimen(
+    "A start_tls() that refuses its arguments drops what is unread.",
+    "start_tls.timeouts.refused",
+    "start_tls.context.refused",
+    basic=True,
+)
+class DropsWhatIsUnread(StreamWriter):
+    async def start_tls(self, sslcontext: Any, **options: Any) -> None:
+        try:
+            await super().start_tls(sslcontext, **options)
+        except (TypeError, ValueError):
+            self._protocol.reader.take_back()
+            raise
+
+
+@specimen(
+    "After write_eof(), abort() waits for what is unsent.", "transport.abort.at-once", basic=True
+)
+class SendsBeforeItAborts(StreamWriter):
+    def write_eof(self) -> None:
+        super().write_eof()
+        self.transport.abort = self.transport.close

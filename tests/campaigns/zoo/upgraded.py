@@ -236,3 +236,113 @@ class WaitsOnWhenCutOff(StreamWriter):
         lost = layer.connection_lost
         layer.eof_received = lambda: True
         layer.connection_lost = lambda error: layer.loop.call_at(end, lost, error)
+
+
+@specimen(
+    "exception() of an upgraded connection's reader returns None.",
+    "reader.reset.exception",
+    basic=True,
+)
+class HasNoExceptionWhenUpgraded(Reader):
+    def exception(self) -> BaseException | None:
+        return None if self.is_upgraded else super().exception()
+
+
+@specimen(
+    "at_eof() of an upgraded connection's reader is always False.",
+    "reader.at-eof.true-at-the-end",
+    basic=True,
+)
+class IsNeverAtEofWhenUpgraded(Reader):
+    def at_eof(self) -> bool:
+        return not self.is_upgraded and super().at_eof()
+
+
+@specimen(
+    "close() of an upgraded connection drops what is unread.",
+    "reader.own-close.keeps-data",
+    basic=True,
+)
+class DropsTheUnreadWhenUpgraded(Reader):
+    def let_close(self) -> None:
+        if self.is_upgraded:
+            self.take_back()
+        super().let_close()
+
+
+@specimen(
+    "write() of nothing on an upgraded connection closes it.",
+    "write.empty",
+    basic=True,
+)
+class ClosesByNothingWhenUpgraded(Writer):
+    def write(self, data: Any) -> None:
+        if self.is_upgraded and not len(data):
+            self.close()
+        super().write(data)
+
+
+@specimen(
+    "A second close() of an upgraded connection drops what is unsent.", "close.twice", basic=True
+)
+class DropsAtTheSecondCloseWhenUpgraded(Writer):
+    times = 0
+
+    def close(self) -> None:
+        self.times += self.is_upgraded
+        if self.times > 1:
+            self.transport.abort()
+        else:
+            super().close()
+
+
+@specimen(
+    "write_eof() on an upgraded connection does nothing.", "can_write_eof.false.raises", basic=True
+)
+class EndsNothingWhenUpgraded(Writer):
+    def write_eof(self) -> None:
+        if not self.is_upgraded:
+            super().write_eof()
+
+
+@specimen("drain() of an upgraded connection yields.", "drain.does-not-yield", basic=True)
+class YieldsWhenUpgraded(Writer):
+    async def drain(self) -> None:
+        if self.is_upgraded:
+            await asyncio.sleep(0)
+        await super().drain()
+
+
+@specimen(
+    "drain() of an upgraded connection returns when the connection is closed.",
+    "drain.closed",
+    basic=True,
+)
+class DrainsWhatIsClosedWhenUpgraded(Writer):
+    async def drain(self) -> None:
+        if not self.is_upgraded or not self._protocol.is_lost:
+            await super().drain()
+
+
+@specimen(
+    "wait_closed() of an upgraded connection raises ConnectionAbortedError after abort().",
+    "transport.abort.wait_closed",
+    basic=True,
+)
+class RaisesAfterAbortWhenUpgraded(Writer):
+    has_aborted = False
+
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        await super().start_tls(*arguments, **options)
+        abort = self.transport.abort
+
+        def noting() -> None:
+            self.has_aborted = True
+            abort()
+
+        self.transport.abort = noting
+
+    async def wait_closed(self) -> None:
+        await super().wait_closed()
+        if self.has_aborted:
+            raise ConnectionAbortedError
