@@ -53,6 +53,15 @@ async def test_sockets_is_a_copy(trial: Trial) -> None:
 
 
 @clause("server.sockets.none-after-close", roles=SERVER)
+async def test_no_sockets_after_close_with_a_client(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, _ = await trial.accept(served)
+    served.server.close()
+    expect(list(served.server.sockets or ()), [], "sockets, while a client is connected:")
+    writer.close()
+
+
+@clause("server.sockets.none-after-close", roles=SERVER)
 async def test_sockets_after_close(trial: Trial) -> None:
     served = await trial.serve()
     served.server.close()
@@ -243,7 +252,7 @@ async def test_close_twice(trial: Trial) -> None:
 async def test_wait_closed_returns(trial: Trial) -> None:
     served = await trial.serve()
     served.server.close()
-    for _ in range(2):
+    for _ in range(10):
         await served.server.wait_closed()  # hangs if it waits for something that is over
 
 

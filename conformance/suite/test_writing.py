@@ -267,6 +267,17 @@ async def test_after_reset(trial: Trial) -> None:
 
 
 @clause("write.after-peer-eof", networks=HALF_CLOSED)
+async def test_much_unsent_as_the_peer_ends(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    await wire.send_eof()
+    await wire.settle()
+    writer.write(b"the last words")
+    received = await wire.receive(len(data) + 14)
+    expect(received[len(data) :], b"the last words", "what follows:")
+
+
+@clause("write.after-peer-eof", networks=HALF_CLOSED)
 async def test_after_peer_eof(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
     await wire.send(b"request")

@@ -560,3 +560,44 @@ class SendsBeforeItAborts(StreamWriter):
     def write_eof(self) -> None:
         super().write_eof()
         self.transport.abort = self.transport.close
+
+
+# Beside something else.
+
+
+@specimen(
+    "The peer's half-close ends a connection that has something to send, once it is sent.",
+    "write.after-peer-eof",
+    basic=True,
+)
+class EndsWithThePeer(Protocol):
+    def eof_received(self) -> bool:
+        return super().eof_received() and not self.transport.get_write_buffer_size()
+
+
+@specimen(
+    "Server.sockets is empty only when the last client has left.",
+    "server.sockets.none-after-close",
+    basic=True,
+)
+class ListsItsSocketsForClients(Server):
+    last: Any = ()
+
+    def close(self) -> None:
+        self.last = self.sockets
+        super().close()
+
+    @property
+    def sockets(self) -> Any:
+        return self.last if self._is_closed and self._connections else super().sockets
+
+
+@specimen("A server's wait_closed() returns three times.", "server.wait-closed.returns", basic=True)
+class ReturnsThreeTimes(Server):
+    times = 0
+
+    async def wait_closed(self) -> None:
+        self.times += 1
+        await super().wait_closed()
+        if self.times > 3:
+            await self._loop.create_future()
