@@ -20,7 +20,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Watched(Protocol):
-    """What can be watched: a socket, or what stands for another open file."""
+    """An object that can be watched: a socket, or a stand-in for another open file."""
 
     def fileno(self) -> int:
         """Return its number, or -1 when closed."""

@@ -1,7 +1,7 @@
 """Real pipes that a program watches, through which it talks to itself.
 
 A library may make a pipe to wake its loop, or to move bytes between its parts. The kernel's own
-pipes do that: what is written to one end can be read at the other at once. So the loop asks the
+pipes do that: what is written to one end can be read at the other immediately. So the loop asks the
 kernel in each turn which of the watched ends are ready, and it is a function of what the program
 has done. The same holds for an eventfd, and for an inotify descriptor, which reports what happens
 to files.

@@ -1,8 +1,8 @@
 """Signals that a program sends itself, for a loop's `add_signal_handler()`.
 
-`signal.raise_signal()` and `os.kill(os.getpid(), ...)` run Python's handler at once, in the main
-thread, whatever that is doing. So the handler here only hands over the loop's callback. A signal
-from outside comes in real time; it is handed over likewise.
+`signal.raise_signal()` and `os.kill(os.getpid(), ...)` run Python's handler immediately, in the
+main thread, whatever that is doing. So the handler here only hands over the loop's callback. A
+signal from outside comes in real time; it is handed over likewise.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Threads:
     def _asks_again(self, thread: threading.Thread) -> bool:
         """Whether a thread sleeps again and again, and waits for something that the loop does.
 
-        Between its last two sleeps it has looked for that in vain.
+        Between its last two sleeps it has looked for that without finding it.
         """
         naps = self.naps.get(thread.ident or 0)
         if naps is None or naps.count < max(NAPS, naps.before + 2):

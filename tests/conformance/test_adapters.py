@@ -568,7 +568,7 @@ def test_a_loop_whose_time_is_not_real_makes_no_hang_of_what_takes_real_time(plu
         (
             "Outside",
             "cannot certify odd:Outside: cannot make a pair: NotSimulated: subprocess_exec(): "
-            "subprocesses are not simulated (odd.py:",
+            "subprocesses are not simulated, ",
         ),
     ],
 )
