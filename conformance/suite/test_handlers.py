@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from conformance.harness.addresses import carrier
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import PLAIN, RESETTABLE, SERVER, TLS, clause
+from conformance.harness.clause import HALF_CLOSED, PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.harness.expect import expect, expect_raises, expect_that
 from conformance.harness.expectations import collected, expect_talk
 from conformance.harness.patterns import overfill
@@ -607,6 +607,17 @@ async def test_failure_closes(trial: Trial) -> None:
     await wire.receive_to_end()  # hangs if it is left open
 
 
+@clause("handlers.coroutine.failure.closes", networks=HALF_CLOSED, roles=SERVER)
+async def test_failure_after_the_clients_eof_closes(trial: Trial) -> None:
+    async def handler(reader: StreamReader, _: StreamWriter) -> None:
+        await take_rest(reader)
+        raise Failure
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.send_eof()
+    await wire.receive_to_end()  # hangs if it is left open
+
+
 @clause("handlers.coroutine.failure.closes", roles=SERVER)
 async def test_failure_with_unread_data_closes(trial: Trial) -> None:
     async def handler(reader: StreamReader, writer: StreamWriter) -> None:
@@ -720,6 +731,23 @@ async def test_cancelled_closes(trial: Trial) -> None:
 @clause("handlers.coroutine.cancelled.closes", roles=SERVER)
 async def test_cancelled_when_the_server_is_closed(trial: Trial) -> None:
     wire = await cancelled_handler(trial, close_first=True)
+    await wire.receive_to_end()  # hangs if it is left open
+
+
+@clause("handlers.coroutine.cancelled.closes", networks=HALF_CLOSED, roles=SERVER)
+async def test_cancelled_after_the_clients_eof(trial: Trial) -> None:
+    running: asyncio.Future[asyncio.Task[Any] | None] = trial.loop.create_future()
+
+    async def handler(reader: StreamReader, _: StreamWriter) -> None:
+        await take_rest(reader)
+        running.set_result(asyncio.current_task())
+        await trial.loop.create_future()
+
+    wire = await trial.dial((await trial.serve(handler)).server)
+    await wire.send_eof()
+    task = await running
+    assert task is not None
+    task.cancel()
     await wire.receive_to_end()  # hangs if it is left open
 
 

@@ -782,6 +782,20 @@ class LeavesTheCancelledOpenWhenClosed(Server):
             super()._handled(connection, task)
 
 
+@specimen(
+    "A handler that is cancelled after its client's EOF leaves its connection open.",
+    "handlers.coroutine.cancelled.closes",
+    basic=True,
+)
+class LeavesTheCancelledOpenAfterEof(Server):
+    def _handled(self, connection: Any, task: Any) -> None:
+        if task.cancelled() and connection.reader.at_eof():
+            self._handlers.discard(task)
+            _left.append(connection)
+        else:
+            super()._handled(connection, task)
+
+
 # Sockets that were passed in.
 
 kept: list[Any] = []
