@@ -1,4 +1,4 @@
-"""Writes the ratios as a Markdown page, a table for plain connections and one for TLS."""
+"""Writes the ratios as a Markdown page, a table for each loop, with and without TLS."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ geometric mean of all rows.
 
 {platforms}
 """
+
+TITLES = {
+    ("plain", "asyncio"): "Plain TCP, asyncio's loop",
+    ("plain", "uvloop"): "Plain TCP, uvloop",
+    ("tls", "asyncio"): "TLS, asyncio's loop",
+    ("tls", "uvloop"): "TLS, uvloop",
+}
 
 
 def page(
@@ -41,11 +48,11 @@ def page(
     platforms = ", ".join(f"{python} with {library}" for python, library in libraries.items())
     some = next(iter(figures[0]["workloads"].values()))["asyncio"]
     parts = [HEAD.format(command=command, rounds=len(some), platforms=f"Python {platforms}.")]
-    for security, title in (("plain", "Plain TCP"), ("tls", "TLS")):
-        columns = [one for one in figures if one["security"] == security]
+    for (security, loop), title in TITLES.items():
+        columns = [one for one in figures if (one["security"], one["loop"]) == (security, loop)]
         if not columns:
             continue
-        rows = [["", *(f"{one['python']} {one['loop']}" for one in columns)]]
+        rows = [["", *(one["python"] for one in columns)]]
         rows.append(["---", *("---:" for _ in columns)])
         for workload in dict.fromkeys(name for one in columns for name in one["workloads"]):
             row = [workload]
