@@ -11,6 +11,7 @@ from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, clause
 from conformance.harness.expect import expect
 from conformance.harness.patterns import pattern
+from conformance.harness.reading import take
 from conformance.harness.trial import Trial
 
 SIZES = sorted({2**power + more for power in range(19) for more in (-1, 0, 1)} - {0})  # bytes
@@ -72,13 +73,7 @@ async def expect_read(
 
 @clause("read.n.every-byte-in-order", roles=BY_HAND)
 async def test_read(trial: Trial) -> None:
-    async def read(reader: asyncio.StreamReader, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            data += await reader.read(size - len(data))
-        return data
-
-    await expect_read(trial, read)
+    await expect_read(trial, take)
 
 
 @clause("readexactly.returns-n-bytes", roles=BY_HAND)
