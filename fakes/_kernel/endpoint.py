@@ -196,8 +196,9 @@ class Endpoint:
 
     def _window(self) -> int:
         """How many bytes more the receiver has room for."""
-        on_the_way = self.path.in_window if self.path is not None else self.peer.received_size
-        return max(self.peer.receive_buffer - on_the_way, 0)
+        if self.path is not None:
+            return self.path.window()
+        return max(self.peer.receive_buffer - self.peer.received_size, 0)
 
     def recv(self, limit: int) -> bytes:
         """Return up to `limit` bytes; empty at EOF.
@@ -391,7 +392,7 @@ class Endpoint:
             while unsent:
                 peer = self.peer
                 path = self.path
-                window = peer.receive_buffer - peer.received_size if path is None else path.window()
+                window = self._window()
                 piece = unsent[0]
                 size = len(piece)
                 if size > window:

@@ -101,3 +101,14 @@ class Watch(asyncio.Handle):
                 self.endpoint.check_readable()
             else:
                 self.endpoint.check_writable()
+
+
+def set_watch(target: Pollable, which: str, watch: Watch | None) -> bool:
+    """Set or remove the "reader" or "writer" of an object; return whether there was one."""
+    before: Watch | None = getattr(target, which)
+    if before is not None:
+        before.cancel()
+    setattr(target, which, watch)
+    target.check_readable()
+    target.check_writable()
+    return before is not None

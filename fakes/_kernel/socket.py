@@ -42,7 +42,7 @@ from fakes._kernel.options import (
     default,
 )
 from fakes._kernel.port_table import PortTable
-from fakes._kernel.readiness import Pollable, Watch
+from fakes._kernel.readiness import Pollable, Watch, set_watch
 from fakes._kernel.surroundings import Machine, World
 from fakes._public import public
 
@@ -243,11 +243,11 @@ class Socket(socket.socket):
 
     def watch_reading(self, watch: Watch | None) -> bool:
         """Set or remove the callback for readability; return whether there was one."""
-        return _watch(self.pollable, "reader", watch)
+        return set_watch(self.pollable, "reader", watch)
 
     def watch_writing(self, watch: Watch | None) -> bool:
         """Set or remove the callback for writability; return whether there was one."""
-        return _watch(self.pollable, "writer", watch)
+        return set_watch(self.pollable, "writer", watch)
 
     # --- addresses ----------------------------------------------------------------------------
 
@@ -519,13 +519,3 @@ class Socket(socket.socket):
 
 def no_transport() -> None:
     """Stand for the transport of a socket without one."""
-
-
-def _watch(target: Pollable, which: str, watch: Watch | None) -> bool:
-    before: Watch | None = getattr(target, which)
-    if before is not None:
-        before.cancel()
-    setattr(target, which, watch)
-    target.check_readable()
-    target.check_writable()
-    return before is not None

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fakes._kernel.readiness import Watch
+from fakes._kernel.readiness import Watch, set_watch
 
 try:
     import fcntl
@@ -76,9 +76,7 @@ class Pipe:
     def _is(self, events: int) -> bool:
         if _identity(self.number) != self.identity:
             return False  # it was closed, as the kernel's epoll() would notice
-        poll = _make_poll()  # type: ignore[misc]  # there is no Pipe where there is none
-        poll.register(self.number, events)
-        return any(found & events for _, found in poll.poll(0))
+        return bool(_seen(self.number, events) & events)
 
     def state(self) -> object:
         """Return a value that changes when something is read or written."""
@@ -91,15 +89,11 @@ class Pipe:
 
     def watch_reading(self, watch: Watch | None) -> bool:
         """Set or remove the callback for readability; return whether there was one."""
-        before, self.reader = self.reader, watch
-        self.check_readable()
-        return _end(before)
+        return set_watch(self, "reader", watch)
 
     def watch_writing(self, watch: Watch | None) -> bool:
         """Set or remove the callback for writability; return whether there was one."""
-        before, self.writer = self.writer, watch
-        self.check_writable()
-        return _end(before)
+        return set_watch(self, "writer", watch)
 
     def check_readable(self) -> None:
         """Hand the reader's watch to the loop if there is something to read."""
@@ -183,10 +177,11 @@ class WatchingByNumber:
         return getattr(self._loop, name)
 
 
-def _end(watch: Watch | None) -> bool:
-    if watch is not None:
-        watch.cancel()
-    return watch is not None
+def _seen(number: int, events: int) -> int:
+    """Return which of these events poll() reports now, or an error or the end."""
+    poll = _make_poll()  # type: ignore[misc]  # there is no Pipe where there is none
+    poll.register(number, events)
+    return sum(found for _, found in poll.poll(0))
 
 
 def _identity(number: int) -> tuple[int, int] | None:
@@ -217,9 +212,7 @@ def _is_pipe(number: int) -> bool:
         _identity(each) == identity and _mode(each) != mode for each in others if each != number
     ):
         return True
-    poll = _make_poll()  # type: ignore[misc]  # as above
-    poll.register(number, 0)
-    return bool(poll.poll(0))  # hung up
+    return bool(_seen(number, 0))  # hung up
 
 
 def is_of_this_process(number: int) -> bool:
