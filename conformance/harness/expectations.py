@@ -83,6 +83,16 @@ async def expect_drain_waits(
     await draining
 
 
+async def expect_drain_does_not_yield(trial: Trial, writer: asyncio.StreamWriter) -> None:
+    """Expect drain() to let no other callback run while little waits to be sent."""
+    others: list[str] = []
+    trial.loop.call_soon(others.append, "another callback ran")
+    for _ in range(3):
+        writer.write(b"little")
+        await writer.drain()
+    expect(others, [], "meanwhile:")
+
+
 # Encryption.
 
 

@@ -3,10 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from conformance.harness.clause import (
-    IN_VIRTUAL_TIME,
-    clause,
-)
+from conformance.harness.clause import IN_VIRTUAL_TIME, clause
 from conformance.harness.expect import expect, expect_pending
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take

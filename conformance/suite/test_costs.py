@@ -11,14 +11,7 @@ from typing import Any
 from conformance.errors import NotApplicable
 from conformance.harness.addresses import bound
 from conformance.harness.by_hand import by_hand
-from conformance.harness.clause import (
-    BY_HAND,
-    CLIENT,
-    IN_VIRTUAL_TIME,
-    SERVER,
-    Some,
-    clause,
-)
+from conformance.harness.clause import BY_HAND, CLIENT, IN_VIRTUAL_TIME, SERVER, Some, clause
 from conformance.harness.costs import (
     cancelled,
     expect_calls_keep_nothing,

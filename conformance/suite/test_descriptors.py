@@ -12,10 +12,7 @@ from typing import Any
 from conformance.harness.addresses import carrier
 from conformance.harness.clause import CLIENT, SERVER, Some, clause
 from conformance.harness.expect import expect, expect_done, expect_error, expect_that
-from conformance.harness.expectations import (
-    expect_nothing_reported,
-    expect_talk,
-)
+from conformance.harness.expectations import expect_nothing_reported, expect_talk
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
 from conformance.networks.sockets import SocketWire

@@ -4,12 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from conformance.harness.clause import COUNTED, HALF_CLOSED, RESETTABLE, Some, clause
-from conformance.harness.expect import (
-    expect,
-    expect_error,
-    expect_pending,
-    expect_that,
-)
+from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
 from conformance.harness.expectations import lost
 from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.trial import Connection, Trial

@@ -13,15 +13,7 @@ from typing import Any
 
 from conformance.harness.addresses import bound, carrier_of, stall
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import (
-    CLIENT,
-    INTERNET,
-    SERVER,
-    TLS,
-    UNIX,
-    UPGRADED,
-    clause,
-)
+from conformance.harness.clause import CLIENT, INTERNET, SERVER, TLS, UNIX, UPGRADED, clause
 from conformance.harness.expect import expect_error
 from conformance.harness.expectations import expect_nothing_reported
 from conformance.harness.handshakes import (

@@ -21,12 +21,7 @@ from conformance.harness.clause import (
 )
 from conformance.harness.expect import expect, expect_error
 from conformance.harness.expectations import collected
-from conformance.harness.handshakes import (
-    NO_TLS,
-    leave,
-    leave_in_the_middle,
-    reset,
-)
+from conformance.harness.handshakes import NO_TLS, leave, leave_in_the_middle, reset
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take_rest
 from conformance.harness.trial import Connection, Trial

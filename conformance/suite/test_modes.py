@@ -19,11 +19,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error, expect_that
-from conformance.harness.expectations import (
-    collected,
-    expect_nothing_reported,
-    expect_talk,
-)
+from conformance.harness.expectations import collected, expect_nothing_reported, expect_talk
 from conformance.harness.modes import each_mode
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Trial

@@ -17,10 +17,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error
-from conformance.harness.expectations import (
-    expect_done_after,
-    expect_drain_waits,
-)
+from conformance.harness.expectations import expect_done_after, expect_drain_waits
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take_rest
 from conformance.harness.trial import Connection, Trial
@@ -61,20 +58,22 @@ class Separators(tuple[bytes, ...]):
     """A tuple of a program's own class."""
 
 
+async def expect_sent(trial: Trial, kind: type[bytes | bytearray]) -> None:
+    """Expect data of this class to be sent."""
+    _, writer, wire = await trial.connect()
+    writer.write(kind(b"one"))
+    writer.writelines([kind(b"two")])
+    expect(await wire.receive(6), b"onetwo")
+
+
 @clause("write.sends")
 async def test_bytes_of_another_class(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
-    writer.write(Bytes(b"one"))
-    writer.writelines([Bytes(b"two")])
-    expect(await wire.receive(6), b"onetwo")
+    await expect_sent(trial, Bytes)
 
 
 @clause("write.bytearray")
 async def test_bytearray_of_another_class(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
-    writer.write(Bytearray(b"one"))
-    writer.writelines([Bytearray(b"two")])
-    expect(await wire.receive(6), b"onetwo")
+    await expect_sent(trial, Bytearray)
 
 
 @clause("readuntil.tuple.any-of-them", roles=BY_HAND)

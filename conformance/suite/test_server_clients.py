@@ -12,12 +12,7 @@ from conformance.harness.expect import expect, expect_pending, expect_that
 from conformance.harness.expectations import expect_limit, expect_not_served, expect_talk
 from conformance.harness.patterns import fill
 from conformance.harness.trial import Connection, Served, Trial
-from conformance.networks.tls import (
-    HOST_NAME,
-    TlsWire,
-    client_context,
-    server_context,
-)
+from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
 
 # Coroutine handlers.
@@ -53,12 +48,18 @@ async def expect_echo(wire: Wire) -> None:
     expect(await wire.receive(14), b"anybody there?")
 
 
-@clause("server.close.connections-stay", roles=SERVER)
-async def test_coroutine_handlers_go_on(trial: Trial) -> None:
+async def with_echo(trial: Trial) -> tuple[Served, Echo, Wire]:
+    """Return a server, its handler, which is running, and the far end of its client."""
     echo = Echo()
     served = await trial.serve(echo.__call__)
     wire = await trial.dial(served.server)
     await expect_echo(wire)
+    return served, echo, wire
+
+
+@clause("server.close.connections-stay", roles=SERVER)
+async def test_coroutine_handlers_go_on(trial: Trial) -> None:
+    served, echo, wire = await with_echo(trial)
     served.server.close()
     await wire.settle()
     await expect_echo(wire)
@@ -81,10 +82,7 @@ async def test_coroutine_handlers_go_on_after_serve_forever(trial: Trial) -> Non
 
 @clause("server.close-clients.handlers-go-on", roles=SERVER)
 async def test_close_clients_cancels_no_handler(trial: Trial) -> None:
-    echo = Echo()
-    served = await trial.serve(echo.__call__)
-    wire = await trial.dial(served.server)
-    await expect_echo(wire)
+    served, echo, wire = await with_echo(trial)
     served.server.close()
     served.server.close_clients()  # type: ignore[attr-defined]  # since 3.13
     await wire.receive_to_end()
@@ -94,10 +92,7 @@ async def test_close_clients_cancels_no_handler(trial: Trial) -> None:
 
 @clause("server.close-clients.handlers-go-on", roles=SERVER)
 async def test_abort_clients_cancels_no_handler(trial: Trial) -> None:
-    echo = Echo()
-    served = await trial.serve(echo.__call__)
-    wire = await trial.dial(served.server)
-    await expect_echo(wire)
+    served, echo, wire = await with_echo(trial)
     served.server.abort_clients()  # type: ignore[attr-defined]  # since 3.13
     await wire.receive_to_end()
     expect(await echo.ended.get(), "at the end of the stream", "the handler ended")

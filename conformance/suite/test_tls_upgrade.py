@@ -23,11 +23,7 @@ from conformance.harness.expect import (
     expect_pending,
     expect_that,
 )
-from conformance.harness.expectations import (
-    expect_done_after,
-    expect_drain_waits,
-    expect_encrypted,
-)
+from conformance.harness.expectations import expect_done_after, expect_drain_waits, expect_encrypted
 from conformance.harness.extra_info import known
 from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
