@@ -15,6 +15,7 @@ from conformance.harness.trial import Trial
 from conformance.networks import ADAPTER_NETWORKS, NETWORKS
 from conformance.networks.base import Network
 from conformance.subject.capabilities import asked_about, require
+from conformance.subject.event_loop import argument_refused
 
 
 class Some(tuple[str, ...]):
@@ -89,6 +90,9 @@ def clause(
     The test takes one argument, the `Trial`; it may be a coroutine function, which then runs on
     the trial's loop, or a plain function, which runs the trial's loop itself.
 
+    If the event loop refuses an argument that the test gives, the clauses whose sentences name this
+    argument fail; a clause about something else is not applicable.
+
     Args:
         id_: the clause's id.
         networks: the networks that it runs on, by name; by default all of them.
@@ -99,6 +103,7 @@ def clause(
     def mark(test: Callable[[Trial], Any]) -> Callable[[Trial], None]:
         @functools.wraps(test)
         def run(trial: Trial) -> None:
+            trial.sentence = clauses()[id_].text
             try:
                 for name in sorted({*clauses()[id_].needs} | asked_about(id_)):
                     require(name, trial.without)
@@ -112,6 +117,10 @@ def clause(
                 raise
             except KeyboardInterrupt as error:  # which would end the whole run
                 raise Deviation("the program to go on", described(error)) from error
+            except Exception as error:
+                if refused := argument_refused(error, trial.sentence):
+                    pytest.skip(str(refused))
+                raise
 
         marked = ClauseMark(id_, networks, roles, test.__code__)
         pytest.mark.streams_clause(marked)(run)

@@ -25,7 +25,7 @@ from conformance.networks.base import (
 from conformance.networks.kernel import bytes_in_kernel
 from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, trials_progress, turns
 from conformance.subject.capabilities import Missing, offered, require
-from conformance.subject.event_loop import Loop, end
+from conformance.subject.event_loop import Loop, argument_refused, end
 from conformance.subject.implementation import Implementation
 
 T = TypeVar("T")
@@ -89,6 +89,7 @@ class Trial:
 
     Attributes:
         reported: the contexts that the event loop's exception handler was called with, in order.
+        sentence: the text of the clause that is tested.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Trial:
         self.role = role
         self.bound = bound
         self.reported: list[dict[str, Any]] = []
+        self.sentence = ""
         self.progress = Progress()
         self.loop = network.new_loop(loop)
         loop.prepare(self.loop)
@@ -279,13 +281,14 @@ class Trial:
         """Start `awaitable` as a task, because it is expected to wait.
 
         It need not be a coroutine: a clause of its own checks that.
-        If it needs something that the implementation lacks, the test ends, even if it never awaits
-        the task.
+        If it needs something that the implementation or the loop lacks, the test ends, even if it
+        never awaits the task.
         """
         coroutine = awaitable if inspect.iscoroutine(awaitable) else awaiting(awaitable)
         task = self.loop.create_task(coroutine)
         self._started.append(weakref.ref(task))
-        if self.streams.without or self.streams.adapter is not None:
+        takes_all = isinstance(self.loop, asyncio.BaseEventLoop)  # each argument of the page
+        if self.streams.without or self.streams.adapter is not None or not takes_all:
             task.add_done_callback(self._started_task_ended)
         return task
 
@@ -298,7 +301,9 @@ class Trial:
 
     def _see(self, reason: BaseException | None) -> None:
         """End the test if `reason` is that it is not applicable."""
-        if isinstance(reason, NotApplicable) and self._test is not None:
+        if not isinstance(reason, NotApplicable):
+            reason = argument_refused(reason, self.sentence)
+        if reason is not None and self._test is not None:
             self._inapplicable = reason
             self._test.cancel()
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from conformance.errors import CannotRun, users_code
+from conformance.errors import CannotRun, NotApplicable, users_code
+from conformance.subject.capabilities import ARGUMENTS
 from conformance.subject.implementation import distribution_of, load
 from conformance.subject.loop_modes import MODES, PLAIN, checked_mode
 
@@ -99,6 +101,34 @@ def end(loop: asyncio.AbstractEventLoop, patience: float = 5.0) -> None:
             ending = loop.create_task(_ended(shut_down))
             loop.run_until_complete(asyncio.wait([ending], timeout=patience))
     loop.close()
+
+
+_REFUSED = re.compile(
+    r"\b(create_(?:unix_)?(?:connection|server))\(\) got an unexpected keyword argument '(\w+)'"
+)
+
+
+def argument_refused(error: BaseException | None, sentence: str) -> NotApplicable | None:
+    """Return the reason not to ask a clause, if the event loop refused an argument of its test.
+
+    The functions of the page hand most of their arguments on to the loop, and not every loop takes
+    all of them.
+
+    Args:
+        error: what the test raised.
+        sentence: the clause's text. Where it names the argument, the clause is about it.
+
+    Returns:
+        The reason; `None` if no argument was refused, or the clause is about it.
+    """
+    while error is not None:
+        if isinstance(error, TypeError) and (found := _REFUSED.search(str(error))):
+            method, argument = found.groups()
+            known = any(argument in names for names in ARGUMENTS.values())
+            if known and not re.search(rf"\b{argument}\b", sentence):
+                return NotApplicable(f"the event loop's {method}() takes no {argument}")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 async def _ended(shut_down: Callable[[], Awaitable[None]]) -> None:

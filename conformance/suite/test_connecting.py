@@ -31,7 +31,6 @@ from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_
 from conformance.harness.reading import take
 from conformance.harness.resolving import NAME, Lookups, resolving, tried
 from conformance.harness.trial import Trial
-from conformance.networks.base import ClientOptions
 
 
 @clause("connecting.returns-a-pair", networks=HOSTS, roles=CLIENT)
@@ -159,18 +158,36 @@ async def test_refused(trial: Trial) -> None:
 
 @clause("connecting.refused.class", networks=INTERNET, roles=CLIENT)
 async def test_class_of_a_refusal(trial: Trial) -> None:
+    await expect_class_of_refusal(trial)
+
+
+@clause("connecting.refused.class", networks=INTERNET, roles=CLIENT)
+async def test_class_of_a_refusal_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_class_of_refusal(trial, happy_eyeballs_delay=0.01)
+
+
+async def expect_class_of_refusal(trial: Trial, **options: float) -> None:
+    """Expect ConnectionRefusedError from an address that refuses."""
     with bound(trial, "127.0.0.1") as (port, _):
-        for options in ({}, {"happy_eyeballs_delay": 0.01}):
-            opening = trial.streams.open_connection("127.0.0.1", port, **options)
-            await expect_error(ConnectionRefusedError, opening)
+        opening = trial.streams.open_connection("127.0.0.1", port, **options)
+        await expect_error(ConnectionRefusedError, opening)
 
 
 @clause("connecting.refused.class", networks=DUAL_STACK, roles=CLIENT)
 async def test_class_of_several_refusals(trial: Trial) -> None:
+    await expect_class_of_refusals(trial)
+
+
+@clause("connecting.refused.class", networks=DUAL_STACK, roles=CLIENT)
+async def test_class_of_several_refusals_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_class_of_refusals(trial, happy_eyeballs_delay=0.01)
+
+
+async def expect_class_of_refusals(trial: Trial, **options: float) -> None:
+    """Expect OSError from two addresses that refuse."""
     hosts = ("127.0.0.1", "::1")
     with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
-        for options in ({}, {"happy_eyeballs_delay": 0.01}):
-            await expect_error(OSError, trial.streams.open_connection(NAME, port, **options))
+        await expect_error(OSError, trial.streams.open_connection(NAME, port, **options))
 
 
 @clause("connecting.refused.several-addresses", networks=DUAL_STACK, roles=CLIENT)
@@ -273,13 +290,20 @@ async def test_flags_that_exclude_the_host(trial: Trial) -> None:
 
 @clause("connecting.unresolved.class", networks=INTERNET, roles=CLIENT)
 async def test_class_of_a_failed_lookup(trial: Trial) -> None:
+    await expect_class_of_failed_lookup(trial)
+
+
+@clause("connecting.unresolved.class", networks=INTERNET, roles=CLIENT)
+async def test_class_of_a_failed_lookup_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_class_of_failed_lookup(trial, happy_eyeballs_delay=1000.0)
+
+
+async def expect_class_of_failed_lookup(trial: Trial, **more: float) -> None:
+    """Expect gaierror for a name that has no address of the wanted kind."""
     _, port = address_of(await trial.listen())
     for options in ({"proto": socket.IPPROTO_UDP}, {"flags": socket.AI_NUMERICHOST}):
-        for delay in (None, 1000.0):
-            opening = trial.streams.open_connection(
-                "localhost", port, happy_eyeballs_delay=delay, **options
-            )
-            await expect_error(socket.gaierror, opening)
+        opening = trial.streams.open_connection("localhost", port, **options, **more)
+        await expect_error(socket.gaierror, opening)
 
 
 @clause("connecting.sock.is-used", networks=INTERNET, roles=CLIENT)
@@ -758,9 +782,14 @@ def expect_nodelay(writer: asyncio.StreamWriter) -> None:
 
 @clause("connecting.nodelay", networks=HOSTS, roles=CLIENT)
 async def test_nodelay(trial: Trial) -> None:
-    for more in (ClientOptions(), ClientOptions(happy_eyeballs_delay=0.25)):
-        _, writer, _ = await trial.open(await trial.listen(), **more)
-        expect_nodelay(writer)
+    _, writer, _ = await trial.open(await trial.listen())
+    expect_nodelay(writer)
+
+
+@clause("connecting.nodelay", networks=HOSTS, roles=CLIENT)
+async def test_nodelay_with_happy_eyeballs(trial: Trial) -> None:
+    _, writer, _ = await trial.open(await trial.listen(), happy_eyeballs_delay=0.25)
+    expect_nodelay(writer)
 
 
 @clause("connecting.nodelay", networks=INTERNET, roles=CLIENT)

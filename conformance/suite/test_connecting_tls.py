@@ -22,7 +22,7 @@ from conformance.harness.expectations import expect_done_after, expect_talk
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Trial
-from conformance.networks.base import Listener
+from conformance.networks.base import ClientOptions, Listener
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -246,7 +246,7 @@ async def test_shutdown_timeout(trial: Trial) -> None:
 
 @clause("connecting.ssl.handshake-timeout.default", networks=VIRTUAL, roles=CLIENT)
 async def test_handshake_timeout_default(trial: Trial) -> None:
-    for open_, more in WAYS:
+    for open_, more in (*WAYS, BY_HAPPY_EYEBALLS):
         listener = await trial.listen()
         connecting = trial.start(open_(trial, listener, **more))
         async with closing_wire(await carrier_of(listener).accept()):  # which says nothing
@@ -256,10 +256,16 @@ async def test_handshake_timeout_default(trial: Trial) -> None:
 
 @clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
 async def test_shutdown_timeout_default(trial: Trial) -> None:
-    for more in ({}, {"ssl": True}, {"happy_eyeballs_delay": 0.25}):
+    for more in (ClientOptions(), ClientOptions(ssl=True)):
         with trusted_by_the_system():
             _, writer, wire = await trial.open(await trial.listen(), **more)
         await expect_shut_down_by_default(trial, writer, wire)
+
+
+@clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
+async def test_shutdown_timeout_default_with_happy_eyeballs(trial: Trial) -> None:
+    _, writer, wire = await trial.open(await trial.listen(), happy_eyeballs_delay=0.25)
+    await expect_shut_down_by_default(trial, writer, wire)
 
 
 @clause("connecting.ssl.shutdown-timeout.default", networks=VIRTUAL, roles=CLIENT)
@@ -372,19 +378,33 @@ async def _open_by_socket(trial: Trial, listener: Listener, **options: Any) -> N
     writer.close()
 
 
-WAYS: tuple[tuple[Callable[..., Coroutine[Any, Any, None]], dict[str, Any]], ...] = (
+Way = tuple[Callable[..., Coroutine[Any, Any, None]], dict[str, Any]]
+
+WAYS: tuple[Way, ...] = (
     (_open, {}),
     (_open, {"ssl": True}),
-    (_open, {"happy_eyeballs_delay": 0.25}),
     (_open_by_socket, {}),
     (_open_by_socket, {"ssl": True}),
 )
-"""The ways to open a TLS connection."""
+"""The ways to open a TLS connection on every event loop."""
+
+BY_HAPPY_EYEBALLS: Way = (_open, {"happy_eyeballs_delay": 0.25})
+"""A way that some event loops do not have."""
 
 
 @clause("connecting.ssl.certificate-refused.class", networks=TLS, roles=CLIENT)
 async def test_class_of_a_refused_certificate(trial: Trial) -> None:
-    for open_, more in WAYS:
+    await expect_class_of_refused_certificate(trial, *WAYS)
+
+
+@clause("connecting.ssl.certificate-refused.class", networks=TLS, roles=CLIENT)
+async def test_class_of_a_refused_certificate_by_happy_eyeballs(trial: Trial) -> None:
+    await expect_class_of_refused_certificate(trial, BY_HAPPY_EYEBALLS)
+
+
+async def expect_class_of_refused_certificate(trial: Trial, *ways: Way) -> None:
+    """Expect SSLCertVerificationError, whichever way is taken."""
+    for open_, more in ways:
         error = await _refused(
             trial, server_context(), open_, server_hostname=OTHER_HOST_NAME, **more
         )
@@ -394,7 +414,17 @@ async def test_class_of_a_refused_certificate(trial: Trial) -> None:
 
 @clause("connecting.ssl.handshake-timeout.class", networks=TLS, roles=CLIENT)
 async def test_class_of_a_handshake_timeout(trial: Trial) -> None:
-    for open_, more in WAYS:
+    await expect_class_of_handshake_timeout(trial, *WAYS)
+
+
+@clause("connecting.ssl.handshake-timeout.class", networks=TLS, roles=CLIENT)
+async def test_class_of_a_handshake_timeout_by_happy_eyeballs(trial: Trial) -> None:
+    await expect_class_of_handshake_timeout(trial, BY_HAPPY_EYEBALLS)
+
+
+async def expect_class_of_handshake_timeout(trial: Trial, *ways: Way) -> None:
+    """Expect OSError, whichever way is taken."""
+    for open_, more in ways:
         listener = await trial.listen()
         connecting = trial.start(open_(trial, listener, ssl_handshake_timeout=0.05, **more))
         async with closing_wire(await carrier_of(listener).accept()):  # which says nothing

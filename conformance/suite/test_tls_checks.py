@@ -372,8 +372,17 @@ async def test_open_the_second_address(trial: Trial) -> None:
 
 @clause("connecting.ssl.true.checks", networks=INTERNET, roles=CLIENT)
 async def test_open_with_true(trial: Trial) -> None:
-    for way in (by_address, by_all_arguments, by_the_second_address):
-        await expect_checked_by_default(trial, way)
+    await expect_checked_by_default(trial, by_address)
+
+
+@clause("connecting.ssl.true.checks", networks=INTERNET, roles=CLIENT)
+async def test_open_the_second_address_with_true(trial: Trial) -> None:
+    await expect_checked_by_default(trial, by_the_second_address)
+
+
+@clause("connecting.ssl.true.checks", networks=INTERNET, roles=CLIENT)
+async def test_open_with_true_and_all_arguments(trial: Trial) -> None:
+    await expect_checked_by_default(trial, by_all_arguments)
 
 
 @clause("connecting.ssl.context", networks=INTERNET, roles=CLIENT)

@@ -75,13 +75,22 @@ async def reached(
 
 @clause("connecting.local-addr", networks=TLS, roles=CLIENT)
 async def test_local_addr_with_tls(trial: Trial) -> None:
-    for more in ({}, {"happy_eyeballs_delay": 0.25}):
-        with listening(trial, "127.0.0.1") as (port, (sock,)):
-            local = ("127.0.0.2", free_port(trial, "127.0.0.2"))
-            async with opening(trial, "127.0.0.1", port, local_addr=local, **more):
-                connection, peer = await trial.loop.sock_accept(sock)
-                connection.close()
-                expect(peer, local, "where the connection comes from:")
+    await expect_from_local_addr(trial)
+
+
+@clause("connecting.local-addr", networks=TLS, roles=CLIENT)
+async def test_local_addr_with_tls_and_happy_eyeballs(trial: Trial) -> None:
+    await expect_from_local_addr(trial, happy_eyeballs_delay=0.25)
+
+
+async def expect_from_local_addr(trial: Trial, **options: float) -> None:
+    """Expect a TLS connection to come from its `local_addr`."""
+    with listening(trial, "127.0.0.1") as (port, (sock,)):
+        local = ("127.0.0.2", free_port(trial, "127.0.0.2"))
+        async with opening(trial, "127.0.0.1", port, local_addr=local, **options):
+            connection, peer = await trial.loop.sock_accept(sock)
+            connection.close()
+            expect(peer, local, "where the connection comes from:")
 
 
 @clause("connecting.family", networks=TLS_DUAL_STACK, roles=CLIENT)

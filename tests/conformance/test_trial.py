@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from conformance.clauses import clauses
 from conformance.errors import Deviation, Hang
+from conformance.harness.clause import clause
+from conformance.harness.expect import expect_error
 from conformance.harness.reading import take
 from conformance.harness.trial import LONGEST, Trial
 from conformance.networks import NETWORKS
 from conformance.networks.wire import give_way
+from conformance.subject.capabilities import ARGUMENTS
 from conformance.subject.event_loop import loop
 from conformance.subject.implementation import implementation
 
@@ -318,3 +322,53 @@ def test_what_a_test_starts_is_not_kept_alive_by_it(make: Make) -> None:
         assert messages == ["Task was destroyed but it is pending!"]
 
     trial.run(starts())
+
+
+# Arguments that an event loop does not take.
+
+
+async def opened(trial: Trial) -> None:
+    """Give `interleave`, of which uvloop knows nothing."""
+    await trial.streams.open_connection("127.0.0.1", 1, interleave=1)
+
+
+async def opened_as_an_error(trial: Trial) -> None:
+    """Expect another error."""
+    await expect_error(ConnectionRefusedError, opened(trial))
+
+
+async def opened_in_a_task(trial: Trial) -> None:
+    """Wait for what cannot come."""
+    opening = trial.start(opened(trial))
+    await asyncio.Event().wait()
+    await opening
+
+
+REFUSED = pytest.mark.parametrize("test", [opened, opened_as_an_error, opened_in_a_task])
+
+
+@REFUSED
+def test_clauses_about_other_things_are_not_asked(make: Make, test: Callable[..., Any]) -> None:
+    @clause("connecting.refused")
+    async def asked(trial: Trial) -> None:
+        await test(trial)
+
+    with pytest.raises(pytest.skip.Exception, match=r"create_connection\(\) takes no interleave$"):
+        asked(make(loop_name="uvloop"))
+
+
+@REFUSED
+def test_clauses_about_the_argument_are_asked(make: Make, test: Callable[..., Any]) -> None:
+    @clause("connecting.interleave.zero")
+    async def asked(trial: Trial) -> None:
+        await test(trial)
+
+    with pytest.raises((TypeError, Deviation, Hang)):
+        asked(make(loop_name="uvloop", bound=0.2))
+
+
+@pytest.mark.parametrize(
+    "argument", sorted({each for names in ARGUMENTS.values() for each in names})
+)
+def test_a_clause_names_the_argument(argument: str) -> None:
+    assert any(argument in each.text for each in clauses().values())

@@ -41,7 +41,7 @@ from conformance.results.certificate import Variant
 from conformance.run.session import FINDING, SESSION
 from conformance.subject.implementation import implementation
 
-from .forked_suite import Answer, Failure, Lines, Request, Subject, is_search
+from .forked_suite import Answer, Failure, Lines, Request, Subject, is_about_costs, is_search
 from .result_cache import digest, suite
 
 SILENCE_BOUND = 90  # seconds; the suite itself stops a test without progress after 20
@@ -198,8 +198,10 @@ class Bench:
             if variant is not None
             if not request.networks or variant.network in request.networks
             if request.clauses is None or variant.clause in request.clauses
-            if request.searches or variant.clause in request.asked or not is_search(variant.clause)
-            if variant.clause in request.asked or not self.networks_of[variant.clause] & elsewhere
+            if variant.clause in request.asked
+            or (request.searches or not is_search(variant.clause))
+            and (request.costs or not is_about_costs(variant.clause))
+            and not self.networks_of[variant.clause] & elsewhere
         ]
         if request.reach is None:
             return chosen

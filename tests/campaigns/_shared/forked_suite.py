@@ -57,6 +57,7 @@ class Request:
         clauses: the ids of the clauses to test; all by default.
         searches: whether to run the clauses that search for programs, which take a fifth of the
             time; those in `asked` are run in any case.
+        costs: the same for the clauses on costs, which take a seventh of the time.
         source: a module of the subject (its full name) and the text to import in place of its file.
         reach: only tests that run one of these lines of the subject; all by default.
         not_on: only clauses that are tested on none of these networks.
@@ -70,6 +71,7 @@ class Request:
     networks: tuple[str, ...] = ()
     clauses: tuple[str, ...] | None = None
     searches: bool = True
+    costs: bool = True
     source: tuple[str, str] | None = None
     reach: tuple[Lines, ...] | None = None
     not_on: tuple[str, ...] = ()
@@ -257,3 +259,8 @@ def is_search(clause: str) -> bool:
     A search can find any fault of any read, but may not find it in its time, on each network.
     """
     return "any-program" in clause
+
+
+def is_about_costs(clause: str) -> bool:
+    """Return whether the tests of a clause measure time or memory."""
+    return clause.startswith("costs.")
