@@ -191,17 +191,13 @@ class Bench:
 
         A test that failed for the last mistakes is likely to fail for the next one.
         """
-        elsewhere = {*request.not_on}
         chosen = [
             number
             for number, variant in enumerate(self.variants)
             if variant is not None
             if not request.networks or variant.network in request.networks
             if request.clauses is None or variant.clause in request.clauses
-            if variant.clause in request.asked
-            or (request.searches or not is_search(variant.clause))
-            and (request.costs or not is_about_costs(variant.clause))
-            and not self.networks_of[variant.clause] & elsewhere
+            if variant.clause in request.asked or self._is_asked(variant.clause, request)
         ]
         if request.reach is None:
             return chosen
@@ -230,6 +226,15 @@ class Bench:
             test = self.items[number].nodeid.partition("[")[0]
             earliest.setdefault((test, self._variant(number).role), number)
         return [*earliest.values()]
+
+    def _is_asked(self, clause: str, request: Request) -> bool:
+        """Return whether a clause is of the kinds that are asked, and tested on no network left
+        out."""
+        return (
+            (request.searches or not is_search(clause))
+            and (request.costs or not is_about_costs(clause))
+            and self.networks_of[clause].isdisjoint(request.not_on)
+        )
 
     def _variant(self, number: int) -> Variant:
         variant = self.variants[number]

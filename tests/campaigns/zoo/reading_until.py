@@ -130,6 +130,12 @@ class UntilCrLfByDefault(PlainReader):
         return await super().readuntil(separator)
 
 
+@specimen('readuntil(()) returns b"" at once.', "readuntil.tuple.empty", seen="b'' returned")
+class UntilNothing(PlainReader):
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        return b"" if separator == () else await super().readuntil(separator)
+
+
 @specimen(
     "readuntil() skips a separator that nothing precedes.",
     "readuntil.nothing-before-separator",
