@@ -16,6 +16,7 @@ import _socket
 import asyncio
 import contextlib
 import contextvars
+import errno
 import socket
 import sys
 import threading
@@ -25,7 +26,7 @@ from typing import Any
 
 from fakes._asyncio.private_api import makes_a_real_loop
 from fakes._kernel.arguments import REAL_SOCKET
-from fakes._kernel.errors import NotSimulated
+from fakes._kernel.errors import NotSimulated, os_error
 from fakes._kernel.socket import Socket
 from fakes._network.network import Network
 from fakes._public import public
@@ -191,6 +192,8 @@ def _socketpair(
         with real_sockets():
             return socket.socketpair()
     family = socket.AF_UNIX if family is None else family
+    if family != socket.AF_UNIX:
+        raise os_error(errno.EOPNOTSUPP)
     return network.socketpair(family, type, timeout=socket.getdefaulttimeout())
 
 

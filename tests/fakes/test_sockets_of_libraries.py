@@ -372,7 +372,8 @@ async def who_is_at_the_other_end(path: str) -> Seen:
     who = struct.unpack("iii", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     one.close()
     other.close()
-    return [who == (os.getpid(), os.getuid(), os.getgid())]
+    pairs = [seen_by(socket.socketpair, each) for each in (socket.AF_INET, socket.AF_INET6)]
+    return [who == (os.getpid(), os.getuid(), os.getgid()), *pairs]
 
 
 async def both_versions_of_ip(path: str) -> Seen:
