@@ -77,6 +77,7 @@ class Session:
         )
         self.evidence: dict[tuple[Finding, Variant], Evidence] = {}
         self.interrupted = False
+        self._raised: list[BaseException] = []  # by the test that runs
         if is_worker:
             leave_to_parent()
 
@@ -152,7 +153,7 @@ class Session:
         # pytest's own hook only calls this function; nothing else gives its result.
         if not self.is_worker:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        reports = self._run(item, nextitem)
         failed = [each for each in reports if each.failed]
         if failed and self.order.words.again and self._passes(item, nextitem):
             for each in failed:
@@ -170,7 +171,18 @@ class Session:
         """Run a test again; return whether it passes."""
         assert isinstance(item, pytest.Function)
         item._initrequest()  # as when it was collected: its fixture is made again
-        return all(each.passed for each in runtestprotocol(item, log=False, nextitem=nextitem))
+        return all(each.passed for each in self._run(item, nextitem))
+
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+        """Run a test, and keep nothing of it alive.
+
+        The objects that are frozen for the garbage collection refer to it, through its exceptions.
+        """
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        for error in self._raised:
+            forget_frames(error)
+        self._raised.clear()
+        return reports
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -187,6 +199,8 @@ class Session:
                 tried = item.funcargs.get("trial")
                 wire = tried.network.trace() if isinstance(tried, Trial) else ""
                 report.user_properties.append((EVIDENCE, [wire, traceback_of(error)]))
+        if call.excinfo:
+            self._raised.append(call.excinfo.value)
         return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -299,6 +313,18 @@ def traceback_of(error: BaseException) -> str:
     while trace is not None and not is_suites(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def forget_frames(error: BaseException) -> None:
+    """Clear the frames that an exception, and those that led to it, have passed through."""
+    seen = set[int]()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            traceback.clear_frames(each.__traceback__)
+            waiting += [each.__cause__, each.__context__]
 
 
 def _crash(report: pytest.TestReport) -> Finding:

@@ -5,6 +5,7 @@ import gc
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from conformance.harness.reading import take
 from conformance.harness.trial import LONGEST, Trial
 from conformance.networks import NETWORKS
 from conformance.networks.wire import give_way
+from conformance.run.session import forget_frames
 from conformance.subject.capabilities import ARGUMENTS
 from conformance.subject.event_loop import loop
 from conformance.subject.implementation import implementation
@@ -322,6 +324,26 @@ def test_what_a_test_starts_is_not_kept_alive_by_it(make: Make) -> None:
         assert messages == ["Task was destroyed but it is pending!"]
 
     trial.run(starts())
+
+
+def test_what_a_failed_test_held_is_let_go_although_its_exceptions_are_kept() -> None:
+    held: list[weakref.ref[object]] = []
+
+    def fail(error: type[Exception]) -> None:
+        thing = set[object]()
+        held.append(weakref.ref(thing))
+        raise error
+
+    def fail_twice() -> None:
+        try:
+            fail(KeyError)
+        except KeyError:
+            fail(ValueError)
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # it has no message
+        fail_twice()
+    forget_frames(caught.value)
+    assert [each() for each in held] == [None, None]
 
 
 # Arguments that an event loop does not take.

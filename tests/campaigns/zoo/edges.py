@@ -11,7 +11,6 @@ from .sound import (
     StreamReader,
     StreamWriter,
     open_connection,
-    start_unix_server,
 )
 from .specimen import specimen
 
@@ -349,21 +348,6 @@ class AbortsWhatIsUnread(Server):
         super()._failed(connection, error)
         if len(connection.reader._received):
             connection.abort()
-
-
-@specimen(
-    "A Unix server that was given a socket leaves its file.",
-    "unix.cleanup-socket.default",
-    basic=True,
-    replaces=start_unix_server,
-)
-async def cleans_up_its_own(
-    client_connected_cb: Any, path: Any = None, *, cleanup_socket: bool = True, **options: Any
-) -> Any:
-    cleanup_socket = cleanup_socket and path is not None
-    return await start_unix_server(
-        client_connected_cb, path, cleanup_socket=cleanup_socket, **options
-    )
 
 
 # Waiting.
