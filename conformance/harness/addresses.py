@@ -1,5 +1,6 @@
 """Addresses of a test's far ends: ports, listeners and raw sockets."""
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -50,6 +51,19 @@ def address_of(listener: Listener) -> Any:
     listener = carrier_of(listener) if isinstance(listener, TlsListener) else listener
     assert isinstance(listener, SocketListener)
     return listener.address
+
+
+def place_before_the_start(server: asyncio.Server) -> tuple[int, Any]:
+    """Return the family and the address of a server that was not started yet.
+
+    Raises:
+        NotApplicable: it does not list its sockets. The page says that it lists those that it
+            listens on, so it may list none.
+    """
+    if not server.sockets:
+        raise NotApplicable("the server lists its sockets only while it listens on them")
+    sock = server.sockets[0]
+    return sock.family, sock.getsockname()
 
 
 def address_of_wire(trial: Trial, wire: Wire) -> Any:

@@ -1,6 +1,5 @@
 """After a call that failed, a reader and a connection go on as if it had not been made."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -100,7 +99,7 @@ async def expect_end(trial: Trial, call: Callable[[Any], Any]) -> None:
         reader.feed_data(DATA)
         reader.feed_eof()
         for data in (DATA, b""):
-            error = await expect_error(asyncio.IncompleteReadError, call(reader))
+            error = await expect_error(trial.streams.IncompleteReadError, call(reader))
             expect(error.partial, data, "partial")
             expect(await outcome(trial, read(reader)), b"", f"{name} after it:")
         expect(reader.at_eof(), True, "at_eof()")

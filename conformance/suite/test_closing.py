@@ -325,7 +325,7 @@ async def test_is_closing_after_an_overrun(trial: Trial) -> None:
     reader, writer, wire = await trial.connect(limit=8)
     await wire.send(b"more than the limit")
     await wire.settle()
-    await expect_error(asyncio.LimitOverrunError, reader.readuntil(b"--"))
+    await expect_error(trial.streams.LimitOverrunError, reader.readuntil(b"--"))
     await trial.turns()
     expect(writer.is_closing(), False, "is_closing() after LimitOverrunError:")
 
@@ -334,8 +334,13 @@ async def test_is_closing_after_an_overrun(trial: Trial) -> None:
 async def test_is_closing_returns_bool(trial: Trial) -> None:
     reader, writer, _ = await trial.connect()
     for _ in range(2):
-        for call in (writer.is_closing, writer.can_write_eof, reader.at_eof):
-            expect_that(isinstance(call(), bool), f"{call.__name__}() True or False", call())
+        calls = {
+            "is_closing()": writer.is_closing,
+            "can_write_eof()": writer.can_write_eof,
+            "at_eof()": reader.at_eof,
+        }
+        for name, call in calls.items():
+            expect_that(isinstance(call(), bool), f"{name} True or False", call())
         writer.close()
 
 
@@ -395,7 +400,7 @@ async def test_is_closing_after_reads_that_met_eof(trial: Trial) -> None:
     for read in ("read", "readline", "readexactly", "readuntil"):
         reader, writer, wire = await trial.connect()
         await wire.send_eof()
-        with suppress(asyncio.IncompleteReadError):
+        with suppress(trial.streams.IncompleteReadError):
             await getattr(reader, read)(*([5] if read == "readexactly" else []))
         await trial.turns()
         expect(writer.is_closing(), False, f"is_closing() after {read}() met EOF:")

@@ -174,7 +174,7 @@ async def test_what_the_last_read_returned_is_not_kept(trial: Trial) -> None:
         async def grown(size: int, name: str = name, read: Any = read) -> int:
             reader, writer, wire = await trial.connect(limit=2 * SIZE)
             before = taken()
-            reading = trial.start(ended(read(reader)))
+            reading = trial.start(ended(trial, read(reader)))
             await trial.turns()
             await wire.send(b"x" * size)
             await wire.send_eof()
@@ -194,11 +194,11 @@ async def test_what_the_last_read_returned_is_not_kept(trial: Trial) -> None:
         )
 
 
-async def ended(reading: Awaitable[bytes]) -> int:
+async def ended(trial: Trial, reading: Awaitable[bytes]) -> int:
     """Return how many bytes a read that meets the end of the stream returned, or has in partial."""
     try:
         return len(await reading)
-    except asyncio.IncompleteReadError as error:
+    except trial.streams.IncompleteReadError as error:
         return len(error.partial)
 
 

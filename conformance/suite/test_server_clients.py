@@ -5,7 +5,7 @@ import socket
 from contextlib import closing
 from typing import Any
 
-from conformance.harness.addresses import carrier
+from conformance.harness.addresses import carrier, place_before_the_start
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import BOTH, INTERNET, PLAIN, SERVER, UPGRADED, clause
 from conformance.harness.expect import expect, expect_pending, expect_that
@@ -265,7 +265,12 @@ HOSTS = ["127.0.0.2", "127.0.0.3"]
 async def start_on_hosts(trial: Trial, served: Served, **options: Any) -> list[Any]:
     """Serve on several hosts; return the addresses."""
     served.server = await trial.streams.start_server(served.accepted, HOSTS, 0, **options)
-    return [sock.getsockname() for sock in served.server.sockets]
+    return addresses_of(served)
+
+
+def addresses_of(served: Served) -> list[Any]:
+    """Return the addresses that a server listens on, which it may list only when it does."""
+    return [sock.getsockname() for sock in served.server.sockets or ()]
 
 
 async def dial(trial: Trial, served: Served, address: Any) -> Connection:
@@ -287,20 +292,20 @@ async def expect_served_at_each(trial: Trial, served: Served, addresses: list[An
 @clause("server.several-sockets.starts", networks=INTERNET, roles=SERVER)
 async def test_start_serving_on_several_sockets(trial: Trial) -> None:
     served = Served()
-    addresses = await start_on_hosts(trial, served, start_serving=False)
+    await start_on_hosts(trial, served, start_serving=False)
     with closing(served.server):
         await served.server.start_serving()
-        await expect_served_at_each(trial, served, addresses)
+        await expect_served_at_each(trial, served, addresses_of(served))
 
 
 @clause("server.several-sockets.starts", networks=INTERNET, roles=SERVER)
 async def test_serve_forever_on_several_sockets(trial: Trial) -> None:
     served = Served()
-    addresses = await start_on_hosts(trial, served, start_serving=False)
+    await start_on_hosts(trial, served, start_serving=False)
     with closing(served.server):
         serving = trial.start(served.server.serve_forever())
         await trial.turns()
-        await expect_served_at_each(trial, served, addresses)
+        await expect_served_at_each(trial, served, addresses_of(served))
         serving.cancel()
         await asyncio.wait([serving])
 
@@ -337,8 +342,7 @@ async def test_clients_of_several_sockets(trial: Trial) -> None:
 @clause("server.close.not-started", networks=PLAIN, roles=SERVER)
 async def test_close_before_the_start(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    sock = served.server.sockets[0]
-    family, address = sock.family, sock.getsockname()
+    family, address = place_before_the_start(served.server)
     served.server.close()
     expect(served.server.is_serving(), False, "is_serving()")
     expect(list(served.server.sockets or ()), [], "sockets")
@@ -350,8 +354,7 @@ async def test_close_before_the_start(trial: Trial) -> None:
 @clause("server.close.not-started", networks=PLAIN, roles=SERVER)
 async def test_close_before_the_start_frees_the_address(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    sock = served.server.sockets[0]
-    family, address = sock.family, sock.getsockname()
+    family, address = place_before_the_start(served.server)
     async with served.server:
         pass
     await expect_not_served(trial, family, address)

@@ -29,6 +29,7 @@ from conformance.harness.expect import expect, expect_error, expect_that
 from conformance.harness.expectations import expect_keep_alive, expect_limit
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Served, Trial
+from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
 
@@ -332,15 +333,15 @@ async def expect_started_later(trial: Trial, serve: Serving, is_tls: bool) -> No
     served = Served()
     with closing(await serve(trial, served.accepted, start_serving=False)) as server:
         expect(server.is_serving(), False, "is_serving() before the start:")
-        addresses = [sock.getsockname() for sock in server.sockets]
-        for address in addresses:
+        for sock in server.sockets or ():  # it may list none of them before the start
             with suppress(ConnectionRefusedError):  # or it waits: both are allowed
-                await (await carrier(trial).connected(family_at(address), address)).close()
+                wire = await carrier(trial).connected(sock.family, sock.getsockname())
+                await wire.close()
         await trial.turns()
         expect(served.pairs.qsize(), 0, "clients before the start:")
         await server.start_serving()
-        for address in addresses:
-            async with client(trial, address, is_tls):
+        for sock in server.sockets:
+            async with client(trial, sock.getsockname(), is_tls):
                 _, writer = await served.pairs.get()
                 writer.close()
 
@@ -391,10 +392,13 @@ async def expect_cleanup(trial: Trial, wanted: bool) -> None:
         {"start_serving": False},
         {"limit": 10, "backlog": 1},
     )
+    assert isinstance(trial.network, UnixNetwork)
     for options in ways:
         for end in (close, leave, stop_serving):
-            server = await at_path(trial, Served().accepted, cleanup_socket=wanted, **options)
-            path = server.sockets[0].getsockname()
+            path = trial.network.free_path()
+            server = await trial.streams.start_unix_server(
+                Served().accepted, path, cleanup_socket=wanted, **options
+            )
             await end(trial, server)
             what = f"{'a' if wanted else 'no'} socket to be removed by {end.__name__}()"
             expect_that(is_there(path) != wanted, f"{what}, with {[*options]}", "the opposite")

@@ -289,9 +289,9 @@ async def test_accepts_clients(trial: Trial) -> None:
     served = await trial.serve()
     for _ in range(2):
         connection = await trial.accept(served)
-        kinds = (trial.streams.StreamReader, trial.streams.StreamWriter)
-        for end, kind in zip(connection[:2], kinds, strict=True):
-            expect_that(isinstance(end, kind), f"an instance of {kind.__name__}", type(end))
+        for end, name in zip(connection[:2], ("StreamReader", "StreamWriter"), strict=True):
+            kind = getattr(trial.streams, name)
+            expect_that(isinstance(end, kind), f"an instance of {name}", type(end))
         await expect_talk(connection)
 
 
@@ -462,8 +462,9 @@ async def test_backlog_default(trial: Trial) -> None:
 @clause("unix.serve.start-serving.false", networks=UNIX, roles=SERVER)
 async def test_start_serving_false(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    with suppress(ConnectionRefusedError):  # it may be refused or wait
-        await trial.dial(served.server)
+    if served.server.sockets:  # it need not list those on which it does not listen yet
+        with suppress(ConnectionRefusedError):  # it may be refused or wait
+            await trial.dial(served.server)
     await trial.turns()
     expect(served.pairs.qsize(), 0, "clients before the server was started:")
     await served.server.start_serving()

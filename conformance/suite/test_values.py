@@ -320,7 +320,7 @@ async def test_exact_numbers_of_another_class(trial: Trial) -> None:
     expect(await reader.readexactly(number(0)), b"")
     await expect_error(ValueError, reader.readexactly(number(-1)))
     await wire.send_eof()
-    error = await expect_error(asyncio.IncompleteReadError, reader.readexactly(number(4)))
+    error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(number(4)))
     expect(error.partial, b"efg", "partial")
 
 
@@ -342,7 +342,7 @@ async def test_exactly_a_huge_number(trial: Trial) -> None:
         reader, _, wire = await trial.connect()
         await wire.send(b"abc")
         await wire.send_eof()
-        error = await expect_error(asyncio.IncompleteReadError, reader.readexactly(n))
+        error = await expect_error(trial.streams.IncompleteReadError, reader.readexactly(n))
         expect((error.partial, error.expected), (b"abc", n), "partial and expected")
 
 

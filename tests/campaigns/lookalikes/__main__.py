@@ -62,7 +62,8 @@ LOOKALIKES = {
         "a write goes out in pieces, `read(n)` returns any number of bytes, of a class of their own"
     ),
     "ducks": Lookalike(
-        "readers, writers and servers of no common class, with slots, false, and not to be hashed"
+        "readers, writers, servers and exceptions of no common class, with slots, false, and not "
+        "to be hashed; methods without a name; a server lists its sockets only while it listens"
     ),
     "not_by_hand": Lookalike(
         "readers and writers that a program can neither make nor feed",

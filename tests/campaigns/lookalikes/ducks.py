@@ -1,10 +1,14 @@
 """A lookalike whose readers, writers and servers have classes of their own.
 
-They have slots and no weak references, are false and cannot be hashed. A reader's iterator is an
-async generator, not the reader itself; a server's sockets are a list.
+They have slots and no weak references, are false and cannot be hashed; most of their methods are
+objects without a name. A reader's iterator is an async generator, not the reader itself, and its
+exceptions are none of asyncio's. A server's sockets are a list, and None while it does not listen.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from . import plain
@@ -33,7 +37,36 @@ class Duck:
         """Return the attribute of the whole object."""
         if name not in self.names:
             raise AttributeError(f"{type(self).__name__} has no {name}", name=name, obj=self)
-        return getattr(self._whole, name)
+        found = getattr(self._whole, name)
+        return partial(found) if callable(found) else found
+
+
+class IncompleteReadError(EOFError):
+    """The stream has ended before a read had its bytes."""
+
+    def __init__(self, partial: bytes, expected: int | None) -> None:
+        super().__init__(partial, expected)
+        self.partial = partial
+        self.expected = expected
+
+
+class LimitOverrunError(Exception):
+    """There is no separator within the limit."""
+
+    def __init__(self, message: str, consumed: int) -> None:
+        super().__init__(message, consumed)
+        self.consumed = consumed
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise exceptions of our own instead of asyncio's."""
+    try:
+        yield
+    except asyncio.IncompleteReadError as error:
+        raise IncompleteReadError(error.partial, error.expected) from None
+    except asyncio.LimitOverrunError as error:
+        raise LimitOverrunError(str(error), error.consumed) from None
 
 
 class Reader(Duck):
@@ -41,13 +74,23 @@ class Reader(Duck):
 
     __slots__ = ()
     names = (
-        *("read", "readline", "readexactly", "readuntil", "at_eof", "feed_eof", "feed_data"),
+        *("read", "readline", "at_eof", "feed_eof", "feed_data"),
         *("exception", "set_exception", "set_transport"),
     )
 
     def __init__(self, limit: Any = plain.LIMIT, loop: Any = None) -> None:
         received = isinstance(limit, plain.StreamReader)
         super().__init__(limit if received else plain.StreamReader(limit, loop))
+
+    async def readexactly(self, n: int) -> bytes:
+        with own_errors():
+            data: bytes = await self._whole.readexactly(n)
+        return data
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        with own_errors():
+            data: bytes = await self._whole.readuntil(separator)
+        return data
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while line := await self._whole.readline():
@@ -75,7 +118,7 @@ class Server(Duck):
 
     @property
     def sockets(self) -> Any:
-        return list(self._whole.sockets)
+        return list(self._whole.sockets) if self.is_serving() else None
 
     async def __aenter__(self) -> "Server":
         return self
@@ -97,6 +140,7 @@ class Streams:
 
     without = frozenset({"StreamWriter.__init__"})
     StreamReader, StreamWriter = Reader, Writer
+    IncompleteReadError, LimitOverrunError = IncompleteReadError, LimitOverrunError
 
     async def open_connection(self, *args: Any, **options: Any) -> Ends:
         reader, writer = await WHOLE.open_connection(*args, **options)
