@@ -1,5 +1,6 @@
 """`start_server()`: its arguments except those for TLS."""
 
+import asyncio
 import errno
 import socket
 import struct
@@ -159,9 +160,7 @@ async def test_all_interfaces(trial: Trial) -> None:
     for host in (None, ""):
         served = Served()
         with closing(await trial.streams.start_server(served.accepted, host, 0)) as server:
-            port = next(
-                sock.getsockname()[1] for sock in server.sockets if sock.family == socket.AF_INET
-            )
+            port = port_for(server, socket.AF_INET)
             for interface in ("127.0.0.1", "127.0.0.2"):
                 await expect_served(trial, served, (interface, port))
 
@@ -171,10 +170,17 @@ async def test_all_interfaces_of_both_families(trial: Trial) -> None:
     for host in (None, ""):
         served = Served()
         with closing(await trial.streams.start_server(served.accepted, host, 0)) as server:
-            ports = {sock.family: sock.getsockname()[1] for sock in server.sockets}
-            expect(set(ports), {socket.AF_INET, socket.AF_INET6}, "families:")
-            await expect_served(trial, served, ("127.0.0.1", ports[socket.AF_INET]))
-            await expect_served(trial, served, ("::1", ports[socket.AF_INET6]))
+            await expect_served(trial, served, ("127.0.0.1", port_for(server, socket.AF_INET)))
+            await expect_served(trial, served, ("::1", port_for(server, socket.AF_INET6)))
+
+
+def port_for(server: asyncio.Server, family: int) -> int:
+    """Return the port at which a server on all interfaces serves a family.
+
+    "Most likely" it has a socket for each family, says the page: one may serve both.
+    """
+    ports: dict[int, int] = {sock.family: sock.getsockname()[1] for sock in server.sockets}
+    return ports.get(family, next(iter(ports.values())))
 
 
 @clause("serving.port.given", networks=INTERNET, roles=SERVER)

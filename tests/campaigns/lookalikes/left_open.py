@@ -1,10 +1,12 @@
 """A lookalike that takes the other choice where the page leaves one.
 
 Without a host, `open_connection()` connects to one loopback address. A server without a host
-listens on all interfaces, whatever the `flags`. The file of a Unix socket that was passed in stays.
-Errors have classes that no page names. A transport pauses one byte after the limit.
+listens on all interfaces, whatever the `flags`, with one socket for both families. The file of a
+Unix socket that was passed in stays. Errors have classes that no page names. A transport pauses one
+byte after the limit.
 """
 
+import socket
 import ssl
 from typing import Any
 
@@ -26,6 +28,24 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, OSError):
         return Refused(*error.args)
     return error
+
+
+def for_both_families(
+    port: int | None, family: int = 0, reuse_address: Any = None, reuse_port: Any = None
+) -> socket.socket:
+    """Return a socket that is bound to a port on all interfaces."""
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if reuse_address is not False:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("::", port or 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class Reader(StreamReader):
@@ -67,9 +87,15 @@ class Choice(Streams):
     async def start_server(
         self, client_connected_cb: Any, host: Any = None, port: Any = None, **options: Any
     ) -> Any:
-        if not host and options.get("sock") is None:
+        everywhere = host in (None, "") and options.get("sock") is None
+        if everywhere:
             options.pop("flags", None)
+        is_open = isinstance(port, int | None) and not options.get("family")
         try:
+            if everywhere and is_open and socket.has_dualstack_ipv6():
+                names = {"family", "reuse_address", "reuse_port"} & options.keys()
+                given = {name: options.pop(name) for name in names}
+                options["sock"], host, port = for_both_families(port, **given), None, None
             return await super().start_server(client_connected_cb, host, port, **options)
         except OSError as error:
             raise translated(error) from None
