@@ -57,10 +57,12 @@ class Allowed(NamedTuple):
     Attributes:
         now: how it may end.
         wait: whether it may wait.
+        refuse: whether it may raise any exception.
     """
 
     now: Sequence[Outcome]
     wait: bool
+    refuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +140,15 @@ def readline() -> Call:
     """Return a call of `readline()`.
 
     The description does not mention a line longer than the limit: readline() may return it, wait
-    for it, or refuse it with ValueError.
+    for it, or refuse it with any exception.
     """
 
     def allowed(state: State) -> Allowed:
         end = state.rest.find(b"\n") + 1
         too_long = (end or len(state.rest)) > state.limit
-        refused = [Outcome("ValueError")] if too_long else []
         if end or state.ended:
-            return Allowed([returned(state.rest[: end or None]), *refused], False)
-        return Allowed(refused, True)
+            return Allowed([returned(state.rest[: end or None])], False, too_long)
+        return Allowed([], True, too_long)
 
     return Call("readline()", lambda reader: reader.readline(), allowed)
 
@@ -423,8 +424,6 @@ class Program(RuleBasedStateMachine):
             return Outcome("IncompleteReadError", error.partial)
         except self.trial.streams.LimitOverrunError as error:
             return Outcome("LimitOverrunError", error.consumed)
-        except ValueError:
-            return Outcome("ValueError")
         except Exception as error:
             return Outcome(described(error))
 
@@ -459,13 +458,14 @@ class Program(RuleBasedStateMachine):
 
     def judge(self, outcome: Outcome) -> None:
         """Compare the end of a read with the model, and note the bytes that it has taken."""
-        now, wait = self.call.allowed(self.state)
-        if outcome not in now:
-            wanted = [str(each) for each in now] + ["a wait"] * wait
+        now, wait, refuse = self.call.allowed(self.state)
+        refused = refuse and outcome.how != "returned"
+        if outcome not in now and not refused:
+            wanted = [str(each) for each in now] + ["an exception"] * refuse + ["a wait"] * wait
             if len(wanted) > 3:
                 wanted[1:-1] = ["…"]
             raise self.deviation(f"{self.call.text}: {' or '.join(wanted)}", str(outcome))
-        if outcome.how == "ValueError":
+        if refused:
             self.over = True  # the description does not say how much of the line is left
         elif isinstance(outcome.value, bytes | bytearray):
             self.state = replace(self.state, rest=self.state.rest[len(outcome.value) :])
@@ -495,7 +495,7 @@ class Program(RuleBasedStateMachine):
             await self._end_of(reading, reset=True)
             self.reading = None
             outcome = reading.result()
-            if outcome not in call.allowed(self.state).now and "Error" not in outcome.how:
+            if outcome not in call.allowed(self.state).now and outcome.how == "returned":
                 raise self.deviation(f"{call.text} to raise an error", str(outcome))
         self.over = True
 

@@ -569,7 +569,7 @@ async def test_no_false_eof(trial: Trial) -> None:
     )
     for reading in (first, second):
         reading.cancel()
-        with suppress(CancelledError, RuntimeError):
+        with suppress(CancelledError, Exception):  # it may be refused
             await reading
 
 
