@@ -251,14 +251,6 @@ async def test_drain_after_garbage(trial: Trial) -> None:
     await expect_drain_tells(reader, writer)
 
 
-@clause("drain.reader-exception", networks=TLS, roles=CLIENT)
-async def test_drain_after_a_fatal_alert(trial: Trial) -> None:
-    async with alerted(trial) as (reader, writer):
-        with suppress(Exception):  # how it ends is for another clause
-            await reader.read(1)
-        await expect_drain_tells(reader, writer)
-
-
 async def expect_drain_tells(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Expect drain() to raise what the reader says that the connection was lost by, if it does."""
     lost_by = reader.exception()
