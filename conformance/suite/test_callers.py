@@ -51,7 +51,6 @@ async def test_write_eof(trial: Trial) -> None:
     for by in BY:
         _, writer, wire = await trial.connect()
         writer.write(b"the end")
-        expect(await by(trial, writer.can_write_eof), True, "can_write_eof()")
         await by(trial, writer.write_eof)
         expect(await wire.receive_rest(), b"the end", "bytes:")
 

@@ -9,11 +9,14 @@ keep.
 
 import json
 import sys
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+from conformance.clauses import DECISIVE, LEVELS
 
 from .._shared.certifying import certificate_of
 from .._shared.markdown import generated, passed_and_failed
@@ -30,10 +33,12 @@ class Lookalike(NamedTuple):
     Attributes:
         unlike: its differences from the reference.
         fails: patterns of the ids of the clauses that it has to fail, besides `BEYOND`.
+        keeps: the levels of the clauses that it has to keep.
     """
 
     unlike: str
     fails: tuple[str, ...] = ()
+    keeps: Collection[str] = LEVELS
 
 
 LOOKALIKES = {
@@ -86,6 +91,11 @@ LOOKALIKES = {
             *("serving.flags.no-host", "start_tls.own-end"),
         ),
     ),
+    "strict": Lookalike(
+        "misuse, and what else no page describes, raises exceptions of its own; a separator counts "
+        "towards the limit (only clauses that the pages state are for it)",
+        keeps=DECISIVE,
+    ),
     "raw_sockets": Lookalike(
         "`loop.sock_recv()` and `sock_sendall()`; no transports, no TLS; a write waits for a turn",
         ("write.immediately",),
@@ -122,8 +132,9 @@ The implementations in `tests/campaigns/lookalikes` follow the description in ot
 more than the clause says, and has to change. Two kinds of clauses are exceptions: some of level
 `robust`, beyond the description, which an implementation written from it alone need not keep
 (`BEYOND` in `tests/campaigns/lookalikes/__main__.py`), and those that a lookalike is made to fail,
-such as `async.returns-a-coroutine`. `tox -e lookalikes` certifies them (`one_byte`, which is as
-slow as it sounds, only by name), and wrote this page.
+such as `async.returns-a-coroutine`; for `strict`, all those that no page states. The command
+`tox -e lookalikes` certifies them (`one_byte`, which is as slow as it sounds, only by name), and
+wrote this page.
 
 Each cell has the number of clauses passed, and after the slash that of clauses failed, all of
 those two kinds. `streamcert explain` says on which networks a clause is tested. What a lookalike
@@ -169,14 +180,14 @@ def failed_though_right(name: str, certificate: Any) -> list[str]:
     return [
         f"{each['id']} ({each['level']}): {each['detail']}"
         for each in certificate["clauses"]
-        if each["verdict"] == "failed" and not may_fail(name, each["id"])
+        if each["verdict"] == "failed" and not may_fail(name, each["id"], each["level"])
     ]
 
 
-def may_fail(name: str, clause: str) -> bool:
-    """Return whether a lookalike need not keep a clause."""
+def may_fail(name: str, clause: str, level: str) -> bool:
+    """Return whether a lookalike need not keep a clause of that level."""
     patterns = (*BEYOND, *LOOKALIKES[name].fails)
-    return any(fnmatchcase(clause, pattern) for pattern in patterns)
+    return level not in LOOKALIKES[name].keeps or any(fnmatchcase(clause, it) for it in patterns)
 
 
 def page() -> str:
