@@ -1,10 +1,11 @@
 """Networks of adapters: their ends, which have their own way to connect, and far ends."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.errors import NotApplicable
+from conformance.errors import NotApplicable, described
 from conformance.networks.base import Network
 from conformance.networks.memory import MemoryNetwork
 from conformance.networks.wire import CHUNK, Wire, moved
@@ -137,9 +138,24 @@ class PeerWire(Wire):
     async def send(self, data: bytes) -> None:
         """Write one piece; a large one in parts, so that its progress can be seen."""
         for start in range(0, len(data), CHUNK):
-            self.writer.write(data[start : start + CHUNK])
-            await self.writer.drain()
+            try:
+                self.writer.write(data[start : start + CHUNK])
+                await self.writer.drain()
+            except Exception as error:
+                self._raise_if_lost(error)
+                raise
             moved()
+
+    def _raise_if_lost(self, error: Exception) -> None:
+        """Raise the error that tests know the loss of a connection by, if `error` is about it.
+
+        No page names the classes of such errors, so an end may have its own.
+        """
+        is_closing = False
+        with suppress(NotApplicable):
+            is_closing = self.writer.is_closing()
+        if is_closing:
+            raise ConnectionResetError(f"the far end has lost it: {described(error)}") from error
 
     async def send_eof(self) -> None:
         """Close the sending direction."""
@@ -147,7 +163,11 @@ class PeerWire(Wire):
 
     async def receive_some(self) -> bytes:
         """Read the bytes that have arrived."""
-        received = bytes(await self.reader.read(CHUNK))
+        try:
+            received = bytes(await self.reader.read(CHUNK))
+        except Exception as error:
+            self._raise_if_lost(error)
+            raise
         moved()
         return received
 

@@ -382,6 +382,16 @@ def test_a_writer_that_cannot_write_eof_says_so_itself(role: str, plugged: Plug)
             tried(plugged("odd:Undeclared"), test, role)
 
 
+def test_a_writer_that_cannot_write_eof_need_not_say_that_it_can(plugged: Plug) -> None:
+    with pytest.raises(pytest.skip.Exception, match=r"StreamWriter\.write_eof is not offered"):
+        tried(plugged("odd:Undeclared"), from_suite("test_callers", "test_write_eof"))
+
+
+@pytest.mark.parametrize("test", ["test_frees_the_socket", "test_receives_no_more"])
+def test_what_is_lost_may_raise_any_error(test: str, plugged: Plug) -> None:
+    tried(plugged("odd:Foreign"), from_suite("test_closing", test))
+
+
 @pytest.mark.parametrize(
     ("name", "known"), [("partly:Reader", True), ("partly:Pair", True), ("odd:Pipes", False)]
 )

@@ -76,6 +76,31 @@ class Forever(Serial):
         await asyncio.Event().wait()
 
 
+class Foreign(PairAdapter):
+    """What is lost raises an error of a class that no page knows."""
+
+    without = ("StreamWriter.start_tls",)
+
+    class Gone(Exception):
+        """The connection is lost."""
+
+    async def pair(self, limit: int) -> Any:
+        ends = await fakes.open_stream_pair(streams=reference_impl, limit=limit)
+        for reader, writer in ends:
+            reader.read = self.gone(reader.read)
+            writer.drain = self.gone(writer.drain)
+        return ends
+
+    def gone(self, method: Any) -> Any:
+        async def call(*args: int) -> Any:
+            try:
+                return await method(*args)
+            except ConnectionError:
+                raise self.Gone from None
+
+        return call
+
+
 class Helped(PairAdapter):
     """A pair of which one end is a helper that can do less."""
 
