@@ -40,6 +40,7 @@ from conformance.results.terminal import certificate_text
 from conformance.run import SESSION
 from conformance.run.files import write
 from conformance.run.request import Order
+from conformance.subject import capabilities
 from conformance.subject.capabilities import lackable
 
 __all__ = ["FINDING", "SESSION", "Session"]
@@ -295,14 +296,27 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
         return Finding(error.expected, error.seen, *place)
     source = source_line(code.co_filename, line)
     seen = seen_of(error)
-    # The test itself, and nothing below it, uses an attribute that does not exist.
-    if (
-        isinstance(error, AttributeError)
-        and not raised_in(error)
-        and (names := lackable(error.name))
-    ):
-        seen += f"; what is not offered belongs in `without`: {' or '.join(names)}"
+    if not raised_in(error):  # the suite itself raised it, when it used what it was given
+        inner_file, inner_line = innermost(error)
+        if inner_line and inner_line != line:
+            source = source_line(inner_file, inner_line)
+            seen += f", raised in {place_of(inner_file)}:{inner_line}"
+        if isinstance(error, AttributeError) and (names := lackable(error.name)):
+            seen += f"; what is not offered belongs in `without`: {' or '.join(names)}"
     return Finding(f"no exception at `{source}`" if source else "no exception", seen, *place)
+
+
+def innermost(error: BaseException) -> tuple[str, int]:
+    """Return the file and the number of the innermost of the suite's lines that `error` left.
+
+    What wraps the implementation does not count: its lines say nothing of what was used.
+    """
+    found = ("", 0)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if is_suites(file) and file != capabilities.__file__:
+            found = file, line
+    return found
 
 
 def traceback_of(error: BaseException) -> str:

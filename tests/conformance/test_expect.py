@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from conformance.errors import Deviation, described, shown
+from conformance.harness.clause import ClauseMark
 from conformance.harness.expect import expect, expect_error, expect_raises, expect_that
+from conformance.run.session import finding_of
+from conformance.suite.test_serving import port_for
 
 
 def deviation(error: "pytest.ExceptionInfo[Deviation]") -> tuple[str, str]:
@@ -92,3 +96,15 @@ def test_long_values_are_shortened_and_bytes_are_counted() -> None:
 def test_an_exception_is_described_on_one_line() -> None:
     assert described(ValueError("one\n  two")) == "ValueError: one two"
     assert described(ValueError()) == "ValueError"
+
+
+def test_an_error_in_a_helper_of_the_suite_shows_its_line() -> None:
+    def test() -> None:
+        port_for(SimpleNamespace(sockets=None), 2)  # type: ignore[arg-type]  # on purpose
+
+    with pytest.raises(TypeError) as raised:
+        test()
+    found = finding_of(raised.value, ClauseMark("", (), (), test.__code__))
+    assert found.expected.startswith("no exception at `ports: ")
+    assert "raised in conformance/suite/test_serving.py:" in found.seen
+    assert found.test == "test"
