@@ -310,7 +310,7 @@ class RaisesWhatWasSet(StreamWriter):
 @specimen(
     "drain() raises ConnectionErrors only.",
     "drain.lost.other-errors",
-    "tls.fatal-alert",
+    "drain.reader-exception",
     seen="None returned",
     basic=True,
 )
