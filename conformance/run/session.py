@@ -309,7 +309,7 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
 def innermost(error: BaseException) -> tuple[str, int]:
     """Return the file and the number of the innermost of the suite's lines that `error` left.
 
-    What wraps the implementation does not count: its lines say nothing of what was used.
+    The wrappers of an implementation do not count: their lines say nothing of what was used.
     """
     found = ("", 0)
     for frame, line in traceback.walk_tb(error.__traceback__):
