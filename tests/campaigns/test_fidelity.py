@@ -27,6 +27,14 @@ def test_every_clause_has_the_same_verdict() -> None:
     assert done.returncode == 0
 
 
+def test_the_matrix_has_the_same_verdicts_in_memory_and_over_the_kernel() -> None:
+    matrix = TESTS.parent / "docs" / "generated" / "matrix"
+    certificates = sorted(matrix.glob("*-asyncio.json"))
+    done = subprocess.run([*TOOL, *certificates], cwd=TESTS, capture_output=True, text=True)
+    assert done.stdout.count(": 0 with another verdict in memory") == len(certificates), done.stdout
+    assert done.returncode == 0
+
+
 def test_a_difference_is_told(tmp_path: Path) -> None:
     networks = {
         "same": {"memory": "passed", "tcp": "passed", "tls": "failed", "tls-memory": "failed"},

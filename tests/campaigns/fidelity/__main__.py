@@ -39,8 +39,14 @@ APART = (
     # Between two turns asyncio's own server loses accepted connections; that of fakes does not.
     "server.close.client-under-way",
     "server.serve-forever.cancelled.under-way",
+    # asyncio's own create_connection() fails with eager tasks on 3.12; that of fakes does not.
+    "connecting.happy-eyeballs.eager-tasks",
 )
 """Patterns of the ids of clauses that are not compared."""
+
+ONE_SIDED = ("costs.*",)  # measured where it is quickest; they are the implementation's own
+"""Patterns of the ids of clauses that may be tested on one network of a pair alone."""
+
 OPTIONS = (
     f"--network={','.join(NETWORKS)}",
     "--bound=5",  # seconds: only the network must make a difference, not the load of the machine
@@ -87,10 +93,12 @@ def differences(certificate: dict[str, Any]) -> Iterator[str]:
         verdicts = clause["networks"]
         if any(fnmatchcase(clause["id"], pattern) for pattern in APART):
             continue
+        is_one_sided = any(fnmatchcase(clause["id"], pattern) for pattern in ONE_SIDED)
         for memory, kernel in PAIRS:
             one, other = (verdicts.get(each, "not tested") for each in (memory, kernel))
-            if one != other:
-                yield f"{clause['id']}: {memory} {one}, {kernel} {other}. {clause['detail']}"
+            if one == other or ("not tested" in (one, other) and is_one_sided):
+                continue
+            yield f"{clause['id']}: {memory} {one}, {kernel} {other}. {clause['detail']}"
 
 
 if __name__ == "__main__":
