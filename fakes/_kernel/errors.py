@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from fakes._public import public
 
@@ -12,6 +13,15 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+when_refused: list[Callable[[str], None]] = []
+"""Functions that take the message of each `NotSimulated`, in the thread that raises it."""
+
+
 @public
 class NotSimulated(NotImplementedError):
     """The program needs something that is not simulated; the message names it."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        for remember in when_refused:
+            remember(str(self))

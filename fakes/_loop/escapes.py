@@ -23,7 +23,7 @@ from typing import Any
 
 from fakes._kernel import arguments
 from fakes._kernel.addresses import is_address
-from fakes._kernel.errors import NotSimulated
+from fakes._kernel.errors import NotSimulated, when_refused
 from fakes._loop import socket_module, threads
 from fakes._loop.socket_module import at_work, simulated_here, uses_real_sockets
 from fakes._network import resolver
@@ -62,6 +62,7 @@ def watch() -> None:
     with _lock:
         if not _installed:
             _installed = True
+            when_refused.append(_remember)
             sys.addaudithook(_look)
             if sys.version_info < (3, 12):
                 _tell_of_threads()
@@ -80,8 +81,8 @@ def _tell_of_threads() -> None:
 
 def _look(event: str, args: tuple[Any, ...]) -> None:
     if event in _CALLS:
-        if _reaches_out(event, args) and (loop := loop_of_this_thread()) is not None:
-            _refuse(event, args, loop)
+        if _reaches_out(event, args) and loop_of_this_thread() is not None:
+            _refuse(event, args)
     elif event in _STARTS:
         thread = getattr(args[0], "__self__", None)
         if isinstance(thread, threading.Thread) and (loop := loop_of_this_thread()) is not None:
@@ -114,17 +115,18 @@ def _reaches_out(event: str, args: tuple[Any, ...]) -> bool:
     return bool(host) and not is_address(str(host))
 
 
-def refusal(loop: asyncio.AbstractEventLoop, message: str) -> NotSimulated:
-    """Return the error for a call that would leave the simulation of a loop.
+def _remember(message: str) -> None:
+    """Let the loop of this thread remember the error for a call that is not simulated.
 
-    The loop remembers it: it may end a thread, or a library may try again and again, and a task
-    that waits for the result of the call would never learn the reason.
+    It may end a thread, or a library may try again and again, and a task that waits for the result
+    of the call would never learn the reason.
     """
-    loop.refusals[message] = None  # type: ignore[attr-defined]  # as every loop of ours
-    return NotSimulated(message)
+    loop = loop_of_this_thread()
+    if loop is not None:
+        loop.refusals[message] = None  # type: ignore[attr-defined]  # as every loop of ours
 
 
-def _refuse(event: str, args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
     frame: types.FrameType | None = sys._getframe(2)
     by_way_of = ""
     while frame is not None and frame.f_code.co_filename in _SOCKET_MODULES:
@@ -146,8 +148,7 @@ def _refuse(event: str, args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) 
     what = args[1] if event in _ON_SOCKETS else args[0]
     if event == "socket.connect":
         args[0].close()  # the code that made it expects an OSError, if any, and leaves it open
-    raise refusal(
-        loop,
+    raise NotSimulated(
         f"{_CALLS[event]} for {what!r} would leave the simulated network for the real one: called "
         f"by {who}, in the thread {threading.current_thread().name!r}. Use the event loop's "
         "methods or, if the real network is meant, `with fakes.real_sockets():`",

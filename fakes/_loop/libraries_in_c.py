@@ -15,7 +15,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fakes._loop.escapes import loop_of_this_thread, refusal
+from fakes._kernel.errors import NotSimulated
+from fakes._loop.escapes import loop_of_this_thread
 
 
 class _Known(NamedTuple):
@@ -36,6 +37,11 @@ _PYTHON = "use a driver in Python"
 _STAND_IN = "put a stand-in in its place"
 _HTTP = "use aiohttp or httpx"
 
+_CAIO = _Known(
+    ("AsyncioContext._create_context",),
+    "caio",
+    "set CAIO_IMPL=python in the environment, with which aiofile uses threads",
+)
 _FASTNET = _Known(("create_connection",), "aiofastnet", "use the loop's methods")
 _KAFKA = ("Producer.produce", "Consumer.assign", "Consumer.subscribe")
 _PICOWS = _Known(("ws_connect", "ws_create_server"), "picows", "use websockets")
@@ -47,6 +53,8 @@ _KNOWN = {
     "aerospike": _Known(("client",), "Aerospike's client library", _STAND_IN),
     "aiofastnet.api_create_connection": _FASTNET,
     "aiofastnet.api_create_server": _FASTNET._replace(functions=("create_server",)),
+    "caio.linux_aio_asyncio": _CAIO,
+    "caio.linux_uring_asyncio": _CAIO,
     "confluent_kafka.cimpl": _Known(_KAFKA, "librdkafka", "use aiokafka"),
     "curl_cffi.aio": _Known(("AsyncCurl.add_handle",), "libcurl", _HTTP),
     "curl_cffi.curl": _Known(("Curl.perform",), "libcurl", _HTTP),
@@ -132,12 +140,10 @@ def _put(owner: Any, name: str, function: object) -> None:
 def _refusing(function: Callable[..., Any], path: str, known: _Known) -> Callable[..., Any]:
     @functools.wraps(function)
     def refusing(*args: Any, **kwargs: Any) -> Any:
-        loop = loop_of_this_thread()
-        if loop is not None:
+        if loop_of_this_thread() is not None:
             name = path.removesuffix(".__init__")
-            raise refusal(
-                loop,
-                f"{name}() would leave the simulated network for the real one by way of "
+            raise NotSimulated(
+                f"{name}() would leave the simulation by way of "
                 f"{known.library}, which calls the kernel itself: {known.advice}",
             )
         return function(*args, **kwargs)

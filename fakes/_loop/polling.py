@@ -12,12 +12,15 @@ import errno
 import functools
 import select
 import selectors
+import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from fakes._kernel.endpoint import Endpoint, Unconnected
 from fakes._kernel.errors import NotSimulated, os_error
+from fakes._loop.escapes import loop_of_this_thread
 from fakes._loop.socket_module import replaced, simulated_here
+from fakes._loop.time_and_chance import TimeAndChance, clock_of
 from fakes._network.network import Network
 
 _real_select = select.select
@@ -34,7 +37,12 @@ def _select(
     reading, writing, other = list(rlist), list(wlist), list(xlist)
     numbers = [] if network is None else [_number(fd) for fd in (*reading, *writing, *other)]
     if network is None or not any(number in network.descriptors for number in numbers):
-        return _real_select(reading, writing, other, timeout)
+        clock = clock_of(sys._getframe(2))
+        if clock is None or timeout is None or timeout <= 0:
+            return _real_select(reading, writing, other, timeout)
+        look = functools.partial(_look, reading, writing, other)
+        numbers = [_number(fd) for fd in (*reading, *writing, *other)]
+        return clock.wait(timeout, numbers, look) or ([], [], [])
     own = network.descriptors
     real_reading, real_writing, real_other = (
         [fd for fd in each if _number(fd) not in own] for each in (reading, writing, other)
@@ -50,15 +58,34 @@ def _select(
     return found
 
 
+def _look(
+    rlist: list[Any], wlist: list[Any], xlist: list[Any], waking: int | None, timeout: float
+) -> tuple[list[Any], list[Any], list[Any]] | None:
+    watched = rlist if waking is None else [*rlist, waking]
+    ready = _real_select(watched, wlist, xlist, timeout)
+    found = [fd for fd in ready[0] if fd is not waking], ready[1], ready[2]
+    return found if any(found) else None
+
+
 def _is_ready(network: Network, fd: Any, how: str) -> bool:
     number = _number(fd)
     return number in network.descriptors and getattr(network.descriptors[number].pollable, how)
+
+
+def _network_here() -> Network | None:
+    """As `simulated_here()`, and in the threads of a simulation with a clock of its own."""
+    network = simulated_here()
+    if network is None and clock_of(sys._getframe(3)) is not None:
+        loop: Any = loop_of_this_thread()  # one of ours
+        network = loop.network
+    return network
 
 
 class _Poll:
     """The result of `select.poll()`: it asks the kernel about real files."""
 
     _name = "poll()"
+    _per_second = 1000  # units of its timeout
 
     def __init__(self, network: Network, real: Any) -> None:
         self._network = network
@@ -95,7 +122,7 @@ class _Poll:
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         if not self._masks:
-            return self._real.poll(timeout)  # type: ignore[no-any-return]
+            return self._poll_real(clock_of(sys._getframe(1)), timeout)
         found: list[tuple[int, int]] = self._real.poll(0) if self.real_numbers else []
         for number, mask in self._masks.items():
             if events := self._events(number) & (mask | _ALWAYS):
@@ -103,6 +130,27 @@ class _Poll:
         if timeout != 0 and not found:
             _refuse(self._name)
         return found
+
+    def _poll_real(
+        self, own: TimeAndChance | None, timeout: float | None, *limit: int
+    ) -> list[tuple[int, int]]:
+        if own is None or timeout is None or timeout <= 0:
+            return self._real.poll(timeout, *limit)  # type: ignore[no-any-return]
+        look = functools.partial(self._look, limit)
+        return own.wait(timeout / self._per_second, self.real_numbers, look) or []
+
+    def _look(
+        self, limit: tuple[int, ...], waking: int | None, timeout: float
+    ) -> list[tuple[int, int]] | None:
+        if waking is not None:
+            self._real.register(waking, select.POLLIN)
+            limit = tuple(number + 1 if number > 0 else number for number in limit)
+        try:
+            found = self._real.poll(timeout * self._per_second, *limit)
+        finally:
+            if waking is not None:
+                self._real.unregister(waking)
+        return [each for each in found if each[0] != waking] or None
 
     def _events(self, number: int) -> int:
         try:
@@ -139,6 +187,7 @@ class _EPoll(_Poll):
     """The result of `select.epoll()`, level-triggered: its events have the numbers of poll()'s."""
 
     _name = "epoll.poll()"
+    _per_second = 1
 
     def register(self, fd: Any, eventmask: int = _EPOLL_DEFAULT) -> None:
         if _number(fd) in self._masks:
@@ -160,9 +209,10 @@ class _EPoll(_Poll):
         for number in list(self._masks):
             if self._events(number) == select.POLLNVAL:
                 del self._masks[number]  # the kernel forgets a file that is closed
-        if not self._masks:
-            return self._real.poll(timeout, maxevents)  # type: ignore[no-any-return]
-        found = super().poll(timeout)
+        if self._masks:
+            found = super().poll(timeout)
+        else:
+            found = self._poll_real(clock_of(sys._getframe(1)), timeout, maxevents)
         return found if maxevents == -1 else found[:maxevents]
 
     def _checked(self, fd: Any, eventmask: int) -> int:
@@ -220,7 +270,7 @@ if hasattr(select, "poll"):  # not on Windows
     _real_poll = select.poll
 
     def _poll() -> Any:
-        network = simulated_here()
+        network = _network_here()
         return _real_poll() if network is None else _Poll(network, _real_poll())
 
     _replace("poll", "PollSelector", "_selector_cls", _poll)
@@ -229,7 +279,7 @@ if hasattr(select, "epoll"):  # on Linux
     _real_epoll = select.epoll
 
     def _epoll(*args: Any, **kwargs: Any) -> Any:
-        network = simulated_here()
+        network = _network_here()
         real = _real_epoll(*args, **kwargs)
         return real if network is None else _EPoll(network, real)
 

@@ -125,6 +125,8 @@ def _selected(frame: FrameType) -> list[int] | None:
     names = frame.f_locals
     if frame.f_globals.get("__name__") not in SELECTING_MODULES or "timeout" not in names:
         return None
+    if names.get("waking") is not None:
+        return []  # it waits for virtual time, and for files of this process
     if names["timeout"] not in FOREVER:
         return None
     waiting = names.get("self")

@@ -15,24 +15,31 @@ import asyncio
 import concurrent.futures
 import itertools
 import logging
+import os
 import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from fakes._asyncio.private_api import is_executors, workers_of
 from fakes._loop.interruptions import not_interrupted
 from fakes._loop.pipes import Pipes
 from fakes._loop.real_time import monotonic
 from fakes._loop.socket_module import at_work, real_sockets
-from fakes._loop.standing import all_wait, frame_of, place
+from fakes._loop.standing import WAITING_MODULES, all_wait, frame_of, place
 
 logger = logging.getLogger("fakes")
 
+T = TypeVar("T")
+
 # Seconds of real time between two checks whether a thread still lives.
 CHECK_INTERVAL = 0.01
+
+# Seconds of real time between two checks, in a thread that sleeps in virtual time, whether the
+# loop's own thread waits for it.
+CHECK_OF_LOOP = 0.05
 
 # Seconds of real time after which a wait for a thread is reported, and after which the loop no
 # longer waits for a daemon thread: it may do something else for as long as the program lives.
@@ -56,6 +63,45 @@ class _Naps:
         self.place = place
         self.count = 0
         self.before = 0  # the count when the loop did something for the last time
+
+
+class _Sleep:
+    """The sleep of a thread in virtual time.
+
+    Attributes:
+        until: when it is over.
+        job: the job that sleeps, if one does.
+        is_called: whether the thread is to wake up.
+        is_over: whether the thread goes on, for whatever reason.
+    """
+
+    __slots__ = ("_lock", "_thread", "_wake", "_waking", "is_called", "is_over", "job", "until")
+
+    def __init__(
+        self, until: float, job: _Job | None, wake: Callable[[], object], waking: set[int]
+    ) -> None:
+        self.until = until
+        self.job = job
+        self.is_called = False
+        self.is_over = False
+        self._thread = threading.get_ident()
+        self._wake = wake
+        self._waking = waking
+        self._lock = threading.Lock()
+
+    def wake(self) -> None:
+        """Wake the thread, unless it goes on already."""
+        with self._lock:
+            if not (self.is_over or self.is_called):
+                self.is_called = True
+                self._waking.add(self._thread)
+                self._wake()
+
+    def end(self) -> None:
+        """Note that the thread goes on."""
+        with self._lock:
+            self.is_over = True
+            self._waking.discard(self._thread)
 
 
 class _Job:
@@ -86,6 +132,7 @@ class Threads:
         calls: calls that threads have handed over, and the loop has not taken yet.
         jobs: functions in executors that have not ended.
         naps: of the threads that have slept in real time since their last call of the loop.
+        own: the loop's own thread, while it runs.
     """
 
     def __init__(self, pipes: Pipes) -> None:
@@ -95,12 +142,13 @@ class Threads:
         self._outside = weakref.WeakSet(threading.enumerate())
         self.calls: deque[asyncio.Handle] = deque()
         self.naps: dict[int, _Naps] = {}  # by thread
+        self.own: threading.Thread | None = None
         self._event = threading.Event()  # set when there is a call, or a job has ended
         self.jobs: dict[_Job, None] = {}  # in the order of the calls
         self._working: dict[int, _Job] = {}  # by thread
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # not waited for
         self._numbers = itertools.count(1)  # of jobs
-        self._sleepers: set[threading.Event] = set()
+        self._sleeps: set[_Sleep] = set()
         self._waking: set[int] = set()  # threads whose sleep is over, and that have not noticed yet
         self._interruptions = 0
         self._work_began: float | None = None  # since when threads are waited for, in real time
@@ -117,29 +165,106 @@ class Threads:
         self.calls.append(handle)
         self._event.set()
 
-    def sleep(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Let this thread sleep for some virtual seconds, or until the loop is closed."""
-        ident = threading.get_ident()
-        job = self._working.get(ident)
+    def sleep(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, advance: Callable[[float], None]
+    ) -> None:
+        """Let this thread sleep for some virtual seconds, or until the loop is closed.
+
+        Args:
+            loop: the loop.
+            seconds: the virtual time.
+            advance: a function that lets so many seconds pass, for when the loop cannot.
+        """
         awake = threading.Event()
-        self._sleepers.add(awake)
+        job = self._working.get(threading.get_ident())
+        sleep = self._fall_asleep(loop, seconds, awake.set, job)
+        while not awake.wait(CHECK_OF_LOOP) and not self._lets_pass(loop, sleep, advance):
+            pass
+        self._wake_up(sleep)
+
+    def wait_for_files(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        advance: Callable[[float], None],
+        look: Callable[[int, float], T | None],
+    ) -> T | None:
+        """As `sleep()`, but only until a file is ready.
+
+        Args:
+            loop, seconds, advance: as for `sleep()`.
+            look: a function that waits in real time for files, and for the one whose number it
+                takes; it returns those that are ready, except that one.
+        """
+        waking, write = os.pipe()
+        sleep = self._fall_asleep(loop, seconds, lambda: os.write(write, b"."), None)
+        found = None
+        try:
+            while found is None and not sleep.is_called:
+                found = look(waking, CHECK_OF_LOOP)
+                if found is None and self._lets_pass(loop, sleep, advance):
+                    break
+        finally:
+            self._wake_up(sleep)
+            os.close(waking)
+            os.close(write)
+        return found
+
+    def _fall_asleep(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        wake: Callable[[], object],
+        job: _Job | None,
+    ) -> _Sleep:
+        sleep = _Sleep(loop.time() + seconds, job, wake, self._waking)
+        self._sleeps.add(sleep)
 
         def fall_asleep() -> None:
+            if sleep.is_over:
+                return
             if job is not None:
                 job.asleep = True
-            loop.call_later(seconds, wake)
+            sleep.until = loop.time() + seconds
+            loop.call_at(sleep.until, wake_up)
 
-        def wake() -> None:
+        def wake_up() -> None:
             if job is not None:
                 job.asleep = False
-            self._waking.add(ident)
-            awake.set()
+            sleep.wake()
 
         self.calls.append(asyncio.Handle(fall_asleep, (), loop))
         self._event.set()
-        awake.wait()
-        self._waking.discard(ident)
-        self._sleepers.discard(awake)
+        return sleep
+
+    def _wake_up(self, sleep: _Sleep) -> None:
+        sleep.end()
+        self._sleeps.discard(sleep)
+        if sleep.job is not None:
+            sleep.job.asleep = False
+
+    def _lets_pass(
+        self, loop: asyncio.AbstractEventLoop, sleep: _Sleep, advance: Callable[[float], None]
+    ) -> bool:
+        """Let the time of a sleep pass if only this thread can. Return whether it did.
+
+        The loop cannot while a callback waits for a thread. That thread may wait for this one.
+        """
+        own = self.own
+        if own is None or sleep.until > min((each.until for each in self._sleeps), default=0.0):
+            return False
+        frame = frame_of(own)
+        while frame is not None and frame.f_globals.get("__name__") in WAITING_MODULES:
+            if frame.f_code is threading.Thread.start.__code__:
+                return False  # the new thread is about to run
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_filename == __file__:
+            return False  # the loop itself waits for a thread: it goes on by itself
+        others = [thread for thread in self._all() if thread is not threading.current_thread()]
+        if not self._all_wait([own, *others]):
+            return False
+        advance(max(0.0, sleep.until - loop.time()))
+        return True
 
     def sleeps_again(self, frame: FrameType) -> None:
         """Note that this thread sleeps in real time, and where."""
@@ -233,14 +358,23 @@ class Threads:
         self.jobs = {}  # a new one: the wait may be going through the old one
         self._left.update(threading.enumerate())
 
-    def has_sleeping_jobs(self) -> bool:
-        """Whether jobs sleep in virtual time."""
-        return any(job.asleep for job in self.jobs)
+    def end_of_sleep(self) -> float | None:
+        """Return when the first of the jobs that sleep in virtual time wakes up, if any does."""
+        ends = [sleep.until for sleep in list(self._sleeps) if sleep.job and sleep.job.asleep]
+        return min(ends, default=None)
 
     def wake(self) -> None:
         """Wake all that sleep: time is over."""
-        for awake in list(self._sleepers):
-            awake.set()
+        for sleep in list(self._sleeps):
+            sleep.wake()
+
+    def wait_for_others(self) -> bool:
+        """Wait a moment for all threads that are at work. Return whether there are any."""
+        threads = [each for each in self._all() if each not in self._left]
+        if self._all_wait(threads):
+            return False
+        self._wait_a_moment(threads)
+        return True
 
     @not_interrupted
     def wait_for_job(self) -> bool:
@@ -300,8 +434,7 @@ class Threads:
         while self._interruptions == interruptions and not (
             self._has_news() or any(job.work.done() for job in self.jobs)
         ):
-            jobs = [self._worker(job) for job in self.jobs]
-            threads = [each for each in (*jobs, *self._of_the_program()) if each is not None]
+            threads = self._all()
             if any(map(self._asks_again, threads)) or not self._all_wait(threads):
                 self._wait_a_moment(threads)  # one that asks again may give up by itself
                 return True
@@ -332,8 +465,12 @@ class Threads:
 
     def stuck(self) -> list[str]:
         """Return where the threads stand that wait for each other, or for the loop."""
+        return [place(each) for each in self._all()]
+
+    def _all(self) -> list[threading.Thread]:
+        """Return the threads of the jobs, and those of the program."""
         jobs = [self._worker(job) for job in self.jobs]
-        return [place(each) for each in (*jobs, *self._of_the_program()) if each is not None]
+        return [each for each in (*jobs, *self._of_the_program()) if each is not None]
 
     def _of_the_program(self) -> list[threading.Thread]:
         """Return the threads that may have something for the loop, and run no job of it.
@@ -414,4 +551,7 @@ class Threads:
     def _report(self, threads: Iterable[threading.Thread | None]) -> None:
         for each in threads:
             if each is not None:
-                logger.warning("waiting in real time for a thread: %s", place(each))
+                logger.warning(
+                    "waiting in real time for a thread, and virtual time stands still: %s",
+                    place(each),
+                )

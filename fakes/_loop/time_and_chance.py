@@ -22,17 +22,20 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakes._loop.chance_before import ChanceBefore, ChanceInC
 from fakes._loop.escapes import loop_of_this_thread
 from fakes._loop.in_place import ClassMethodRedirection, Redirection
+from fakes._loop.pipes import is_of_this_process
 
 if TYPE_CHECKING:
     from fakes._loop.threads import Threads
 
 START_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+T = TypeVar("T")
 
 NANOSECONDS = 1_000_000_000
 
@@ -130,7 +133,35 @@ class TimeAndChance:
         if self._is_own_thread():
             self._advance(seconds)
         else:
-            self._threads.sleep(self._loop, seconds)
+            self._threads.sleep(self._loop, seconds, self._advance)
+
+    def wait(
+        self,
+        seconds: float,
+        numbers: Iterable[int],
+        look: Callable[[int | None, float], T | None],
+    ) -> T | None:
+        """Wait for real files to be ready, for so many virtual seconds at most.
+
+        Args:
+            seconds: the time; more than 0.
+            numbers: the files.
+            look: a function that waits in real time for these files, and for one more, if it gets
+                the number of one; it returns those that are ready, except that one, or None.
+        """
+        found = look(None, 0)
+        if found is not None:
+            return found
+        of_this_process = all(map(is_of_this_process, numbers))
+        if of_this_process and not self._is_own_thread():
+            return self._threads.wait_for_files(self._loop, seconds, self._advance, look)
+        if not of_this_process:  # its answer comes in real time
+            found = look(None, seconds)
+        while found is None and of_this_process and self._threads.wait_for_others():
+            found = look(None, 0)
+        if found is None:
+            self.sleep(seconds)
+        return found
 
     def _is_own_thread(self) -> bool:
         return asyncio._get_running_loop() is self._loop
@@ -175,9 +206,9 @@ def _here() -> TimeAndChance | None:
     return own
 
 
-def _clock_here(waiting: frozenset[str] = _WAITING) -> TimeAndChance | None:
-    """As `_here()`, for the caller of the calling function."""
-    caller = sys._getframe(2).f_globals.get("__name__", "")
+def clock_of(frame: types.FrameType, waiting: frozenset[str] = _WAITING) -> TimeAndChance | None:
+    """As `_here()`, for a frame; None if its module waits in real time."""
+    caller = frame.f_globals.get("__name__", "")
     if caller in waiting or caller.startswith("multiprocessing."):
         return None
     return _here()
@@ -191,7 +222,7 @@ def _clock(name: str) -> Callable[[Function], Function]:
 
     def make(original: Function) -> Function:
         def read() -> Any:
-            own = _clock_here()
+            own = clock_of(sys._getframe(1))
             return original() if own is None else method(own)
 
         return read
@@ -208,7 +239,7 @@ def _gettime(name: str) -> Callable[[Function], Function]:
             method = {time.CLOCK_REALTIME: realtime, time.CLOCK_MONOTONIC: monotonic}.get(
                 monotonic_clocks.get(clock, clock)
             )
-            own = None if method is None else _clock_here()
+            own = None if method is None else clock_of(sys._getframe(1))
             return original(clock) if method is None or own is None else method(own)
 
         return clock_gettime
@@ -222,7 +253,7 @@ def _gettime(name: str) -> Callable[[Function], Function]:
 
 def _sleep(original: Function) -> Function:
     def sleep(seconds: Any, /) -> None:
-        own = _clock_here(_SLEEPING)
+        own = clock_of(sys._getframe(1), _SLEEPING)
         if own is None or not isinstance(seconds, (int, float)) or not seconds >= 0:
             original(seconds)
         else:

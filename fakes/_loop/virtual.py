@@ -22,6 +22,7 @@ import heapq
 import itertools
 import logging
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
@@ -69,7 +70,7 @@ TURNS_IN_VAIN = 100
 # of a rounding error. A real clock is always a little late.
 DUE_AT_ONCE = 1000
 TICK = 1e-6  # seconds
-# Virtual seconds between two checks, at the end of a run, whether threads still sleep.
+# Least virtual seconds between two checks, at the end of a run, whether threads still sleep.
 SLEEPING = 0.01
 NO_SUBPROCESSES = (
     "subprocesses are not simulated, and virtual time does not wait for them: put a stand-in in "
@@ -484,6 +485,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         with let_through(self._interrupt):
             replaced.enter()
             follow_copies()
+            self._threads.own = threading.current_thread()
             own = self.time_and_chance
             if own is not None:
                 standard_library.enter(own)
@@ -493,6 +495,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 if own is not None:
                     standard_library.leave()
                 replaced.leave()
+                self._threads.own = None
 
     def _let_pass(self, seconds: float) -> None:
         """Let time pass while a callback runs: timers that come due meanwhile are late."""
@@ -662,8 +665,8 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._executor_shutdown_called = True
         pool = self._default_executor
         if pool is not None:
-            while self._threads.has_sleeping_jobs():  # noqa: ASYNC110  # time has to pass
-                await asyncio.sleep(SLEEPING)
+            while (end := self._threads.end_of_sleep()) is not None:  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(max(SLEEPING, end - self._now))
             stuck = self._threads.has_stuck_jobs()
             if stuck:
                 self._threads.report_left()

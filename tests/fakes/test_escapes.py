@@ -344,3 +344,23 @@ def test_whoever_waits_in_vain_is_told_what_was_refused(error: type[Exception]) 
     )
     with pytest.raises(error, match=sentence):
         fakes.run(main(), time_limit=60)
+
+
+def test_whoever_waits_in_vain_is_told_of_a_blocking_call_in_a_thread() -> None:
+    """As that of a server of `socketserver`, whose socket the loop's thread has made."""
+
+    def accept(sock: socket.socket) -> None:
+        with contextlib.suppress(NotImplementedError):
+            sock.accept()
+
+    async def main() -> None:
+        with socket.create_server(("localhost", 80)) as sock:
+            thread = threading.Thread(target=accept, args=(sock,))
+            thread.start()
+            thread.join()
+            reader, _ = await asyncio.open_connection("localhost", 80)
+            await reader.read()
+
+    sentence = r"before, this was refused: accept\(\) on <fakes.Socket .*> would block the thread"
+    with pytest.raises(fakes.Deadlock, match=sentence):
+        fakes.run(main())

@@ -362,7 +362,7 @@ def test_a_thread_that_asks_in_vain_is_reported(
 
     with caplog.at_level("WARNING", "fakes"):
         fakes.run(main())
-    assert "waiting in real time for a thread: asyncio_0 stands in" in caplog.text
+    assert "virtual time stands still: asyncio_0 stands in" in caplog.text
     assert ".ask" in caplog.text
 
 
@@ -488,5 +488,5 @@ def test_a_long_wait_is_reported(
 
     with caplog.at_level("WARNING", "fakes"):
         fakes.run(main())
-    assert "waiting in real time for a thread: asyncio_0 stands in" in caplog.text
+    assert "virtual time stands still: asyncio_0 stands in" in caplog.text
     assert "test_a_long_wait_is_reported" in caplog.text

@@ -1,6 +1,7 @@
 """`deterministic=True`: the standard library's clocks and chance are the simulation's."""
 
 import asyncio
+import concurrent.futures
 import ctypes
 import datetime
 import functools
@@ -10,6 +11,7 @@ import platform
 import queue
 import random
 import secrets
+import select
 import ssl
 import subprocess
 import sys
@@ -399,6 +401,109 @@ def test_threads_of_the_program_sleep_in_virtual_time() -> None:
         return woke
 
     assert fakes.run(main(), deterministic=True) == [30, 70]
+
+
+@pytest.mark.parametrize("before", [0, 5])  # the threads sleep before the callback waits, or after
+def test_a_callback_waits_for_threads_that_sleep(before: float) -> None:
+    """As for pykka's actors: nobody but the threads themselves can let the time pass."""
+
+    async def main() -> tuple[list[float], float]:
+        woke: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            time.sleep(seconds)
+            woke.append(time.monotonic())
+
+        threads = [threading.Thread(target=sleep, args=(n,)) for n in (70, 30)]
+        for each in threads:
+            each.start()
+        await asyncio.sleep(before)
+        for each in threads:
+            each.join()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            pool.submit(sleep, 10).result()
+        return woke, asyncio.get_running_loop().time()
+
+    assert fakes.run(main(), deterministic=True) == ([30, 70, 80], 80)
+
+
+def select_files(files: list[int], seconds: float) -> list[int]:
+    return select.select(files, [], [], seconds)[0]
+
+
+def poll_files(files: list[int], seconds: float) -> list[int]:
+    poll = select.poll()
+    for each in files:
+        poll.register(each, select.POLLIN)
+    return [number for number, _ in poll.poll(seconds * 1000)]
+
+
+def epoll_files(files: list[int], seconds: float) -> list[int]:
+    with select.epoll() as epoll:
+        for each in files:
+            epoll.register(each, select.EPOLLIN)
+        return [number for number, _ in epoll.poll(seconds, 1)]
+
+
+WAYS = pytest.mark.parametrize(
+    "wait",
+    [
+        pytest.param(select_files, id="select"),
+        pytest.param(poll_files, id="poll"),
+        pytest.param(
+            epoll_files,
+            id="epoll",
+            marks=pytest.mark.skipif(not hasattr(select, "epoll"), reason="Linux has it"),
+        ),
+    ],
+)
+Wait = Callable[[list[int], float], list[int]]
+
+
+@WAYS
+def test_waits_for_files_take_virtual_time(wait: Wait) -> None:
+    """As trio's loop does in a thread: the clock that it looks at goes on while it waits."""
+
+    async def main() -> tuple[list[list[int]], float]:
+        end, other = os.pipe()
+        loop = asyncio.get_running_loop()
+        found = [wait([], 10), wait([end], 20), await asyncio.to_thread(wait, [], 30)]
+        loop.call_later(5, os.write, other, b"x")
+        found += [await asyncio.to_thread(wait, [end], seconds) for seconds in (2, 3600)]
+        found += [wait([end], 3600)]
+        os.close(end)
+        os.close(other)
+        return [[number - end for number in each] for each in found], loop.time()
+
+    assert fakes.run(main(), deterministic=True) == ([[], [], [], [], [0], [0]], 65)
+
+
+@WAYS
+def test_a_wait_for_another_process_is_in_real_time(wait: Wait) -> None:
+    def ask() -> list[int]:
+        with subprocess.Popen(["sh", "-c", "echo here"], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            return wait([process.stdout.fileno()], 60)
+
+    async def main() -> float:
+        assert await asyncio.to_thread(ask)
+        assert ask()
+        return asyncio.get_running_loop().time()
+
+    assert fakes.run(main(), deterministic=True) == 0.0
+
+
+def test_a_callback_waits_for_a_thread_that_waits_for_files() -> None:
+    async def main() -> float:
+        end, other = os.pipe()
+        thread = threading.Thread(target=select_files, args=([end], 60))
+        thread.start()
+        thread.join()
+        os.close(end)
+        os.close(other)
+        return time.monotonic()
+
+    assert fakes.run(main(), deterministic=True) == 60.0
 
 
 def test_the_end_of_a_run_waits_for_jobs_that_sleep_and_wakes_threads() -> None:
