@@ -136,6 +136,18 @@ async def test_peer_is_held_back_after_write_eof(trial: Trial) -> None:
     await sending
 
 
+@clause("reader.flow.peer-is-held-back", networks=IN_MEMORY)
+async def test_peer_is_held_back_by_a_slow_program(trial: Trial) -> None:
+    reader, _, wire = await trial.connect(limit=KIB)
+    data = bytes(4 * trial.network.unread_capacity)
+    sending = trial.start(wire.send(data))
+    for _ in range(200):
+        await reader.readexactly(1)
+        await trial.turns(2)
+    expect_pending(sending, f"sending {len(data)} bytes to a program that has read 200")
+    sending.cancel()
+
+
 async def overrun(trial: Trial, reader: asyncio.StreamReader, wire: Wire) -> None:
     """Let a readuntil() meet the limit of 16 bytes."""
     await wire.send(bytes(20))

@@ -344,6 +344,16 @@ async def test_is_closing_returns_bool(trial: Trial) -> None:
         writer.close()
 
 
+@clause("is_closing.returns-bool")
+async def test_each_returns_bool_at_the_end(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    writer.close()
+    await expect_end(wire)
+    await writer.wait_closed()
+    for call in (writer.is_closing, writer.can_write_eof, reader.at_eof):
+        expect_that(isinstance(call(), bool), f"{call.__name__}() True or False", call())
+
+
 @clause("is_closing.after-close")
 async def test_is_closing_after_close(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
@@ -556,7 +566,8 @@ async def test_after_reset_raises(trial: Trial) -> None:
     connection = await trial.connect()
     await lost(trial, connection)
     connection.writer.close()
-    await expect_error(LOST, connection.writer.wait_closed())
+    for _ in range(3):
+        await expect_error(LOST, connection.writer.wait_closed())
 
 
 @clause("wait_closed.after-reset.own-exception", networks=RESETTABLE)

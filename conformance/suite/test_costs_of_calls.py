@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from conformance.harness.by_hand import by_hand
@@ -57,8 +58,16 @@ async def test_reads_of_what_is_there_are_not_kept(trial: Trial) -> None:
 
         return call
 
+    numbers = count()
+
+    async def until_another() -> None:
+        data = b"%d" % next(numbers)
+        reader.feed_data(data)
+        expect(await reader.readuntil(data), data)
+
     await expect_kept_by_none(
         {
+            "readuntil(), each with another separator": until_another,
             "read(n)": reading(lambda: take(reader, 64)),
             "readline()": reading(lambda: reader.readline()),
             "readexactly()": reading(lambda: reader.readexactly(64)),

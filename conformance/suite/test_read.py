@@ -123,6 +123,16 @@ async def test_zero_does_not_wait(trial: Trial) -> None:
     expect(await reader.read(0), b"")
 
 
+@clause("read.zero.does-not-wait")
+async def test_zero_while_another_read_waits(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    reading = trial.start(reader.read(1))
+    await trial.turns()
+    expect(await reader.read(0), b"")
+    await wire.send(b"a")
+    expect(await reading, b"a", "the other read:")
+
+
 @clause("read.zero.consumes-nothing")
 async def test_zero_consumes_nothing(trial: Trial) -> None:
     reader, _, wire = await trial.connect()

@@ -93,6 +93,18 @@ async def test_feed_eof_makes_at_eof_true(trial: Trial) -> None:
     expect(reader.at_eof(), True, "at_eof() after feed_eof():")
 
 
+@clause("reader.feed-eof.at-eof", roles=BY_HAND)
+async def test_feed_eof_and_an_error_make_at_eof_true(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT, "set_exception")
+    reader.feed_eof()
+    reader.set_exception(LookupError("no more"))
+    expect(reader.at_eof(), True, "at_eof() after feed_eof() and set_exception():")
+    other = by_hand(trial, LIMIT)
+    other.set_exception(LookupError("no more"))
+    other.feed_eof()
+    expect(other.at_eof(), True, "at_eof() after set_exception() and feed_eof():")
+
+
 @clause("reader.feed-eof.ends-reads")
 async def test_feed_eof_ends_reads(trial: Trial) -> None:
     for name, read in READS.items():
@@ -735,6 +747,14 @@ async def test_feed_data_of_bytes_like(trial: Trial) -> None:
     expect(type(got), bytes)
 
 
+@clause("reader.by-hand.feed-data.bytes-like", roles=BY_HAND)
+async def test_feed_data_of_wide_items(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(memoryview(DATA).cast("i"))
+    reader.feed_eof()
+    expect(await take_rest(reader), DATA)
+
+
 @clause("reader.by-hand.feed-data.nothing", roles=BY_HAND)
 async def test_feed_data_of_nothing(trial: Trial) -> None:
     reader = by_hand(trial, LIMIT)
@@ -827,6 +847,19 @@ async def test_set_exception_with_a_cause(trial: Trial) -> None:
         expect(error.__suppress_context__, given.__suppress_context__, "__suppress_context__")
 
 
+@clause("reader.by-hand.set-exception", roles=BY_HAND)
+async def test_set_exception_with_attributes(trial: Trial) -> None:
+    given: Any = ConnectionResetError("no more")
+    given.code = 104
+    given.add_note("of the program")
+    reader = by_hand(trial, LIMIT)
+    reader.set_exception(given)
+    for read in READS.values():
+        error = await expect_error(ConnectionResetError, read(reader))
+        seen = getattr(error, "code", None), getattr(error, "__notes__", None)
+        expect(seen, (104, ["of the program"]), "an attribute that the program set, and its note:")
+
+
 @clause("reader.by-hand.exception", roles=BY_HAND)
 async def test_exception(trial: Trial) -> None:
     reader = by_hand(trial, LIMIT)
@@ -917,6 +950,17 @@ async def test_every_read_resumes_the_transport(trial: Trial) -> None:
             line = take(reader, 8) if name == "read(8)" else read(reader)
             expect(await line, DATA, name)
         expect(transport.paused, False, f"paused after {name} read all of it:")
+
+
+@clause("reader.by-hand.transport", roles=BY_HAND)
+async def test_a_read_of_little_does_not_resume_the_transport(trial: Trial) -> None:
+    for name, read in READS.items():
+        if name == "read()":
+            continue  # it wants all that comes
+        reader, transport = by_hand_on_a_transport(trial)
+        reader.feed_data(DATA * (10 * LIMIT // len(DATA)))
+        await read(reader)
+        expect(transport.paused, True, f"paused after {name}, with far more than the limit unread:")
 
 
 @clause("reader.by-hand.transport", roles=BY_HAND)

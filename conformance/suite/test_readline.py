@@ -133,6 +133,14 @@ async def test_limit_exceeded_without_newline(trial: Trial) -> None:
     await expect_error(ValueError, reading)
 
 
+@clause("readline.limit.exceeded-without-newline", roles=BY_HAND)
+async def test_limit_exceeded_at_the_end_of_the_stream(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(b"x" * (LIMIT + 1))
+    reader.feed_eof()
+    await expect_error(ValueError, reader.readline())
+
+
 @clause("readline.limit.next-line-follows", roles=BY_HAND)
 async def test_next_line_follows(trial: Trial) -> None:
     # Fed by hand, because the result depends on the content of the buffer.

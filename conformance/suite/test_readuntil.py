@@ -216,6 +216,26 @@ async def test_empty_separator(trial: Trial) -> None:
     expect(await take(reader, 3), b"abc")
 
 
+class Separator(bytes):
+    """A separator of a program's own class."""
+
+
+@clause("readuntil.returns-through-separator")
+async def test_separator_of_another_class(trial: Trial) -> None:
+    reader, _, wire = await trial.connect()
+    await wire.send(b"one--two--")
+    for data in (b"one--", b"two--"):
+        expect(await reader.readuntil(Separator(b"--")), data)
+
+
+@clause("readuntil.tuple.any-of-them", roles=BY_HAND)
+async def test_separators_of_another_class(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reader.feed_data(b"one--two;")
+    for data in (b"one--", b"two;"):
+        expect(await read_until(reader, (Separator(b";"), Separator(b"--"))), data)
+
+
 @clause("readuntil.separator.bytes-like")
 async def test_bytes_like_separator(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
@@ -395,6 +415,15 @@ async def test_limit_exceeded_without_separator(trial: Trial) -> None:
         reading = trial.start(reader.readuntil(separator))
         await wire.send(b"a" * (LIMIT + len(separator)))
         await expect_error(trial.streams.LimitOverrunError, reading)
+
+
+@clause("readuntil.limit.exceeded-without-separator", roles=BY_HAND)
+async def test_limit_exceeded_at_the_end_of_the_stream(trial: Trial) -> None:
+    for separator in (b";", b"--", b"-----"):
+        reader = by_hand(trial, LIMIT)
+        reader.feed_data(b"a" * (LIMIT + len(separator)))
+        reader.feed_eof()
+        await expect_error(trial.streams.LimitOverrunError, reader.readuntil(separator))
 
 
 @clause("readuntil.limit.data-is-kept")

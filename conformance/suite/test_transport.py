@@ -394,6 +394,17 @@ async def test_default(trial: Trial) -> None:
     expect(writer.get_extra_info("no such name", default=7), 7)
 
 
+@clause("get_extra_info.default")
+async def test_default_at_the_end(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    writer.close()
+    await wire.receive_rest()
+    await wire.close()
+    await writer.wait_closed()
+    expect(writer.get_extra_info("no such name", 7), 7)
+    expect(writer.get_extra_info("no such name"), None)
+
+
 @clause("get_extra_info.by-keyword")
 async def test_by_keyword(trial: Trial) -> None:
     _, writer, _ = await trial.connect()

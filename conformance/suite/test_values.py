@@ -1,6 +1,7 @@
 """The values that an argument takes: far apart, and of every kind."""
 
 import asyncio
+import ctypes
 import enum
 import functools
 import socket
@@ -386,6 +387,23 @@ async def test_views_are_the_programs(trial: Trial) -> None:
     view.release()
 
 
+@clause("write.memoryview")
+async def test_view_of_numbers_of_ctypes(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    for kind in (ctypes.c_uint32, ctypes.c_double, ctypes.c_ubyte):
+        numbers = (kind * 3)(1, 20, 255)
+        writer.write(memoryview(numbers))
+        expect(await wire.receive(len(bytes(numbers))), bytes(numbers), f"{kind.__name__}:")
+
+
+@clause("writelines.bytes-like")
+async def test_views_of_numbers_of_ctypes(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    numbers = (ctypes.c_uint32 * 3)(1, 20, 255)
+    writer.writelines([b"1,", memoryview(numbers), b",3"])
+    expect(await wire.receive(16), b"1," + bytes(numbers) + b",3")
+
+
 @clause("write.bytearray.later-changes")
 async def test_buffers_are_the_programs(trial: Trial) -> None:
     await expect_resizable(trial, lambda writer, buffer: writer.write(buffer))
@@ -396,13 +414,32 @@ async def test_buffers_of_lines_are_the_programs(trial: Trial) -> None:
     await expect_resizable(trial, lambda writer, buffer: writer.writelines([buffer]))
 
 
+def through_a_view(write: Callable[[memoryview], None], buffer: bytearray) -> None:
+    """Write what a memoryview of the buffer shows, and release the view."""
+    with memoryview(buffer) as view:
+        write(view)
+
+
+@clause("write.bytearray.later-changes")
+async def test_buffers_behind_views_are_the_programs(trial: Trial) -> None:
+    await expect_resizable(trial, lambda writer, buffer: through_a_view(writer.write, buffer))
+
+
+@clause("writelines.later-changes")
+async def test_buffers_behind_views_of_lines_are_the_programs(trial: Trial) -> None:
+    def write(writer: asyncio.StreamWriter, buffer: bytearray) -> None:
+        through_a_view(lambda view: writer.writelines([view]), buffer)
+
+    await expect_resizable(trial, write)
+
+
 async def expect_resizable(trial: Trial, write: Callable[[Any, bytearray], None]) -> None:
     """Expect a bytearray to be free to grow and shrink once it was written."""
     _, writer, wire = await trial.connect()
     data = await fill(trial, writer)
     buffer = bytearray(b"as it was")
-    write(writer, buffer)
     try:
+        write(writer, buffer)
         buffer.clear()
         buffer.extend(b"another")
     except BufferError as error:
@@ -461,7 +498,7 @@ async def test_limits_far_apart(trial: Trial) -> None:
 @clause("transport.limits.set")
 async def test_limits_far_apart_are_set(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
-    for low, high in ((0, 1), (MEGABYTES, 2 * MEGABYTES), (1, MEGABYTES)):
+    for low, high in ((0, 1), (MEGABYTES, 2 * MEGABYTES), (1, MEGABYTES), (2**31, 2**33)):
         writer.transport.set_write_buffer_limits(high=high, low=low)
         expect(writer.transport.get_write_buffer_limits(), (low, high))
 

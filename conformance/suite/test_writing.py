@@ -534,10 +534,13 @@ async def test_tells_the_truth(trial: Trial) -> None:
 
 @clause("can_write_eof.false.raises")
 async def test_write_eof_that_is_not_supported(trial: Trial) -> None:
-    _, writer, _ = await trial.connect()
+    _, writer, wire = await trial.connect()
     if not writer.can_write_eof():
         with expect_raises(NotImplementedError):
             writer.write_eof()
+        expect(writer.is_closing(), False, "is_closing() afterwards:")
+        writer.write(b"still here")
+        expect(await wire.receive(10), b"still here")
 
 
 @clause("can_write_eof.plain", networks=SOCKETS)
