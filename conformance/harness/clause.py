@@ -122,7 +122,7 @@ def clause(
                     pytest.skip(str(refused))
                 raise
 
-        marked = ClauseMark(id_, networks, roles, test.__code__)
+        marked = ClauseMark(id_, networks, roles, inspect.unwrap(test).__code__)
         pytest.mark.streams_clause(marked)(run)
         # Warnings that the user's project turns into errors are not verdicts on an implementation.
         pytest.mark.filterwarnings("ignore")(run)

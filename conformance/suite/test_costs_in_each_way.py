@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
-from typing import Any
+from typing import Any, cast
 
 from conformance.errors import NotApplicable
 from conformance.harness.addresses import address_of, carrier_of, connected_socket
@@ -34,6 +34,7 @@ from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import arguments, far_end, upgraded
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context, stranger
 from conformance.networks.wire import moved
+from conformance.suite.test_reader import DATA, READS, Read
 
 TWO = Some(("memory", "tcp"), "what it costs does not depend on the network")
 BY_A_KERNEL = Some(("tcp",), "a network in memory keeps what a kernel would")
@@ -409,6 +410,38 @@ async def expect_no_delays(trial: Trial, connect: Callable[[], Awaitable[Connect
         await wire.close()
         await writer.wait_closed()
         reading.exception()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_of_drains(trial: Trial) -> None:
+    for connection in (await trial.connect(), await upgraded(trial)):
+        begin = trial.loop.time()
+        data = await fill(trial, connection.writer)
+        draining = trial.start(connection.writer.drain())
+        await connection.wire.settle()
+        await connection.wire.receive(len(data))
+        await draining
+        expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME, roles=BY_HAND)
+async def test_no_delays_of_reads_of_each_kind(trial: Trial) -> None:
+    begin = trial.loop.time()
+    reads: dict[str, Read] = READS | {
+        "readuntil(tuple)": lambda reader: reader.readuntil(cast(Any, (b"\n", b";;"))),
+        "readuntil(bytearray)": lambda reader: reader.readuntil(bytearray(b"\n")),
+    }
+    for read in reads.values():
+        for waits in (True, False):
+            reader = by_hand(trial)
+            reading = trial.start(read(reader))
+            if waits:
+                await trial.turns()
+            reader.feed_data(DATA)
+            reader.feed_eof()
+            await asyncio.wait([reading])
+            reading.exception()
     expect(trial.loop.time() - begin, 0.0, "seconds passed:")
 
 

@@ -1,6 +1,7 @@
 """`StreamWriter.drain()`."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from conformance.harness.clause import COUNTED, HALF_CLOSED, RESETTABLE, Some, clause
@@ -331,17 +332,29 @@ async def test_reset_while_waiting(trial: Trial) -> None:
         await expect_error(LOST, each)
 
 
-@clause("drain.reset.own-exception", networks=RESETTABLE)
-async def test_own_exception(trial: Trial) -> None:
-    connection = await trial.connect()
-    drains = await waiting_drains(trial, connection, 2)
-    await connection.wire.reset()
+async def expect_two(*drains: Awaitable[None]) -> None:
+    """Expect each of two drains to raise an exception of its own, if it raises."""
     one, two = await asyncio.gather(*drains, return_exceptions=True)
     expect_that(
         one is None or one is not two,
         "an exception for each drain()",
         f"one {type(one).__name__} raised by both",
     )
+
+
+@clause("drain.reset.own-exception", networks=RESETTABLE)
+async def test_own_exception(trial: Trial) -> None:
+    connection = await trial.connect()
+    drains = await waiting_drains(trial, connection, 2)
+    await connection.wire.reset()
+    await expect_two(*drains)
+
+
+@clause("drain.reset.own-exception", networks=RESETTABLE)
+async def test_own_exception_of_later_drains(trial: Trial) -> None:
+    connection = await trial.connect()
+    await lost(trial, connection)
+    await expect_two(connection.writer.drain(), connection.writer.drain())
 
 
 @clause("drain.reader-exception")

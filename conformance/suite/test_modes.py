@@ -19,7 +19,12 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error, expect_that
-from conformance.harness.expectations import collected, expect_nothing_reported, expect_talk
+from conformance.harness.expectations import (
+    collected,
+    expect_drain_does_not_yield,
+    expect_nothing_reported,
+    expect_talk,
+)
 from conformance.harness.modes import each_mode
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Trial
@@ -76,6 +81,13 @@ async def test_refused(trial: Trial) -> None:
 async def test_upgrade(trial: Trial) -> None:
     async for mode in each_mode(trial):
         await expect_works(await upgraded(trial), trial, mode)
+
+
+@clause("drain.does-not-yield")
+async def test_drain(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    async for _ in each_mode(trial):
+        await expect_drain_does_not_yield(trial, writer)
 
 
 @clause("handlers.loop-modes", networks=SERVED, roles=SERVER)

@@ -487,6 +487,18 @@ async def test_exception_of_its_own(trial: Trial) -> None:
     )
 
 
+@clause("reader.reset.own-exception", roles=BY_HAND)
+async def test_exception_of_its_own_at_the_end(trial: Trial) -> None:
+    reads: tuple[Read, ...] = (lambda reader: reader.readexactly(5), READS["readuntil()"])
+    for read in reads:
+        reader = by_hand(trial, LIMIT)
+        reader.feed_eof()
+        first = await expect_error(asyncio.IncompleteReadError, read(reader))
+        others = [await expect_error(asyncio.IncompleteReadError, read(reader)) for _ in range(2)]
+        others.append(await expect_error(asyncio.IncompleteReadError, reader.readexactly(7)))
+        expect_that(first not in others, "an exception for each read", "one that several raised")
+
+
 # More than one read at a time.
 
 
@@ -694,6 +706,21 @@ def test_by_hand(trial: Trial) -> None:
         await expect_error(trial.streams.LimitOverrunError, reading)
 
     trial.run(read())
+
+
+@clause("reader.by-hand.limit-and-loop", roles=BY_HAND)
+async def test_limit_stays(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    for _ in range(3):
+        for read in (reader.readline, reader.readuntil, lambda: reader.readexactly(8)):
+            reading = trial.start(read())
+            await trial.turns()
+            reading.cancel()
+            await asyncio.wait([reading])
+        reader.feed_data(b"x" * (LIMIT + 1) + b"\n")
+        await expect_error(ValueError, reader.readline())
+        reader.feed_data(b"x" * LIMIT + b"\n")
+        expect(len(await reader.readline()), LIMIT + 1, "bytes of the longest line:")
 
 
 @clause("reader.by-hand.running-loop", roles=BY_HAND)

@@ -482,6 +482,19 @@ async def test_consumed_without_separator(trial: Trial) -> None:
         expect(error.consumed, len(data) + 1 - len(separator), "consumed")
 
 
+@clause("readuntil.limit.consumed-without-separator", roles=BY_HAND)
+async def test_consumed_after_other_separators(trial: Trial) -> None:
+    reader = by_hand(trial, LIMIT)
+    reading = trial.start(reader.readuntil(b"-" * 9))
+    await trial.turns()
+    reading.cancel()
+    await expect_error(CancelledError, reading)
+    reader.feed_data(b"a" * 2 * LIMIT)
+    for separator in (b";", b"-----", b"--"):
+        error = await expect_error(trial.streams.LimitOverrunError, reader.readuntil(separator))
+        expect(error.consumed, 2 * LIMIT + 1 - len(separator), "consumed")
+
+
 async def check_consume_and_go_on(trial: Trial, separator: Separator, data: bytes) -> None:
     """Check that `data`, which ends with a separator, is read by a program that meets overruns."""
     reader, _, wire = await trial.connect(limit=LIMIT)

@@ -219,6 +219,10 @@ async def test_buffer_size(trial: Trial) -> None:
     expect_that(0 < size <= len(data), f"a size from 1 to {len(data)}", str(size))
     await wire.receive(len(data))
     expect(writer.transport.get_write_buffer_size(), 0, "size when all is sent:")
+    writer.close()
+    await wire.receive_rest()
+    await writer.wait_closed()
+    expect(writer.transport.get_write_buffer_size(), 0, "size when it is closed:")
 
 
 @clause("transport.limits.default", networks=COUNTED)

@@ -363,6 +363,40 @@ async def test_drain_does_not_yield(trial: Trial) -> None:
     await expect_drain_does_not_yield(trial, writer)
 
 
+@clause("drain.cancelled.loses-nothing", networks=UPGRADED)
+async def test_drain_cancelled(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    data = await fill(trial, writer)
+    cancelled, other = (trial.start(writer.drain()) for _ in range(2))
+    await wire.settle()
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    writer.write(b"the end")
+    expect(await wire.receive(len(data) + 7), data + b"the end", "bytes:")
+    await other
+
+
+@clause("write.bytearray.later-changes", networks=UPGRADED)
+async def test_later_changes(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    buffer = bytearray(b"first ")
+    for write in (writer.write, lambda data: writer.write(memoryview(data))):
+        write(buffer)
+        buffer[:] = b"second"
+    buffer[:] = b"------"
+    expect(await wire.receive(12), b"first second")
+
+
+@clause("wait_closed.after-reset.raises", networks=UPGRADED_AND_RESET)
+async def test_wait_closed_after_a_reset(trial: Trial) -> None:
+    _, writer, wire = await upgraded(trial)
+    waiting = trial.start(writer.wait_closed())
+    await trial.turns()
+    await wire.reset()
+    for each in (waiting, writer.wait_closed()):
+        await expect_error((ConnectionResetError, BrokenPipeError), each)
+
+
 @clause("drain.closed", networks=UPGRADED)
 async def test_drain_when_closed(trial: Trial) -> None:
     _, writer, wire = await upgraded(trial)
