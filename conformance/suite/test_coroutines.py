@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from conformance.harness.clause import SERVER, clause
-from conformance.harness.expect import expect_that
+from conformance.harness.expect import expect, expect_that
+from conformance.harness.reading import take
 from conformance.harness.trial import Trial, awaiting
 from conformance.networks.tls import client_context
 
@@ -38,6 +39,27 @@ async def test_methods(trial: Trial) -> None:
         "start_tls": lambda: writer.start_tls(client_context(), server_hostname="streams.test"),
     }.items():
         await expect_coroutine(name, call)
+
+
+@clause("async.returns-a-coroutine")
+async def test_nothing_happens_before_it_is_awaited(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await wire.send(b"hello\n" * 4)
+    made = [
+        *(reader.read(), reader.read(5), reader.readline(), reader.readexactly(5)),
+        *(reader.readuntil(), writer.drain(), writer.wait_closed()),
+    ]
+    try:
+        for read in (
+            lambda: take(reader, 6),
+            reader.readline,
+            lambda: reader.readexactly(6),
+            lambda: reader.readuntil(b"\n"),
+        ):
+            expect(await read(), b"hello\n", "with other calls made and not awaited:")
+    finally:
+        for each in made:
+            each.close()
 
 
 @clause("async.returns-a-coroutine", roles=SERVER)

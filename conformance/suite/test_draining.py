@@ -387,6 +387,8 @@ async def test_close_while_waiting(trial: Trial) -> None:
     _, writer, wire = connection
     drains = await waiting_drains(trial, connection, 2)
     writer.close()
+    await wire.settle()
+    expect_waiting(drains)
     expect(len(await wire.receive_rest()), len(overfill(trial)), "bytes that arrived:")
     await wire.close()
     await asyncio.wait(drains)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from conformance.harness.clause import HALF_CLOSED, PLAIN, RESETTABLE, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending
+from conformance.harness.expectations import expect_talk
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
@@ -85,6 +86,15 @@ async def test_both_directions_end_while_wait_closed_waits(trial: Trial) -> None
     expect_pending(waiting, "wait_closed(), when both directions have ended,")
     writer.close()
     await waiting
+
+
+@clause("wait_closed.waits-while-open")
+async def test_stream_goes_on_while_wait_closed_waits(trial: Trial) -> None:
+    connection = await trial.connect()
+    waiting = trial.start(connection.writer.wait_closed())
+    await trial.turns()
+    await expect_talk(connection)
+    expect_pending(waiting, "wait_closed()")
 
 
 # A drain() that waits.

@@ -216,7 +216,7 @@ async def test_empty_separator(trial: Trial) -> None:
     expect(await take(reader, 3), b"abc")
 
 
-class Separator(bytes):
+class OwnSeparator(bytes):
     """A separator of a program's own class."""
 
 
@@ -225,7 +225,7 @@ async def test_separator_of_another_class(trial: Trial) -> None:
     reader, _, wire = await trial.connect()
     await wire.send(b"one--two--")
     for data in (b"one--", b"two--"):
-        expect(await reader.readuntil(Separator(b"--")), data)
+        expect(await reader.readuntil(OwnSeparator(b"--")), data)
 
 
 @clause("readuntil.tuple.any-of-them", roles=BY_HAND)
@@ -233,7 +233,7 @@ async def test_separators_of_another_class(trial: Trial) -> None:
     reader = by_hand(trial, LIMIT)
     reader.feed_data(b"one--two;")
     for data in (b"one--", b"two;"):
-        expect(await read_until(reader, (Separator(b";"), Separator(b"--"))), data)
+        expect(await read_until(reader, (OwnSeparator(b";"), OwnSeparator(b"--"))), data)
 
 
 @clause("readuntil.separator.bytes-like")

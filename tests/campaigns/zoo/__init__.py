@@ -20,6 +20,7 @@ from . import (  # noqa: F401  # each defines specimens
     failing,
     handlers,
     lasting,
+    meanwhile,
     reader,
     reading,
     reading_until,
