@@ -92,7 +92,6 @@ test_loop = on_top(
 )
 test_loop_limit = on_top("reader.iteration.limit", test_reader.test_iteration_and_the_limit)
 test_feed_eof = on_top("reader.feed-eof.ends-reads", test_reader.test_feed_eof_ends_reads)
-test_goes_on = on_top("reader.flow.goes-on", test_reader.test_peer_goes_on)
 test_read_raises = on_top("reader.cancelled.raises", test_reader.test_cancelled_read_raises)
 test_next_read = on_top(
     "reader.concurrent.after-cancelling", test_reader.test_read_right_after_cancelling_another
