@@ -257,7 +257,7 @@ class CountsItemsThatAreFed(StreamReader):
     "A memoryview that is written while much is unsent is kept as it is, until there is room.",
     "write.bytearray.later-changes",
     basic=True,
-    seen="a bytearray that can",
+    seen="BufferError: Existing exports of data",
 )
 class KeepsViews(StreamWriter):
     def write(self, data: Any) -> None:
