@@ -1,7 +1,7 @@
 """Functions and methods that the page marks as async return coroutines."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -50,12 +50,13 @@ async def test_nothing_happens_before_it_is_awaited(trial: Trial) -> None:
         *(reader.readuntil(), writer.drain(), writer.wait_closed()),
     ]
     try:
-        for read in (
+        reads: tuple[Callable[[], Awaitable[bytes]], ...] = (
             lambda: take(reader, 6),
             reader.readline,
             lambda: reader.readexactly(6),
             lambda: reader.readuntil(b"\n"),
-        ):
+        )
+        for read in reads:
             expect(await read(), b"hello\n", "with other calls made and not awaited:")
     finally:
         for each in made:

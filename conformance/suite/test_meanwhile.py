@@ -1,4 +1,4 @@
-"""What the program or its peer does while a call waits; resets after something has ended."""
+"""Calls that wait while the program or its peer does something; resets after an end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -13,15 +13,31 @@ from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import upgrade
 from conformance.networks.base import ConnectionOptions
 from conformance.suite import (
-    test_closing,
-    test_draining,
-    test_read,
-    test_reader,
-    test_readexactly,
-    test_readline,
-    test_readuntil,
-    test_transport,
-    test_writing,
+    test_closing as closing,
+)
+from conformance.suite import (
+    test_draining as draining,
+)
+from conformance.suite import (
+    test_read as read,
+)
+from conformance.suite import (
+    test_reader as reader,
+)
+from conformance.suite import (
+    test_readexactly as readexactly,
+)
+from conformance.suite import (
+    test_readline as readline,
+)
+from conformance.suite import (
+    test_readuntil as readuntil,
+)
+from conformance.suite import (
+    test_transport as transport,
+)
+from conformance.suite import (
+    test_writing as writing,
 )
 
 IN_MEMORY = Some(("memory",), "that TLS begins later makes no difference to the network")
@@ -65,52 +81,44 @@ def on_top(id_: str, test: Callable[[Trial], None]) -> Callable[[Trial], None]:
 
 # Writing.
 
-test_order = on_top("write.order", test_writing.test_order)
-test_wide = on_top("write.memoryview.wide-items", test_writing.test_memoryview_of_wide_items)
-test_wide_lines = on_top("writelines.wide-items", test_writing.test_writelines_of_wide_items)
-test_wrong_type = on_top("write.wrong-type", test_writing.test_wrong_type)
-test_many_small = on_top("write.many-small", test_writing.test_many_small)
-test_iterables = on_top("writelines.iterable", test_writing.test_iterable)
-test_after_close = on_top("write.after-close", test_writing.test_after_close)
+test_order = on_top("write.order", writing.test_order)
+test_wide = on_top("write.memoryview.wide-items", writing.test_memoryview_of_wide_items)
+test_wide_lines = on_top("writelines.wide-items", writing.test_writelines_of_wide_items)
+test_wrong_type = on_top("write.wrong-type", writing.test_wrong_type)
+test_many_small = on_top("write.many-small", writing.test_many_small)
+test_iterables = on_top("writelines.iterable", writing.test_iterable)
+test_after_close = on_top("write.after-close", writing.test_after_close)
 
-test_resumes = on_top("drain.resumes", test_draining.test_resumes)
-test_concurrent = on_top("drain.concurrent", test_draining.test_concurrent)
-test_drain_raises = on_top("drain.cancelled.raises", test_draining.test_cancelled_raises)
-test_abort_raises = on_top("drain.abort.raises", test_draining.test_abort_raises)
+test_resumes = on_top("drain.resumes", draining.test_resumes)
+test_concurrent = on_top("drain.concurrent", draining.test_concurrent)
+test_drain_raises = on_top("drain.cancelled.raises", draining.test_cancelled_raises)
+test_abort_raises = on_top("drain.abort.raises", draining.test_abort_raises)
 
 # Reading.
 
-test_all = on_top("read.all.waits-for-eof", test_read.test_all_waits_for_eof)
-test_cancelled = on_top("read.n.cancelled-loses-nothing", test_read.test_cancelled)
-test_exactly = on_top("readexactly.eof.partial", test_readexactly.test_partial)
-test_lines = on_top("readline.leaves-the-rest", test_readline.test_leaves_the_rest)
-test_partial_line = on_top("readline.eof.returns-partial", test_readline.test_eof_returns_partial)
-test_splits = on_top("readuntil.separator.any-split", test_readuntil.test_separator_split_anywhere)
-test_overrun = on_top("readuntil.limit.data-is-kept", test_readuntil.test_data_is_kept)
-test_loop = on_top(
-    "reader.iteration.whole-stream", test_reader.test_iteration_over_the_whole_stream
-)
-test_loop_limit = on_top("reader.iteration.limit", test_reader.test_iteration_and_the_limit)
-test_feed_eof = on_top("reader.feed-eof.ends-reads", test_reader.test_feed_eof_ends_reads)
-test_read_raises = on_top("reader.cancelled.raises", test_reader.test_cancelled_read_raises)
+test_all = on_top("read.all.waits-for-eof", read.test_all_waits_for_eof)
+test_cancelled = on_top("read.n.cancelled-loses-nothing", read.test_cancelled)
+test_exactly = on_top("readexactly.eof.partial", readexactly.test_partial)
+test_lines = on_top("readline.leaves-the-rest", readline.test_leaves_the_rest)
+test_partial_line = on_top("readline.eof.returns-partial", readline.test_eof_returns_partial)
+test_splits = on_top("readuntil.separator.any-split", readuntil.test_separator_split_anywhere)
+test_overrun = on_top("readuntil.limit.data-is-kept", readuntil.test_data_is_kept)
+test_loop = on_top("reader.iteration.whole-stream", reader.test_iteration_over_the_whole_stream)
+test_loop_limit = on_top("reader.iteration.limit", reader.test_iteration_and_the_limit)
+test_feed_eof = on_top("reader.feed-eof.ends-reads", reader.test_feed_eof_ends_reads)
+test_read_raises = on_top("reader.cancelled.raises", reader.test_cancelled_read_raises)
 test_next_read = on_top(
-    "reader.concurrent.after-cancelling", test_reader.test_read_right_after_cancelling_another
+    "reader.concurrent.after-cancelling", reader.test_read_right_after_cancelling_another
 )
 
 # Closing.
 
-test_sends_first = on_top("close.sends-first", test_closing.test_sends_what_waits_first)
-test_waiting_drains = on_top("drain.close.waiting", test_draining.test_close_while_waiting)
-test_ends_reads = on_top("close.ends-reads", test_closing.test_ends_reads)
-test_several = on_top("wait_closed.several", test_closing.test_several)
-test_others = on_top(
-    "wait_closed.cancelled.leaves-others", test_closing.test_cancelled_leaves_others
-)
-test_later = on_top(
-    "wait_closed.cancelled.later-calls", test_closing.test_cancelled_and_later_calls
-)
-test_own_exception = on_top(
-    "wait_closed.after-reset.own-exception", test_closing.test_own_exception
-)
-test_same_state = on_top("transport.same-state", test_transport.test_same_state)
-test_unknown = on_top("get_extra_info.default", test_transport.test_default)
+test_sends_first = on_top("close.sends-first", closing.test_sends_what_waits_first)
+test_waiting_drains = on_top("drain.close.waiting", draining.test_close_while_waiting)
+test_ends_reads = on_top("close.ends-reads", closing.test_ends_reads)
+test_several = on_top("wait_closed.several", closing.test_several)
+test_others = on_top("wait_closed.cancelled.leaves-others", closing.test_cancelled_leaves_others)
+test_later = on_top("wait_closed.cancelled.later-calls", closing.test_cancelled_and_later_calls)
+test_own_exception = on_top("wait_closed.after-reset.own-exception", closing.test_own_exception)
+test_same_state = on_top("transport.same-state", transport.test_same_state)
+test_unknown = on_top("get_extra_info.default", transport.test_default)
