@@ -18,6 +18,8 @@ Used here:
   for pipes, which ask their loop for the same (`fakes._loop.pipes`).
 * `Task._fut_waiter`: the future that a task waits for, to name it in `Deadlock`.
 * `Task._exception`: the exception of a task, which still counts as not retrieved.
+* `Task._log_destroy_pending`: whether asyncio reports a task that is destroyed while it waits; a
+  search runs a failing program hundreds of times (`fakes._tools.program`).
 * `BaseSelectorEventLoop._make_self_pipe()`: makes the pair of sockets with which a real loop wakes
   itself. A program may make such a loop, for a thread, while a simulated one runs.
 * `asyncio.base_events._format_handle()`: how debug mode names a slow callback.
@@ -112,6 +114,11 @@ def never_run_again(thing: Any) -> None:
     if isinstance(thing, asyncio.Task):
         asyncio._unregister_task(thing)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def not_reported(task: asyncio.Task[Any]) -> None:
+    """Make sure that asyncio does not report a task that is destroyed while it waits."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 def is_executors(thread: threading.Thread) -> bool:

@@ -27,8 +27,12 @@ class Violated(AssertionError):
         self.time = time
         self.what = what
         self.before = before
-        text = f"{name!r} {what}, at {time:.6f} s"
+        text = self.summary()
         super().__init__(f"{text}; before that:\n{before}" if before else text)
+
+    def summary(self) -> str:
+        """Return the message without what happened before."""
+        return f"{self.name!r} {self.what}, at {self.time:.6f} s"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let it be sent between processes."""

@@ -251,7 +251,6 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self.refusals: dict[str, None] = {}  # the errors of calls that would leave, each once
         self._refused = False  # whether the run has ended because of a call that is not simulated
         self._interruptions: list[BaseException] = []  # the exceptions of signal handlers
-        self._step_observers = self.network.step_observers
         self._closed = False
         try:
             self.network.attach(self, self._arrivals.append, seed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Protocol
 
-from fakes._network.environment import Environment
 from fakes._network.network import Network
+from fakes._network.segment import FaultNote
 from fakes._public import public
 
 # How likely each of the faults is to happen.
@@ -34,8 +34,22 @@ class Fault(Protocol):
         """Let it be over."""
 
 
-@dataclass(frozen=True)
-class _OfALink:
+class _Short:
+    """Shows only the arguments that are not the defaults."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]  # those derived from it have them
+            value = getattr(self, field.name)
+            if field.default is MISSING:
+                shown.append(repr(value))
+            elif value != field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class _OfALink(_Short):
     """A fault of the link between two hosts, by name; its end heals the link."""
 
     one: str
@@ -48,7 +62,7 @@ class _OfALink:
 
 
 @public
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Partition(_OfALink):
     """The link between two hosts loses all data, as by `Link.partition()`.
 
@@ -69,7 +83,7 @@ class Partition(_OfALink):
 
 
 @public
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stall(_OfALink):
     """The link between two hosts delays all data, as by `Link.stall()`.
 
@@ -87,7 +101,7 @@ class Stall(_OfALink):
 
 
 @public
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Refuse(_OfALink):
     """New connections between two hosts are refused, as by `Link.refuse()`.
 
@@ -101,8 +115,8 @@ class Refuse(_OfALink):
 
 
 @public
-@dataclass(frozen=True)
-class Reset:
+@dataclass(frozen=True, repr=False)
+class Reset(_Short):
     """All connections between two hosts are reset, once, as by `Link.reset()`.
 
     Args:
@@ -122,8 +136,8 @@ class Reset:
 
 
 @public
-@dataclass(frozen=True)
-class Crash:
+@dataclass(frozen=True, repr=False)
+class Crash(_Short):
     """A host crashes, as by `Host.crash()`, and starts again.
 
     Args:
@@ -153,11 +167,18 @@ def schedule(faults: Sequence[Fault], within: float, network: Network) -> None:
         happens, begins, lasts = chance.random(), chance.random(), chance.random()
         if happens < LIKELY:
             start = around.loop.time() + within * begins
-            _call_at(around, start, lambda fault=fault: fault.begin(network))  # type: ignore[misc]  # mypy does not infer it
-            end = start + fault.lasts * lasts
+            begins_or_happens = "begins" if fault.lasts else "happens"
+            _call_at(network, start, fault.begin, f"{fault} {begins_or_happens}")
             if fault.lasts:
-                _call_at(around, end, lambda fault=fault: fault.end(network))  # type: ignore[misc]
+                _call_at(network, start + fault.lasts * lasts, fault.end, f"{fault} ends")
 
 
-def _call_at(around: Environment, when: float, action: Callable[[], None]) -> None:
-    around.loop.call_at(when, action, context=around.context)
+def _call_at(network: Network, when: float, action: Callable[[Network], None], text: str) -> None:
+    around = network.environment
+
+    def act() -> None:
+        for observer in network.step_observers:
+            observer(FaultNote(around.loop.time(), text))
+        action(network)
+
+    around.loop.call_at(when, act, context=around.context)

@@ -33,6 +33,13 @@ class Segment(NamedTuple):
     data: bytes = b""
 
 
+class FaultNote(NamedTuple):
+    """A fault that begins or ends by the seed, for the observers of steps."""
+
+    time: float
+    text: str
+
+
 # The constant part of a connection's segments in one direction: the number of the connection, the
 # source, the destination, and whether its client sends.
 Ends = tuple[int, Any, Any, bool]

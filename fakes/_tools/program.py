@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fakes._asyncio.private_api import not_reported
 from fakes._loop.deadlock import Deadlock, TimeLimitExceeded
 from fakes._loop.interruptions import let_through
 from fakes._loop.invariants import Violated
@@ -55,7 +56,8 @@ class Failure:
 
     def text(self) -> str:
         """Show the type, the place and the message."""
-        return f"{self.error} at {self.place}" + (f": {self.message}" if self.message else "")
+        where = "" if self.message.startswith(self.place) else f" at {self.place}"
+        return f"{self.error}{where}" + (f": {self.message}" if self.message else "")
 
 
 @dataclass
@@ -101,6 +103,7 @@ class Program:
         """
         network = self.network()
         outcome = Outcome(seed)
+        loop: asyncio.AbstractEventLoop | None = None
         if record:
             outcome.draws = network.draws = []
         if trace:
@@ -108,6 +111,7 @@ class Program:
         with _quietly(), let_through():  # an interruption is not a failure of the program
             try:
                 with asyncio.Runner(loop_factory=partial(self._loop, seed, network)) as runner:
+                    loop = runner.get_loop()
                     try:
                         runner.run(self.main())
                     finally:
@@ -119,6 +123,9 @@ class Program:
                 outcome.failure = failure_of(exc)
                 if trace:
                     outcome.exception = exc
+            # Tasks that began as the others were cancelled.
+            for task in asyncio.all_tasks(loop) if loop is not None else ():
+                not_reported(task)
             network.vanish()
         return outcome
 
@@ -144,7 +151,7 @@ def failure_of(exc: BaseException) -> Failure:
     """Return the record of an exception."""
     kind = type(exc)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{_name(exc)}"
-    message = f"{exc.name!r} {exc.what}" if isinstance(exc, Violated) else str(exc)
+    message = exc.summary() if isinstance(exc, Violated) else str(exc)
     return Failure(name, _place(exc), message, "".join(traceback.format_exception(exc)))
 
 

@@ -120,7 +120,8 @@ class Report:
         count = len(shrunk.draws)
         runs = f"{shrunk.runs} runs" if shrunk.minimal else f"after {shrunk.runs} runs, all used"
         if not count:
-            return [f"it fails whatever chance decides ({shrunk.before} draws, {runs})"]
+            of = "1 draw" if shrunk.before == 1 else f"{shrunk.before} draws"
+            return [f"it fails whatever chance decides ({of}, {runs})"]
         matter = "1 draw matters" if count == 1 else f"{count} draws matter"
         lines = [f"seed {shrunk.number}: of {shrunk.before} draws {matter} ({runs}):"]
         for draw in shrunk.draws[:DRAWS]:

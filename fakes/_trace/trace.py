@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes._network.network import Network
-from fakes._network.segment import Note, Segment, segment_of
+from fakes._network.segment import FaultNote, Note, Segment, segment_of
 from fakes._public import public
 from fakes._trace.hexdiff import short
 from fakes._trace.steps import Step
@@ -49,7 +49,7 @@ class Trace:
             if not isinstance(network, Network):
                 raise RuntimeError("the running event loop has no simulated network to trace")
         self.network = network
-        self._entries: list[Note | Step] | deque[Note | Step]
+        self._entries: list[Note | Step | FaultNote] | deque[Note | Step | FaultNote]
         self._entries = [] if keep is None else deque(maxlen=keep)
         self._count = 0
         record = self._entries.append if keep is None else self._record
@@ -57,7 +57,7 @@ class Trace:
         if steps:
             self._stop.append(network.observe_steps(record))
 
-    def _record(self, entry: Note | Step) -> None:
+    def _record(self, entry: Note | Step | FaultNote) -> None:
         self._count += 1
         self._entries.append(entry)
 
@@ -68,7 +68,7 @@ class Trace:
     @property
     def segments(self) -> list[Segment]:
         """The segments sent so far."""
-        return [segment_of(entry) for entry in self._entries if not isinstance(entry, Step)]
+        return [segment_of(e) for e in self._entries if not isinstance(e, (Step, FaultNote))]
 
     def stop(self) -> None:
         """Record no more; idempotent."""
@@ -89,20 +89,23 @@ class Trace:
         bytes, with the first of them; and when it arrives, if that is later, or that it is lost.
 
         Steps, if they are recorded, are between the segments: the time, the task's name, the line
-        of the source at which it resumed, and the one at which it waits again.
+        of the source at which it resumed, and the one at which it waits again. With the steps are
+        the faults that the seed causes.
 
         Args:
-            last: only that many lines, the last ones (default: all).
+            last: only that many lines, the last ones, and those of faults (default: all).
             folded: whether three or more segments of one write, and repeated steps of a task at one
                 line, take one line (default: no).
         """
         entries = [
-            segment_of(e) if not isinstance(e, Step) else e
+            e if isinstance(e, (Step, FaultNote)) else segment_of(e)
             for e in self._entries
             if not isinstance(e, Step) or e.place or e.then
         ]
         groups = _folded(entries) if folded else [[entry] for entry in entries]
         shown = groups if last is None else groups[-last:] if last else []
+        earlier = groups[: len(groups) - len(shown)]
+        shown = [group for group in earlier if isinstance(group[0], FaultNote)] + shown
         names = self._names()
         start = self._start()
         numbers = [number for e in entries if isinstance(e, Step) and (number := _number(e.task))]
@@ -157,19 +160,22 @@ class Trace:
         if not self._entries or getattr(self.network.loop, "seed", None) is not None:
             return 0.0
         first = self._entries[0]
-        return first.time if isinstance(first, Step) else first[0]
+        return first.time if isinstance(first, (Step, FaultNote)) else first[0]
 
 
-def _folded(entries: list[Segment | Step]) -> list[list[Segment | Step]]:
+_Entry = Segment | Step | FaultNote
+
+
+def _folded(entries: list[_Entry]) -> list[list[_Entry]]:
     """Group the segments of one write, from three on, and repeated steps of a task."""
-    groups: list[list[Segment | Step]] = []
+    groups: list[list[_Entry]] = []
     for entry in entries:
         before = groups[-1] if groups else []
         if before and _go_together(before[-1], entry):
             before.append(entry)
         else:
             groups.append([entry])
-    folded: list[list[Segment | Step]] = []
+    folded: list[list[_Entry]] = []
     for group in groups:
         if len(group) < 3 and isinstance(group[0], Segment):
             folded += [[entry] for entry in group]
@@ -178,7 +184,9 @@ def _folded(entries: list[Segment | Step]) -> list[list[Segment | Step]]:
     return folded
 
 
-def _go_together(one: Segment | Step, other: Segment | Step) -> bool:
+def _go_together(one: _Entry, other: _Entry) -> bool:
+    if isinstance(one, FaultNote) or isinstance(other, FaultNote):
+        return False
     if isinstance(one, Step) or isinstance(other, Step):
         return isinstance(one, Step) and isinstance(other, Step) and other.repeats(one)
     return (
@@ -190,10 +198,12 @@ def _go_together(one: Segment | Step, other: Segment | Step) -> bool:
 
 
 def _row(
-    group: list[Segment | Step], names: dict[str, str], start: float, before: int
+    group: list[_Entry], names: dict[str, str], start: float, before: int
 ) -> tuple[str, str, str, str]:
     first = group[0]
     times = f" ({len(group)} times)" if len(group) > 1 else ""
+    if isinstance(first, FaultNote):
+        return f"{first.time - start:.6f}", "", "", first.text
     if isinstance(first, Step):
         number = _number(first.task)
         task = f"Task-{number - before}" if number else first.task

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -815,4 +816,22 @@ def test_the_search_leaves_out_faults_that_do_not_matter() -> None:
     shrunk = found.value.report.shrunk
     assert shrunk is not None
     assert {draw.concern for draw in shrunk.draws} == {"fault 3"}
-    assert "Crash(host='server', lasts=1.0) happens" in str(found.value)
+    assert "fault 3:0  Crash('server') happens" in str(found.value)
+    assert re.search(r"^10\.000000 +Crash\('server'\) begins$", str(found.value), re.MULTILINE)
+
+
+def test_a_trace_with_steps_shows_the_faults_of_the_seed() -> None:
+    async def main() -> None:
+        for _ in range(20):
+            await asyncio.sleep(1)
+
+    network = fakes.Network()
+    trace = fakes.Trace(network, steps=True)
+    partition = fakes.Partition("localhost", "localhost", lasts=5)
+    fakes.run(main(), seed=1, network=network, faults=[partition], within=1)
+    _, begins, ends, last = trace.text(last=1).splitlines()
+    time, text = begins.split(maxsplit=1)
+    assert float(time) < 1
+    assert text == "Partition('localhost', 'localhost', lasts=5) begins"
+    assert ends.endswith("Partition('localhost', 'localhost', lasts=5) ends")
+    assert last.startswith("20.000000")
