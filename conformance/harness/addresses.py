@@ -236,7 +236,12 @@ async def connected_socket(trial: Trial, listener: Listener) -> socket.socket:
     return (await carrier(trial).connected(family_at(address), address)).sock
 
 
-def let_block(sock: socket.socket) -> None:
-    """Put `sock` into blocking mode, as the socket module makes them; simulated ones have none."""
+def let_block(sock: socket.socket, seconds: float | None = None) -> None:
+    """Put `sock` into blocking mode, as the socket module makes them; simulated ones have none.
+
+    Args:
+        sock: the socket.
+        seconds: its timeout, such as socket.create_connection() sets; by default none.
+    """
     with contextlib.suppress(ValueError):
-        sock.setblocking(True)
+        sock.settimeout(seconds)

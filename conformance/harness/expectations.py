@@ -162,12 +162,19 @@ async def expect_talk(connection: Connection) -> None:
 
 
 async def expect_client_never_blocks(
-    trial: Trial, open_: Callable[..., Any], is_tls: bool = False
+    trial: Trial, open_: Callable[..., Any], is_tls: bool = False, seconds: float | None = None
 ) -> None:
-    """Expect the connection that `open_` makes of a blocking socket not to stop the loop."""
+    """Expect the connection that `open_` makes of a blocking socket not to stop the loop.
+
+    Args:
+        trial: the trial.
+        open_: the function that opens it.
+        is_tls: whether with TLS.
+        seconds: the socket's timeout.
+    """
     listener = await trial.listen()
     sock = await connected_socket(trial, listener)
-    let_block(sock)
+    let_block(sock, seconds)
     tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": HOST_NAME} if is_tls else {}
     opening = trial.start(open_(sock=sock, **tls))
     async with closing(await listener.accept()) as below:
@@ -183,11 +190,23 @@ async def expect_client_never_blocks(
 
 
 async def expect_server_never_blocks(
-    trial: Trial, start: Callable[..., Any], sock: socket.socket, is_tls: bool = False
+    trial: Trial,
+    start: Callable[..., Any],
+    sock: socket.socket,
+    is_tls: bool = False,
+    seconds: float | None = None,
 ) -> None:
-    """Expect the server that `start` makes of a blocking bound `sock` not to stop the loop."""
+    """Expect the server that `start` makes of a blocking bound `sock` not to stop the loop.
+
+    Args:
+        trial: the trial.
+        start: the function that starts it.
+        sock: the socket.
+        is_tls: whether with TLS.
+        seconds: the socket's timeout.
+    """
     served, address = Served(), sock.getsockname()
-    let_block(sock)
+    let_block(sock, seconds)
     tls = {"ssl": server_context()} if is_tls else {}
     with contextlib.closing(await start(served.accepted, sock=sock, **tls)):
         async with closing(await carrier(trial).connected(sock.family, address)) as below:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from conformance.harness.addresses import carrier, free_port
+from conformance.harness.addresses import bound_socket, carrier, free_port
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, clause
 from conformance.harness.expect import expect, expect_that
@@ -153,6 +153,43 @@ async def test_start_server_cancelled(trial: Trial) -> None:
             (await starting).close()
         await expect_not_served(trial, socket.AF_INET, address)
         await expect_no_new_socket(trial, before)
+
+
+@clause("serving.cancelled.at-any-moment", networks=INTERNET, roles=SERVER)
+async def test_start_server_cancelled_in_each_way(trial: Trial) -> None:
+    ways: tuple[dict[str, Any], ...] = (
+        *({"start_serving": False}, {"ssl": server_context()}),
+        *({"host": ["127.0.0.1", "127.0.0.2"]}, {"host": None}),
+    )
+    for way in ways:
+        for turns in range(10):
+            before = open_sockets(trial)
+            arguments = {"host": "127.0.0.1", "port": 0, **way}
+            starting = asyncio.ensure_future(
+                trial.streams.start_server(Served().accepted, **arguments)
+            )
+            await trial.turns(turns)
+            starting.cancel()
+            await asyncio.wait([starting])
+            if not starting.cancelled():
+                (await starting).close()
+            await expect_no_new_socket(trial, before)
+
+
+@clause("serving.cancelled.at-any-moment", networks=INTERNET, roles=SERVER)
+async def test_start_server_cancelled_with_a_socket(trial: Trial) -> None:
+    for turns in range(10):
+        with bound_socket(trial) as sock:
+            address = sock.getsockname()
+            starting = asyncio.ensure_future(
+                trial.streams.start_server(Served().accepted, sock=sock)
+            )
+            await trial.turns(turns)
+            starting.cancel()
+            await asyncio.wait([starting])
+            if not starting.cancelled():
+                (await starting).close()
+            await expect_not_served(trial, socket.AF_INET, address)
 
 
 @clause("unix.serve.cancelled.at-any-moment", networks=UNIX, roles=SERVER)

@@ -2,12 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
-from conformance.harness.clause import IN_VIRTUAL_TIME, clause
+from conformance.harness.addresses import bound, stall
+from conformance.harness.clause import (
+    CLIENT,
+    HOSTS,
+    IN_VIRTUAL_TIME,
+    INTERNET,
+    SERVER,
+    TLS,
+    UPGRADED,
+    clause,
+)
 from conformance.harness.expect import expect, expect_pending
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take
 from conformance.harness.trial import Trial
+from conformance.harness.upgrading import arguments
 from conformance.networks.wire import moved
 from conformance.suite.test_reader import READS
 
@@ -33,20 +47,8 @@ async def waiting_calls(trial: Trial) -> Waits:
 @clause("async.cancelled.counts")
 async def test_cancelled_by_another_task(trial: Trial) -> None:
     for name, call in (await waiting_calls(trial)).items():
-
-        async def counted(call: Callable[[], Awaitable[object]] = call) -> int:
-            task = asyncio.current_task()
-            assert task is not None
-            try:
-                await call()
-            except asyncio.CancelledError:
-                return task.cancelling()
-            return -1
-
-        waiting = trial.start(counted())
-        await trial.turns()
-        waiting.cancel()
-        expect(await waiting, 1, f"cancelling() of a task that was cancelled in {name}:")
+        seen = await cancelling_in(trial, call)
+        expect(seen, 1, f"cancelling() of a task that was cancelled in {name}:")
 
 
 @clause("async.cancelled.counts", networks=IN_VIRTUAL_TIME)
@@ -70,6 +72,59 @@ async def by_timeout(call: Callable[[], Awaitable[object]]) -> None:
 async def by_wait_for(call: Callable[[], Awaitable[object]]) -> None:
     """Wait for a second, by asyncio.wait_for()."""
     await asyncio.wait_for(call(), 1)
+
+
+async def cancelling_in(trial: Trial, call: Callable[[], Awaitable[object]]) -> int:
+    """Return cancelling() of a task that is cancelled in a call; -1 if it raises nothing."""
+
+    async def counted() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await call()
+        except asyncio.CancelledError:
+            return task.cancelling()
+        return -1
+
+    waiting = trial.start(counted())
+    await trial.turns()
+    waiting.cancel()
+    return await waiting
+
+
+@clause("async.cancelled.counts", networks=HOSTS, roles=SERVER)
+async def test_calls_of_a_server_cancelled(trial: Trial) -> None:
+    for name in ("wait_closed", "serve_forever"):
+        server = (await trial.serve()).server
+        seen = await cancelling_in(trial, getattr(server, name))
+        expect(seen, 1, f"cancelling() of a task that was cancelled in {name}() of a server:")
+
+
+@clause("async.cancelled.counts", networks=INTERNET, roles=CLIENT)
+async def test_connecting_cancelled(trial: Trial) -> None:
+    with ExitStack() as stack:
+        port, (silent,) = stack.enter_context(bound(trial, "127.0.0.1"))
+        await stall(trial, silent, stack)
+        several: tuple[dict[str, Any], ...] = ({}, {"happy_eyeballs_delay": 1000.0})
+        for options in several:
+            seen = await cancelling_in(
+                trial, partial(trial.streams.open_connection, "127.0.0.1", port, **options)
+            )
+            expect(seen, 1, "cancelling() of a task that was cancelled in open_connection():")
+
+
+@clause("async.cancelled.counts", networks=TLS, roles=CLIENT)
+async def test_handshake_cancelled(trial: Trial) -> None:
+    listener = await trial.listen()
+    seen = await cancelling_in(trial, lambda: trial.network.open(trial.streams, listener))
+    expect(seen, 1, "cancelling() of a task that was cancelled in a handshake:")
+
+
+@clause("async.cancelled.counts", networks=UPGRADED)
+async def test_upgrade_cancelled(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    seen = await cancelling_in(trial, lambda: writer.start_tls(**arguments(trial)))
+    expect(seen, 1, "cancelling() of a task that was cancelled in start_tls():")
 
 
 # Twice.

@@ -1,9 +1,11 @@
 """`open_connection()`: its result, and its arguments except those for TLS."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from typing import Any
 
 from conformance.errors import NotApplicable
 from conformance.harness.addresses import (
@@ -12,12 +14,13 @@ from conformance.harness.addresses import (
     address_of,
     bound,
     carrier,
+    carrier_of,
     connected_socket,
     free_port,
     listening,
     stall,
 )
-from conformance.harness.clause import CLIENT, HOSTS, INTERNET, clause
+from conformance.harness.clause import CLIENT, HOSTS, INTERNET, TLS, Some, clause
 from conformance.harness.expect import (
     expect,
     expect_error,
@@ -31,6 +34,9 @@ from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_
 from conformance.harness.reading import take
 from conformance.harness.resolving import NAME, Lookups, resolving, tried
 from conformance.harness.trial import Trial
+from conformance.networks.base import Listener
+from conformance.networks.tls import TlsWire, server_context
+from conformance.networks.wire import Wire
 
 
 @clause("connecting.returns-a-pair", networks=HOSTS, roles=CLIENT)
@@ -143,6 +149,15 @@ async def test_host_ipv6(trial: Trial) -> None:
         _, writer = await trial.streams.open_connection("::1", port)
         with closing(writer):
             expect(accepted(sockets), 0, "index of the listener connected to:")
+
+
+@clause("connecting.host.none", networks=INTERNET, roles=CLIENT)
+async def test_port_without_a_host(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, sockets):
+        for address in ({"port": port}, {"host": None, "port": port, "family": socket.AF_INET}):
+            _, writer = await trial.streams.open_connection(**address)
+            with closing(writer):
+                expect(accepted(sockets), 0, "index of the listener connected to:")
 
 
 @clause("connecting.no-address", networks=INTERNET, roles=CLIENT)
@@ -336,6 +351,11 @@ async def test_sock_in_blocking_mode(trial: Trial) -> None:
 
 
 @clause("connecting.sock.blocking", networks=INTERNET, roles=CLIENT)
+async def test_sock_with_a_timeout(trial: Trial) -> None:
+    await expect_client_never_blocks(trial, trial.streams.open_connection, seconds=30.0)
+
+
+@clause("connecting.sock.blocking", networks=INTERNET, roles=CLIENT)
 async def test_sock_in_blocking_mode_with_tls(trial: Trial) -> None:
     await expect_client_never_blocks(trial, trial.streams.open_connection, is_tls=True)
 
@@ -444,6 +464,19 @@ async def test_next_address_after_refusal(trial: Trial) -> None:
             _, writer = await trial.streams.open_connection(NAME, port)
             with closing(writer):
                 expect(accepted([other]), 0, "index of the listener connected to:")
+
+
+@clause("connecting.addresses.next-after-refusal", networks=DUAL_STACK, roles=CLIENT)
+async def test_next_address_after_one_that_cannot_be_used(trial: Trial) -> None:
+    # The first cannot be connected to from the local address, which is of the other family.
+    for hosts in (("::1", "127.0.0.1"), ("127.0.0.1", "::1")):
+        for delay in (None, 1000.0):
+            with listening(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
+                _, writer = await trial.streams.open_connection(
+                    NAME, port, local_addr=(hosts[1], 0), happy_eyeballs_delay=delay
+                )
+                with closing(writer):
+                    expect(accepted(sockets), 1, f"index in {hosts} of the address connected to:")
 
 
 @clause("connecting.interleave.zero", networks=DUAL_STACK, roles=CLIENT)
@@ -825,6 +858,92 @@ async def test_cancelled_while_connecting(trial: Trial) -> None:
         await asyncio.wait([connecting])
         expect(connecting.cancelled(), True, "cancelled:")
         await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.cancelled.while-connecting", networks=INTERNET, roles=CLIENT)
+async def test_cancelled_with_another_address_left(trial: Trial) -> None:
+    for delay in (None, 1000.0):
+        async with one_silent(trial) as (port, answering, lookups):
+            before = open_sockets(trial)
+            connecting = trial.start(_open(trial, port, NAME, happy_eyeballs_delay=delay))
+            await lookups.first(connecting)
+            await trial.turns()
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            expect(connecting.cancelled(), True, "cancelled:")
+            expect(accepted([answering]), None, "connection to the next address:")
+            await expect_no_new_socket(trial, before)
+
+
+IN_COUNTED_TURNS = Some(
+    ("memory", "tls-memory"), "over the kernel, the number of turns that it takes to connect varies"
+)
+
+
+@clause("connecting.cancelled.at-any-moment", networks=IN_COUNTED_TURNS, roles=CLIENT)
+async def test_cancelled_at_any_moment_up_to_the_end(trial: Trial) -> None:
+    await expect_cancelled_at_any_moment(trial)
+
+
+@clause("connecting.happy-eyeballs.nothing-left-open", networks=IN_COUNTED_TURNS, roles=CLIENT)
+async def test_cancelled_at_any_moment_with_happy_eyeballs(trial: Trial) -> None:
+    # asyncio's own leaves a socket that connected in that turn to the garbage collector.
+    await expect_cancelled_at_any_moment(trial, collect=True, happy_eyeballs_delay=0.25)
+
+
+MOST_TURNS = 300
+"""More turns of the loop than it takes to connect."""
+
+
+async def expect_cancelled_at_any_moment(
+    trial: Trial, collect: bool = False, **options: Any
+) -> None:
+    """Expect an open_connection() to leave nothing open, however many turns before it ends.
+
+    The far end answers, and does its part of the handshake.
+
+    Args:
+        trial: the trial.
+        collect: whether the garbage collector may have a part in it.
+        options: passed to `open_connection()`.
+    """
+    for moment in range(MOST_TURNS):
+        listener = await trial.listen()
+        before = open_sockets(trial)
+        wires: list[Wire] = []
+        answering = trial.start(answer(trial, listener, wires))
+        connecting = trial.start(trial.network.open(trial.streams, listener, **options))
+        await trial.turns(moment)
+        has_ended = connecting.done()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        await trial.turns()
+        answering.cancel()
+        await asyncio.wait([answering])
+        if not connecting.cancelled():
+            _, writer = await connecting
+            writer.close()
+        if collect:
+            del connecting
+            gc.collect()
+        for wire in wires:
+            await wire.receive_to_end()  # a hang where it is left open
+            await wire.close()
+        await expect_no_new_socket(trial, before)
+        if has_ended:
+            return
+
+
+async def answer(trial: Trial, listener: Listener, wires: list[Wire]) -> None:
+    """Accept a connection, put its far end into `wires`, and shake hands."""
+    if trial.network.name not in TLS:
+        wires.append(await listener.accept())
+        return
+    below = await carrier_of(listener).accept()
+    wire = TlsWire(below, server_context(), server_side=True)
+    wires.append(wire)
+    with suppress(OSError):  # the connection may end
+        await wire.handshake()
 
 
 @clause("connecting.cancelled.at-any-moment", networks=HOSTS, roles=CLIENT)

@@ -7,14 +7,14 @@ import ssl
 import warnings
 import weakref
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
 from conformance.harness.addresses import carrier
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import HALF_CLOSED, PLAIN, RESETTABLE, SERVER, TLS, clause
 from conformance.harness.expect import expect, expect_raises, expect_that
-from conformance.harness.expectations import collected, expect_talk
+from conformance.harness.expectations import collected, expect_nothing_reported, expect_talk
 from conformance.harness.patterns import overfill
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Served, Trial
@@ -78,6 +78,49 @@ async def test_plain_result(trial: Trial) -> None:
         reader, writer = await served.pairs.get()
         await expect_talk(Connection(reader, writer, wire))
     expect(trial.reported, [], "reported:")
+
+
+class Promise:
+    """An awaitable that is no coroutine.
+
+    Attributes:
+        awaited: how often it was awaited.
+    """
+
+    def __init__(self) -> None:
+        self.awaited = 0
+
+    def __await__(self) -> Iterator[None]:
+        """Take note."""
+        self.awaited += 1
+        return iter(())
+
+
+@clause("handlers.plain.any-result", networks=PLAIN, roles=SERVER)
+async def test_plain_result_that_ends(trial: Trial) -> None:
+    failed, cancelled, done, pending = (trial.loop.create_future() for _ in range(4))
+    promise = Promise()
+    for result in (failed, cancelled, done, pending, promise):
+        served = Served()
+
+        def callback(*pair: Any, result: object = result, served: Served = served) -> object:
+            served.accepted(*pair)
+            return result
+
+        served.server = (await trial.serve(callback)).server
+        connection = await trial.accept(served)
+        if result is failed:
+            failed.set_exception(Failure())
+        elif result is cancelled:
+            cancelled.cancel()
+        elif result is done:
+            done.set_result(None)
+        await connection.wire.settle()
+        await expect_talk(connection)
+    expect_that(isinstance(failed.exception(), Failure), "its own exception", failed)
+    expect(pending.done(), False, "a future that nobody has ended is done:")
+    expect(promise.awaited, 0, "times that an awaitable was awaited:")
+    await expect_nothing_reported(trial)
 
 
 @clause("handlers.two-arguments", roles=SERVER)
@@ -579,6 +622,35 @@ async def test_failures_of_any_class_reported_once(trial: Trial) -> None:
         trial.reported.clear()
 
 
+async def expect_a_report_each(trial: Trial, callback: Callable[..., object]) -> None:
+    """Expect the failure of `callback` to be reported for each of several clients."""
+    called = asyncio.Event()
+
+    def noted(reader: StreamReader, writer: StreamWriter) -> object:
+        called.set()
+        return callback(reader, writer)
+
+    served = await trial.serve(noted)
+    for number in range(1, 4):
+        called.clear()
+        wire = await trial.dial(served.server)
+        await called.wait()
+        await wire.settle()
+        await collected(trial)
+        seen = [type(each.get("exception")).__name__ for each in trial.reported]
+        expect(seen, ["Failure"] * number, f"reported of {number} clients of one server:")
+
+
+@clause("handlers.coroutine.failure.reported-once", networks=PLAIN, roles=SERVER)
+async def test_failures_of_one_server_reported_each(trial: Trial) -> None:
+    await expect_a_report_each(trial, failing)
+
+
+@clause("handlers.plain.failure.reported-once", networks=PLAIN, roles=SERVER)
+async def test_plain_failures_of_one_server_reported_each(trial: Trial) -> None:
+    await expect_a_report_each(trial, plainly_failing)
+
+
 @clause("handlers.plain.failure.reported-once", networks=PLAIN, roles=SERVER)
 async def test_plain_failures_of_any_class_reported_once(trial: Trial) -> None:
     for error in FAILURES:
@@ -669,6 +741,18 @@ async def test_plain_failure_closes(trial: Trial) -> None:
     await wire.receive_to_end()  # hangs if it is left open
 
 
+@clause("handlers.plain.failure.closes", networks=PLAIN, roles=SERVER)
+async def test_what_was_written_before_a_plain_failure_is_sent(trial: Trial) -> None:
+    data = overfill(trial)
+
+    def callback(_: StreamReader, writer: StreamWriter) -> NoReturn:
+        writer.write(data)
+        raise Failure
+
+    wire = await trial.dial((await trial.serve(callback)).server)
+    expect(await wire.receive_rest(), data, "bytes:")
+
+
 @clause("handlers.plain.failure.closes", roles=SERVER)
 async def test_plain_cancelled_error_closes(trial: Trial) -> None:
     kept = []
@@ -681,10 +765,8 @@ async def test_plain_cancelled_error_closes(trial: Trial) -> None:
     await wire.receive_to_end()  # hangs if it is left open
 
 
-@clause("handlers.plain.exit", networks=PLAIN, roles=SERVER)
-def test_plain_exit(trial: Trial) -> None:
-    def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
-        raise SystemExit("enough")
+def expect_exit(trial: Trial, callback: Callable[..., object]) -> None:
+    """Expect the SystemExit of a callback to end the run of the loop."""
 
     async def serve_one() -> None:
         await trial.dial((await trial.serve(callback)).server)
@@ -692,6 +774,22 @@ def test_plain_exit(trial: Trial) -> None:
 
     with expect_raises(SystemExit):
         trial.run(serve_one())
+
+
+@clause("handlers.plain.exit", networks=PLAIN, roles=SERVER)
+def test_plain_exit(trial: Trial) -> None:
+    def callback(_: StreamReader, __: StreamWriter) -> NoReturn:
+        raise SystemExit("enough")
+
+    expect_exit(trial, callback)
+
+
+@clause("handlers.coroutine.exit", networks=PLAIN, roles=SERVER)
+def test_coroutine_exit(trial: Trial) -> None:
+    async def handler(_: StreamReader, __: StreamWriter) -> NoReturn:
+        raise SystemExit("enough")
+
+    expect_exit(trial, handler)
 
 
 @clause("handlers.plain.failure.harms-nobody", roles=SERVER)
@@ -749,6 +847,39 @@ async def test_cancelled_after_the_clients_eof(trial: Trial) -> None:
     assert task is not None
     task.cancel()
     await wire.receive_to_end()  # hangs if it is left open
+
+
+@clause("handlers.coroutine.cancelled.closes", networks=PLAIN, roles=SERVER)
+async def test_cancelled_before_it_began(trial: Trial) -> None:
+    # A program that ends cancels all its tasks, also those that were made in this turn of the loop.
+    kept: list[object] = []
+    cancelled: list[asyncio.Task[Any]] = []
+
+    def factory(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        if kept and not cancelled and loop.is_running():  # not a task of the suite's own
+            cancelled.append(task)
+            task.cancel()
+        return task
+
+    async def handle(reader: StreamReader) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()  # it has begun all the same: the task that was made first was another one
+        await take_rest(reader)
+
+    def handler(reader: StreamReader, writer: StreamWriter) -> Coroutine[Any, Any, None]:
+        kept.append((reader, writer))  # a forgotten writer would close the connection
+        return handle(reader)
+
+    served = await trial.serve(handler)
+    trial.loop.set_task_factory(factory)
+    wire = await trial.dial(served.server)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the coroutine was never awaited
+        await wire.receive_to_end()  # hangs if it is left open
 
 
 @clause("handlers.coroutine.cancelled.not-reported", roles=SERVER)

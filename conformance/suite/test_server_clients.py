@@ -206,6 +206,19 @@ async def test_not_called_again_by_an_upgrade(trial: Trial) -> None:
     expect(served.pairs.qsize(), 0, "further calls after the upgrade:")
 
 
+@clause("handlers.coroutine.concurrently", networks=UPGRADED, roles=SERVER)
+async def test_an_upgrade_that_stalls_holds_up_no_other(trial: Trial) -> None:
+    served = await trial.serve()
+    _, stalling, _ = await trial.accept(served)
+    starting = trial.start(stalling.start_tls(server_context()))
+    await trial.turns()
+    await expect_talk(await upgraded(trial, served))
+    expect_pending(starting, "an upgrade that its client does not answer")
+    starting.cancel()
+    await asyncio.wait([starting])
+    stalling.close()
+
+
 @clause("server.wait-closed.upgraded", networks=UPGRADED, roles=SERVER)
 async def test_wait_closed_waits_for_upgraded_connections(trial: Trial) -> None:
     served = await trial.serve()

@@ -140,6 +140,96 @@ async def test_abort_clients_that_were_closed_with_much_unsent(trial: Trial) -> 
     expect_that(len(received) < len(data), "a part to be dropped", "all that was written")
 
 
+# Connections in all states, together.
+
+
+async def closed_with_much_unsent(trial: Trial, served: Served) -> Connection:
+    """Return a connection that its handler has closed, with more written than the network takes."""
+    _, writer, _ = connection = await trial.accept(served)
+    await fill(trial, writer)
+    writer.close()
+    return connection
+
+
+async def full(trial: Trial, served: Served) -> Connection:
+    """Return a connection with more written than the network takes."""
+    _, writer, _ = connection = await trial.accept(served)
+    await fill(trial, writer)
+    return connection
+
+
+async def idle(trial: Trial, served: Served) -> Connection:
+    """Return a connection on which nothing has happened."""
+    return await trial.accept(served)
+
+
+MIXED: tuple[State, ...] = (
+    *(idle, half_closed, held_back, full, idle),
+    *(closed_with_much_unsent, idle, full, half_closed, idle),
+)
+
+
+async def expect_mixed_ended(trial: Trial, end: Callable[[Any], None]) -> None:
+    """Expect all connections of one server to be ended, whatever the state of those before."""
+    served = await trial.serve(limit=10)
+    connections = [await state(trial, served) for state in MIXED]
+    end(served.server)
+    for _, _, wire in connections:
+        await wire.receive_to_end()  # hangs if it is left open
+        await wire.close()
+    await served.server.wait_closed()
+
+
+@clause("server.close-clients.closes", networks=HALF_CLOSED, roles=SERVER)
+async def test_close_clients_in_all_states_at_once(trial: Trial) -> None:
+    await expect_mixed_ended(trial, close_clients)
+
+
+@clause("server.abort-clients.ends-at-once", networks=HALF_CLOSED, roles=SERVER)
+async def test_abort_clients_in_all_states_at_once(trial: Trial) -> None:
+    await expect_mixed_ended(trial, abort_clients)
+
+
+# Handlers that end the clients, their own among them.
+
+CLIENTS = 2
+
+
+async def expect_all_ended_by_a_handler(trial: Trial, end: Callable[[Any], object]) -> None:
+    """Expect `end`, called by a handler of any kind, to end all connections, with its own."""
+
+    async def coroutine(*pair: object) -> None:
+        kept.append(pair)
+        if len(kept) == CLIENTS:
+            end(servers[-1])
+        await trial.loop.create_future()
+
+    def plain(*pair: object) -> None:
+        kept.append(pair)
+        if len(kept) == CLIENTS:
+            end(servers[-1])
+
+    for handler in (coroutine, plain):
+        kept: list[object] = []
+        servers = [(await trial.serve(handler)).server]
+        wires = [await trial.dial(servers[-1]) for _ in range(CLIENTS)]
+        for wire in wires:
+            await wire.receive_to_end()  # hangs if it is left open
+            await wire.close()
+        servers[-1].close()
+        await servers[-1].wait_closed()
+
+
+@clause("server.close-clients.closes", networks=PLAIN, roles=SERVER)
+async def test_close_clients_in_a_handler(trial: Trial) -> None:
+    await expect_all_ended_by_a_handler(trial, lambda server: server.close_clients())
+
+
+@clause("server.abort-clients.ends-at-once", networks=PLAIN, roles=SERVER)
+async def test_abort_clients_in_a_handler(trial: Trial) -> None:
+    await expect_all_ended_by_a_handler(trial, lambda server: server.abort_clients())
+
+
 # Connections of all sockets.
 
 
@@ -327,6 +417,63 @@ async def test_wait_closed_before_the_start(trial: Trial) -> None:
     expect_pending(waiting, "wait_closed(), before close(),")
     served.server.close()
     await waiting
+
+
+@clause("server.start-serving.starts", networks=PLAIN, roles=SERVER)
+async def test_start_after_a_start_that_was_cancelled(trial: Trial) -> None:
+    for turns in range(5):
+        served = await trial.serve(start_serving=False)
+        starting = trial.start(served.server.start_serving())
+        await trial.turns(turns)
+        starting.cancel()
+        await asyncio.wait([starting])
+        await served.server.start_serving()
+        expect(served.server.is_serving(), True, "is_serving()")
+        await expect_talk(await trial.accept(served))
+
+
+@clause("serving.start-serving.false", networks=INTERNET, roles=SERVER)
+async def test_async_with_starts_nothing(trial: Trial) -> None:
+    served = await trial.serve(start_serving=False)
+    async with served.server as server:
+        await trial.turns()
+        expect(server.is_serving(), False, "is_serving() before the program has started it:")
+        await server.start_serving()
+        connection = await trial.accept(served)
+        await expect_talk(connection)
+        connection.writer.close()
+        await connection.wire.close()
+
+
+@clause("server.wait-closed.several-waiters", roles=SERVER)
+async def test_several_wait_for_the_last_client(trial: Trial) -> None:
+    served = await trial.serve()
+    _, writer, wire = await trial.accept(served)
+    waiting = [trial.start(served.server.wait_closed()) for _ in range(2)]
+    await trial.turns()
+    served.server.close()
+    await trial.turns()
+    waiting += [trial.start(served.server.wait_closed()) for _ in range(2)]
+    await trial.turns()
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await asyncio.wait(waiting)  # hangs if one is left waiting
+
+
+@clause("server.wait-closed.cancelled.raises", roles=SERVER)
+async def test_wait_closed_cancelled_leaves_connections(trial: Trial) -> None:
+    served = await trial.serve()
+    connection = await trial.accept(served)
+    for is_closed in (False, True):
+        if is_closed:
+            served.server.close()
+        waiting = trial.start(served.server.wait_closed())
+        await trial.turns()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await connection.wire.settle()
+        await expect_talk(connection)
 
 
 @clause("server.serve-forever.ends-on-close", roles=SERVER)

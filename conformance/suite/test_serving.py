@@ -310,6 +310,13 @@ async def test_sock_in_blocking_mode(trial: Trial) -> None:
 
 
 @clause("serving.sock.blocking", networks=INTERNET, roles=SERVER)
+async def test_sock_with_a_timeout(trial: Trial) -> None:
+    sock = carrier(trial).socket(socket.AF_INET)
+    sock.bind(("127.0.0.1", 0))
+    await expect_server_never_blocks(trial, trial.streams.start_server, sock, seconds=30.0)
+
+
+@clause("serving.sock.blocking", networks=INTERNET, roles=SERVER)
 async def test_sock_in_blocking_mode_with_tls(trial: Trial) -> None:
     sock = carrier(trial).socket(socket.AF_INET)
     sock.bind(("127.0.0.1", 0))

@@ -2,16 +2,17 @@
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from typing import Any
 
 from conformance.harness.addresses import bound_socket, carrier
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import INTERNET, SERVER, TLS, VIRTUAL, clause
+from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, VIRTUAL, clause
 from conformance.harness.expect import expect, expect_error, expect_raises
 from conformance.harness.expectations import expect_done_after, expect_talk
-from conformance.harness.trial import Served, Trial
+from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
+from conformance.networks.wire import Wire
 
 
 @clause("serving.ssl.none", networks=INTERNET, roles=SERVER)
@@ -69,6 +70,47 @@ async def test_client_that_trusts_nobody_harms_nobody(trial: Trial) -> None:
         await below.receive_to_end()
         expect(served.pairs.qsize(), 0, "clients after a failed handshake:")
         await expect_talk(await trial.accept(served))
+
+
+@clause("serving.ssl.failed-handshake-harms-nobody", networks=TLS, roles=SERVER)
+async def test_stalled_handshakes_harm_nobody(trial: Trial) -> None:
+    served = await trial.serve()
+    async with stalled(await carrier(trial).dial(served.server) for _ in range(3)):
+        await expect_talk(await trial.accept(served))
+    expect(served.pairs.qsize(), 0, "clients without a handshake:")
+
+
+@clause("unix.serve.ssl.failed-handshake", networks=UNIX, roles=SERVER)
+async def test_stalled_handshakes_harm_nobody_on_unix_sockets(trial: Trial) -> None:
+    served = await trial.serve(ssl=server_context())
+    async with (
+        stalled(await trial.network.dial(served.server) for _ in range(3)),
+        closing_wire(await trial.network.dial(served.server)) as below,
+    ):
+        wire = TlsWire(below, client_context(), server_side=False, server_hostname=HOST_NAME)
+        await wire.handshake()
+        reader, writer = await served.pairs.get()
+        await expect_talk(Connection(reader, writer, wire))
+        writer.close()
+    expect(served.pairs.qsize(), 0, "clients without a handshake:")
+
+
+@asynccontextmanager
+async def stalled(wires: AsyncIterator[Wire]) -> AsyncIterator[None]:
+    """Let the handshakes of three clients stall: before, in and after their first message."""
+    async with AsyncExitStack() as stack:
+        first, second, third = [
+            await stack.enter_async_context(closing_wire(each)) async for each in wires
+        ]
+        shaking = TlsWire(first, client_context(), server_side=False, server_hostname=HOST_NAME)
+        with suppress(ssl.SSLWantReadError):
+            shaking.tls.do_handshake()
+        message = shaking.outgoing.read()
+        await second.send(message[:100])
+        await third.send(message)
+        for each in (first, second, third):
+            await each.settle()
+        yield
 
 
 @clause("serving.ssl.handshake-timeout", networks=TLS, roles=SERVER)

@@ -657,6 +657,11 @@ async def test_server_context_is_used_upgraded(trial: Trial) -> None:
     await expect_server_context_used(trial, by_upgrading)
 
 
+@clause("start_tls.context", networks=UPGRADED, roles=SERVER)
+async def test_certificates_optional_upgraded(trial: Trial) -> None:
+    await expect_certificates_optional(trial, by_upgrading)
+
+
 @clause("serving.ssl.client-certificate", networks=INTERNET, roles=SERVER)
 async def test_serve(trial: Trial) -> None:
     await expect_clients_checked(trial, at_address)

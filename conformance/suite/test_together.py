@@ -179,9 +179,19 @@ async def at_socket(trial: Trial, callback: Any, **options: Any) -> Any:
     return await trial.streams.start_server(callback, sock=bound_socket(trial), **options)
 
 
+async def at_both_families(trial: Trial, callback: Any, **options: Any) -> Any:
+    """Serve at a host of each family."""
+    return await trial.streams.start_server(callback, ["127.0.0.2", "::1"], 0, **options)
+
+
 def secure(serve: Serving) -> Serving:
     """Return that way with TLS."""
     return partial(serve, ssl=server_context())
+
+
+def later(serve: Serving) -> Serving:
+    """Return that way with a start of its own."""
+    return partial(serve, start_serving=False)
 
 
 @asynccontextmanager
@@ -219,6 +229,21 @@ async def test_keep_alive_with_tls_on_a_socket(trial: Trial) -> None:
     await expect_kept_alive(trial, secure(at_socket), True)
 
 
+@clause("serving.keep-alive", networks=DUAL_STACK, roles=SERVER)
+async def test_keep_alive_of_both_families(trial: Trial) -> None:
+    await expect_kept_alive(trial, at_both_families, False)
+
+
+@clause("serving.limit.given", networks=DUAL_STACK, roles=SERVER)
+async def test_limit_of_both_families(trial: Trial) -> None:
+    await expect_limits(trial, at_both_families, False)
+
+
+@clause("serving.limit.given", networks=TLS_DUAL_STACK, roles=SERVER)
+async def test_limit_of_both_families_with_tls(trial: Trial) -> None:
+    await expect_limits(trial, secure(at_both_families), True)
+
+
 @clause("serving.limit.given", networks=INTERNET, roles=SERVER)
 async def test_limit_with_several_hosts(trial: Trial) -> None:
     await expect_limits(trial, at_hosts, False)
@@ -245,6 +270,7 @@ async def expect_reuse(trial: Trial, *ways: Serving) -> None:
     for serve in ways:
         for told, wanted in (({}, True), ({"reuse_address": False}, False)):
             with closing(await serve(trial, Served().accepted, **told)) as server:
+                await server.start_serving()  # it may list its sockets only then
                 for sock in server.sockets:
                     seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
                     expect(bool(seen), wanted, f"SO_REUSEADDR set, told {told}:")
@@ -253,6 +279,11 @@ async def expect_reuse(trial: Trial, *ways: Serving) -> None:
 @clause("serving.reuse-address.false", networks=INTERNET, roles=SERVER)
 async def test_reuse_address_with_several_hosts(trial: Trial) -> None:
     await expect_reuse(trial, at_hosts)
+
+
+@clause("serving.reuse-address.false", networks=INTERNET, roles=SERVER)
+async def test_reuse_address_of_a_server_that_starts_later(trial: Trial) -> None:
+    await expect_reuse(trial, later(at_host), later(at_hosts))
 
 
 @clause("serving.reuse-address.false", networks=TLS, roles=SERVER)
@@ -267,11 +298,11 @@ async def expect_ports_shared(trial: Trial, serve: Serving) -> None:
         pass
     for address in (hosts, hosts[1]):
         first = await serve(trial, Served().accepted, host=address, port=port)
-        with (
-            closing(first),
-            closing(await serve(trial, Served().accepted, host=address, port=port)),
-        ):
-            pass
+        with closing(first):
+            await first.start_serving()
+            second = await serve(trial, Served().accepted, host=address, port=port)
+            with closing(second):
+                await second.start_serving()
 
 
 async def sharing(trial: Trial, callback: Any, **options: Any) -> Any:
@@ -282,6 +313,11 @@ async def sharing(trial: Trial, callback: Any, **options: Any) -> Any:
 @clause("serving.reuse-port", networks=INTERNET, roles=SERVER)
 async def test_reuse_port_with_several_hosts(trial: Trial) -> None:
     await expect_ports_shared(trial, sharing)
+
+
+@clause("serving.reuse-port", networks=INTERNET, roles=SERVER)
+async def test_reuse_port_of_a_server_that_starts_later(trial: Trial) -> None:
+    await expect_ports_shared(trial, later(sharing))
 
 
 @clause("serving.reuse-port", networks=TLS, roles=SERVER)

@@ -7,12 +7,19 @@ from contextlib import closing
 from typing import cast
 
 from conformance.errors import Deviation, described
-from conformance.harness.addresses import address_of_wire, address_seen_by, carrier
+from conformance.harness.addresses import (
+    DUAL_STACK,
+    address_of_wire,
+    address_seen_by,
+    carrier,
+    own_hosts,
+)
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import (
     CLIENT,
     COUNTED,
     HALF_CLOSED,
+    INTERNET,
     PLAIN,
     RESETTABLE,
     SERVER,
@@ -23,7 +30,7 @@ from conformance.harness.expect import expect, expect_pending, expect_raises, ex
 from conformance.harness.extra_info import known, unknown_to
 from conformance.harness.patterns import KIB, fill
 from conformance.harness.reading import take
-from conformance.harness.trial import Trial
+from conformance.harness.trial import Served, Trial
 from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
@@ -387,6 +394,36 @@ async def test_sockname_of_a_server(trial: Trial) -> None:
     _, writer, _ = await trial.accept(served)
     listening = served.server.sockets[0].getsockname()
     expect(known(writer, "sockname"), listening)
+
+
+@clause("get_extra_info.sockname", networks=INTERNET, roles=SERVER)
+async def test_sockname_of_a_server_on_all_interfaces(trial: Trial) -> None:
+    served = Served()
+    starting = trial.streams.start_server(served.accepted, None, 0, family=socket.AF_INET)
+    with closing(await starting) as server:
+        _, port = server.sockets[0].getsockname()
+        for host in own_hosts():
+            async with closing_wire(
+                await carrier(trial).connected(socket.AF_INET, (host, port))
+            ) as wire:
+                _, writer = await served.pairs.get()
+                with closing(writer):
+                    expect(known(writer, "sockname"), (host, port))
+                    expect(known(writer, "peername"), address_of_wire(trial, wire))
+
+
+@clause("get_extra_info.sockname", networks=DUAL_STACK, roles=SERVER)
+async def test_names_of_an_ipv6_connection(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "::1", 0)) as server:
+        address = server.sockets[0].getsockname()
+        async with closing_wire(
+            await carrier(trial).connected(socket.AF_INET6, address[:2])
+        ) as wire:
+            _, writer = await served.pairs.get()
+            with closing(writer):
+                expect(known(writer, "sockname"), address)
+                expect(known(writer, "peername"), address_of_wire(trial, wire))
 
 
 @clause("get_extra_info.default")

@@ -24,6 +24,7 @@ from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import server_context
+from conformance.suite.test_server_states import SERVER_STATES
 
 
 def network(trial: Trial) -> UnixNetwork:
@@ -249,6 +250,7 @@ async def test_open_sock(trial: Trial) -> None:
 async def test_open_sock_in_blocking_mode(trial: Trial) -> None:
     await expect_client_never_blocks(trial, trial.streams.open_unix_connection)
     await expect_client_never_blocks(trial, trial.streams.open_unix_connection, is_tls=True)
+    await expect_client_never_blocks(trial, trial.streams.open_unix_connection, seconds=30.0)
 
 
 @clause("unix.open.sock.closed-with-the-writer", networks=UNIX, roles=CLIENT)
@@ -366,6 +368,37 @@ async def test_serve_path_other_file(trial: Trial) -> None:
     expect_that(stat.S_ISFIFO(os.stat(path).st_mode), "the file to be left", "another one")
 
 
+@clause("unix.serve.path.other-file", networks=UNIX, roles=SERVER)
+async def test_serve_path_files_of_any_kind(trial: Trial) -> None:
+    for make, seems in (
+        (lambda path: pathlib.Path(path).touch(), stat.S_ISREG),
+        (lambda path: pathlib.Path(path).write_bytes(b"content"), stat.S_ISREG),
+        (os.mkdir, stat.S_ISDIR),
+        (lambda path: os.symlink(__file__, path), stat.S_ISLNK),
+    ):
+        path = free_path(trial)
+        make(path)
+        before = os.lstat(path)
+        await expect_error(OSError, trial.streams.start_unix_server(Served().accepted, path))
+        after = os.lstat(path)
+        expect_that(seems(after.st_mode), "the file to be left", "another one")
+        expect((after.st_ino, after.st_size), (before.st_ino, before.st_size), "file and size:")
+
+
+@clause("unix.serve.path.permissions", networks=UNIX, roles=SERVER)
+async def test_permissions(trial: Trial) -> None:
+    for mask in (0o077, 0o027, 0o022):
+        path = free_path(trial)
+        before = os.umask(mask)
+        try:
+            server = await trial.streams.start_unix_server(Served().accepted, path)
+        finally:
+            after = os.umask(before)
+        with closing(server):
+            expect(oct(stat.S_IMODE(os.stat(path).st_mode)), oct(0o777 & ~mask), "permissions:")
+            expect(oct(after), oct(mask), "the process's umask:")
+
+
 @clause("unix.serve.no-path", networks=UNIX, roles=SERVER)
 async def test_serve_no_path(trial: Trial) -> None:
     await expect_error(ValueError, trial.streams.start_unix_server(Served().accepted))
@@ -384,6 +417,8 @@ async def test_serve_sock_in_blocking_mode(trial: Trial) -> None:
     for is_tls in (False, True):
         sock = bound_socket(free_path(trial))
         await expect_server_never_blocks(trial, trial.streams.start_unix_server, sock, is_tls)
+    sock = bound_socket(free_path(trial))
+    await expect_server_never_blocks(trial, trial.streams.start_unix_server, sock, seconds=30.0)
 
 
 @clause("unix.serve.sock.closed-with-the-server", networks=UNIX, roles=SERVER)
@@ -505,6 +540,27 @@ async def test_cleanup_false(trial: Trial) -> None:
     server.close()
     await server.wait_closed()
     expect_socket_there(path, True)
+
+
+@clause("unix.cleanup-socket.false", networks=UNIX, roles=SERVER)
+async def test_cleanup_false_of_a_socket_that_was_passed_in(trial: Trial) -> None:
+    path = free_path(trial)
+    server = await trial.streams.start_unix_server(
+        Served().accepted, sock=bound_socket(path), cleanup_socket=False
+    )
+    server.close()
+    await server.wait_closed()
+    expect_socket_there(path, True)
+
+
+@clause("unix.cleanup-socket.default", networks=UNIX, roles=SERVER)
+async def test_cleanup_in_each_state(trial: Trial) -> None:
+    for bring in SERVER_STATES:
+        path = free_path(trial)
+        starting = trial.streams.start_unix_server(Served().accepted, path, start_serving=False)
+        async with await starting as server:
+            await bring(trial, server)
+        expect_socket_there(path, False)
 
 
 @clause("unix.cleanup-socket.replaced", networks=UNIX, roles=SERVER)

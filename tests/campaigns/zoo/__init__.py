@@ -28,6 +28,7 @@ from . import (  # noqa: F401  # each defines specimens
     security,
     sequences,
     serving,
+    several,
     states,
     tls,
     together,
