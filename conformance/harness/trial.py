@@ -422,10 +422,10 @@ class Trial:
 
     async def _close(self) -> None:
         # An implementation that cannot close fails the clauses on closing, not every clause.
-        closings = [*(w.close for w in self._writers), *(s.close for s in self._servers)]
-        for close in closings:
-            with suppress(Exception):
-                close()
+        opened: list[asyncio.StreamWriter | asyncio.Server] = [*self._writers, *self._servers]
+        for each in opened:
+            with suppress(Exception, NotApplicable):
+                each.close()
         for wire in self._wires:
             # It may have ended already, by the test or by the implementation.
             with suppress(Exception, NotApplicable):

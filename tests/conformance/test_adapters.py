@@ -355,6 +355,26 @@ def test_what_is_lacking_is_not_failed_by_what_comes_before_it(plugged: Plug) ->
         tried(plugged("odd:Forever"), from_suite("test_tls_upgrade", "test_closed"))
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_what_has_no_close_fails_no_test_at_its_end() -> None:
+    names = ("open_connection", "start_server", "StreamReader", "StreamWriter")
+    whole = SimpleNamespace(
+        **{name: getattr(reference_impl, name) for name in names},
+        without={
+            *("Server.close", "StreamWriter.close"),
+            *("open_unix_connection", "start_unix_server"),
+        },
+    )
+    streams = Implementation("unclosable", whole)
+    trial = Trial(streams, NETWORKS["memory"](), "server", loop("asyncio"))
+
+    async def test() -> None:
+        await trial.connect()
+
+    trial.run(test())
+    trial.close()
+
+
 def from_suite(module: str, test: str) -> Any:
     """Return a test of the suite's, for `tried()`."""
     run = getattr(importlib.import_module(f"conformance.suite.{module}"), test)
