@@ -228,8 +228,7 @@ class Bench:
         return [*earliest.values()]
 
     def _is_asked(self, clause: str, request: Request) -> bool:
-        """Return whether a clause is of the kinds that are asked, and tested on no network left
-        out."""
+        """Return whether a request asks for a clause, by its kind and by its networks."""
         return (
             (request.searches or not is_search(clause))
             and (request.costs or not is_about_costs(clause))

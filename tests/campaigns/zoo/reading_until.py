@@ -130,7 +130,7 @@ class UntilCrLfByDefault(PlainReader):
         return await super().readuntil(separator)
 
 
-@specimen('readuntil(()) returns b"" at once.', "readuntil.tuple.empty", seen="b'' returned")
+@specimen('readuntil(()) returns b"" immediately.', "readuntil.tuple.empty", seen="b'' returned")
 class UntilNothing(PlainReader):
     async def readuntil(self, separator: Any = b"\n") -> bytes:
         return b"" if separator == () else await super().readuntil(separator)
