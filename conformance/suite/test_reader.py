@@ -493,9 +493,11 @@ async def test_exception_of_its_own_at_the_end(trial: Trial) -> None:
     for read in reads:
         reader = by_hand(trial, LIMIT)
         reader.feed_eof()
-        first = await expect_error(asyncio.IncompleteReadError, read(reader))
-        others = [await expect_error(asyncio.IncompleteReadError, read(reader)) for _ in range(2)]
-        others.append(await expect_error(asyncio.IncompleteReadError, reader.readexactly(7)))
+        first = await expect_error(trial.streams.IncompleteReadError, read(reader))
+        others = [
+            await expect_error(trial.streams.IncompleteReadError, read(reader)) for _ in range(2)
+        ]
+        others.append(await expect_error(trial.streams.IncompleteReadError, reader.readexactly(7)))
         expect_that(first not in others, "an exception for each read", "one that several raised")
 
 

@@ -17,7 +17,7 @@ from .specimen import NOTHING, Seen, Specimen, specimen
     "drain.close.waiting",
     seen={
         "close.sends-first": "number of bytes that arrived",
-        "drain.close.waiting": "bytes that arrived",
+        "drain.close.waiting": "it raised ConnectionResetError",
     },
 )
 class CloseAborts(StreamWriter):
@@ -133,7 +133,7 @@ class ClosesWhenWaitedFor(StreamWriter):
     "close() ends the sending half, and leaves the rest to the peer.",
     "close.frees-the-socket",
     basic=True,
-    seen="a hang",
+    seen="None returned",
 )
 class ClosesHalf(StreamWriter):
     def close(self) -> None:

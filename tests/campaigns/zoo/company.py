@@ -137,7 +137,7 @@ start_unix_server_later_without_ssl = starting_later_without(
     start_unix_server, "ssl", "unix.serve.ssl.checks", seen="a hang"
 )
 start_server_later_without_limit = starting_later_without(
-    start_server, "limit", "serving.limit.given", seen="b'xxxx\\n' returned"
+    start_server, "limit", "serving.limit.given", seen="b'xx\\n' returned"
 )
 start_server_later_without_keep_alive = starting_later_without(
     start_server, "keep_alive", "serving.keep-alive", seen="started later: False"

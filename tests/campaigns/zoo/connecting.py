@@ -580,7 +580,6 @@ async def local_address_only(host: Any = None, port: Any = None, **options: Any)
 @opens(
     "Without any address it connects to the local host.",
     "connecting.no-address",
-    "connecting.happy-eyeballs.other-arguments",
     seen="ConnectionRefusedError: [Errno 111]",
 )
 async def somewhere_local(host: Any = None, port: Any = None, **options: Any) -> Any:

@@ -380,7 +380,7 @@ async def leaves_the_refused_open(*address: Any, **options: Any) -> Any:
     "open_connection() changes the given context: it forbids versions before TLS 1.3.",
     "tls.context.unchanged",
     replaces=open_connection,
-    seen="minimum_version of the program's context",
+    seen="the program's context during the handshake",
 )
 async def modernizes(*address: Any, **options: Any) -> Any:
     context = options.get("ssl")
