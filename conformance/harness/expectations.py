@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from conformance.errors import shown
+from conformance.errors import Deviation, described, shown
 from conformance.harness.addresses import carrier, closing, connected_socket, family_of, let_block
 from conformance.harness.expect import (
     expect,
@@ -237,8 +237,11 @@ async def _expect_not_blocking(trial: Trial, connection: Connection) -> None:
 
 async def expect_served(trial: Trial, served: Served, address: Any) -> None:
     """Expect a connection to `address`, of the Internet, to reach the server's callback."""
-    family = family_of(address[0])
-    async with closing(await carrier(trial).connected(family, address)):
+    try:
+        wire = await carrier(trial).connected(family_of(address[0]), address)
+    except ConnectionError as error:
+        raise Deviation(f"a server at {shown(address)}", described(error)) from error
+    async with closing(wire):
         _, writer = await served.pairs.get()
         writer.close()
 
