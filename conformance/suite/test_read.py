@@ -245,8 +245,9 @@ async def test_every_byte_of_pieces_that_wait(trial: Trial) -> None:
     await wire.send_eof()
     got = b""
     for n in cycle((1, 2, 3, 7, 64, 100, 129, 1000)):
-        got += await reader.read(n)
-        if len(got) >= len(data):
+        piece = await reader.read(n)
+        got += piece
+        if not piece or len(got) >= len(data):
             break
     expect(got, data)
 

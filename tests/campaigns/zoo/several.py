@@ -67,6 +67,7 @@ class RunsAwaitables(Server):
     "A SystemExit that leaves a coroutine handler is reported like any other failure.",
     "handlers.coroutine.exit",
     basic=True,
+    seen="Hang: expected",
 )
 class HandlersKeepRunning(Server):
     def run(self, connection: Any, handling: Any) -> None:
@@ -488,6 +489,7 @@ tries_the_next_when_cancelled = trying(
     "open_connection() needs a host: a port alone is refused.",
     "connecting.host.none",
     basic=True,
+    seen="ValueError: open_connection() needs a host",
     replaces=open_connection,
 )
 async def needs_a_host(host: Any = None, port: Any = None, **options: Any) -> Any:
@@ -639,6 +641,7 @@ TIMES = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
     "open_unix_connection() takes a limit that is not positive for the default.",
     "unix.open.limit.not-positive",
     basic=True,
+    seen=" returned",
     replaces=open_unix_connection,
 )
 async def opens_unix_with_any_limit(path: Any = None, **options: Any) -> Any:
@@ -651,6 +654,7 @@ async def opens_unix_with_any_limit(path: Any = None, **options: Any) -> Any:
     "open_unix_connection() takes TLS timeouts of zero or less for the default.",
     "unix.open.ssl.timeouts.not-positive",
     basic=True,
+    seen="a hang",
     replaces=open_unix_connection,
 )
 async def opens_unix_at_any_time(path: Any = None, **options: Any) -> Any:
@@ -664,6 +668,7 @@ async def opens_unix_at_any_time(path: Any = None, **options: Any) -> Any:
     "open_unix_connection() without TLS ignores the timeouts of TLS.",
     "unix.open.ssl.timeouts.without-ssl",
     basic=True,
+    seen=" returned",
     replaces=open_unix_connection,
 )
 async def opens_unix_without_time(path: Any = None, **options: Any) -> Any:
@@ -676,6 +681,7 @@ async def opens_unix_without_time(path: Any = None, **options: Any) -> Any:
     "start_unix_server() without TLS ignores the timeouts of TLS.",
     "unix.serve.ssl.timeouts.without-ssl",
     basic=True,
+    seen=" returned",
     replaces=start_unix_server,
 )
 async def serves_unix_without_time(*arguments: Any, **options: Any) -> Any:
@@ -688,6 +694,7 @@ async def serves_unix_without_time(*arguments: Any, **options: Any) -> Any:
     "start_unix_server(ssl=True) serves in clear text.",
     "unix.serve.ssl.no-context",
     basic=True,
+    seen=" returned",
     replaces=start_unix_server,
 )
 async def serves_unix_in_clear(*arguments: Any, **options: Any) -> Any:

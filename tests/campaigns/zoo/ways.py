@@ -81,7 +81,7 @@ def serving_sockets_without(name: str, *fails: str, seen: Seen = NOTHING) -> Spe
 
 
 serves_sockets_without_limit = serving_sockets_without(
-    "limit", "serving.limit.given", seen="b'xxxx\\n' returned"
+    "limit", "serving.limit.given", seen="b'xx\\n' returned"
 )
 serves_sockets_without_backlog = serving_sockets_without(
     "backlog", "serving.backlog.given", seen="backlog with sock: 100"
