@@ -6,7 +6,7 @@ import gc
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -140,17 +140,22 @@ async def cancelled_serve_forever_closes_clients(trial: Trial) -> bool:
 # Servers that are cancelled before they exist.
 
 
+async def cancel_start(trial: Trial, starting: Awaitable[asyncio.Server], turns: int) -> None:
+    """Cancel the start of a server after some turns; close the server if it was quicker."""
+    task = asyncio.ensure_future(starting)
+    await trial.turns(turns)
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        (await task).close()
+
+
 @clause("serving.cancelled.at-any-moment", networks=INTERNET, roles=SERVER)
 async def test_start_server_cancelled(trial: Trial) -> None:
     for turns in range(10):
         before = open_sockets(trial)
         address = ("127.0.0.1", free_port(trial, "127.0.0.1"))
-        starting = asyncio.ensure_future(trial.streams.start_server(Served().accepted, *address))
-        await trial.turns(turns)
-        starting.cancel()
-        await asyncio.wait([starting])
-        if not starting.cancelled():
-            (await starting).close()
+        await cancel_start(trial, trial.streams.start_server(Served().accepted, *address), turns)
         await expect_not_served(trial, socket.AF_INET, address)
         await expect_no_new_socket(trial, before)
 
@@ -165,14 +170,8 @@ async def test_start_server_cancelled_in_each_way(trial: Trial) -> None:
         for turns in range(10):
             before = open_sockets(trial)
             arguments = {"host": "127.0.0.1", "port": 0, **way}
-            starting = asyncio.ensure_future(
-                trial.streams.start_server(Served().accepted, **arguments)
-            )
-            await trial.turns(turns)
-            starting.cancel()
-            await asyncio.wait([starting])
-            if not starting.cancelled():
-                (await starting).close()
+            starting = trial.streams.start_server(Served().accepted, **arguments)
+            await cancel_start(trial, starting, turns)
             await expect_no_new_socket(trial, before)
 
 
@@ -181,14 +180,8 @@ async def test_start_server_cancelled_with_a_socket(trial: Trial) -> None:
     for turns in range(10):
         with bound_socket(trial) as sock:
             address = sock.getsockname()
-            starting = asyncio.ensure_future(
-                trial.streams.start_server(Served().accepted, sock=sock)
-            )
-            await trial.turns(turns)
-            starting.cancel()
-            await asyncio.wait([starting])
-            if not starting.cancelled():
-                (await starting).close()
+            starting = trial.streams.start_server(Served().accepted, sock=sock)
+            await cancel_start(trial, starting, turns)
             await expect_not_served(trial, socket.AF_INET, address)
 
 
@@ -198,12 +191,8 @@ async def test_start_unix_server_cancelled(trial: Trial) -> None:
     for turns in range(6):
         before = open_sockets(trial)
         path = trial.network.free_path()
-        starting = asyncio.ensure_future(trial.streams.start_unix_server(Served().accepted, path))
-        await trial.turns(turns)
-        starting.cancel()
-        await asyncio.wait([starting])
-        if not starting.cancelled():
-            (await starting).close()
+        starting = trial.streams.start_unix_server(Served().accepted, path)
+        await cancel_start(trial, starting, turns)
         await expect_not_served(trial, socket.AF_UNIX, path)
         await expect_no_new_socket(trial, before)
 

@@ -94,12 +94,18 @@ async def expect_ended(trial: Trial, end: Callable[[Any], None], *states: State)
     """Expect the connections to be ended in each of these states."""
     for state in states:
         served = await trial.serve(limit=10)
-        connections = [await state(trial, served) for _ in range(2)]
-        end(served.server)
-        for _, _, wire in connections:
-            await wire.receive_to_end()  # hangs if it is left open
-            await wire.close()
-        await served.server.wait_closed()
+        await end_all(served, [await state(trial, served) for _ in range(2)], end)
+
+
+async def end_all(
+    served: Served, connections: list[Connection], end: Callable[[Any], None]
+) -> None:
+    """End the connections of a server, and expect each to have ended."""
+    end(served.server)
+    for _, _, wire in connections:
+        await wire.receive_to_end()  # hangs if it is left open
+        await wire.close()
+    await served.server.wait_closed()
 
 
 @clause("server.close-clients.closes", networks=HALF_CLOSED, roles=SERVER)
@@ -172,12 +178,7 @@ MIXED: tuple[State, ...] = (
 async def expect_mixed_ended(trial: Trial, end: Callable[[Any], None]) -> None:
     """Expect all connections of one server to be ended, whatever the state of those before."""
     served = await trial.serve(limit=10)
-    connections = [await state(trial, served) for state in MIXED]
-    end(served.server)
-    for _, _, wire in connections:
-        await wire.receive_to_end()  # hangs if it is left open
-        await wire.close()
-    await served.server.wait_closed()
+    await end_all(served, [await state(trial, served) for state in MIXED], end)
 
 
 @clause("server.close-clients.closes", networks=HALF_CLOSED, roles=SERVER)
