@@ -149,10 +149,12 @@ class TimeAndChance:
             look: a function that waits in real time for these files, and for one more, if it gets
                 the number of one; it returns those that are ready, except that one, or None.
         """
+        # Asked before the look: when another process ends, its pipe looks like one of this process,
+        # and is ready.
+        of_this_process = all(map(is_of_this_process, numbers))
         found = look(None, 0)
         if found is not None:
             return found
-        of_this_process = all(map(is_of_this_process, numbers))
         if of_this_process and not self._is_own_thread():
             return self._threads.wait_for_files(self._loop, seconds, self._advance, look)
         if not of_this_process:  # its answer comes in real time

@@ -28,6 +28,8 @@ import pytest
 import trustme
 
 import fakes
+from fakes._loop import time_and_chance
+from fakes._loop.pipes import is_of_this_process
 
 START = 1767225600  # the beginning of 2026
 
@@ -384,17 +386,24 @@ def test_jobs_sleep_in_virtual_time(thread_time: float) -> None:
     assert over >= 3606
 
 
+def sleep(seconds: float, woke: list[float]) -> None:
+    """Sleep, and note when it is over."""
+    time.sleep(seconds)
+    woke.append(time.monotonic())
+
+
+def asleep(woke: list[float]) -> list[threading.Thread]:
+    """Start two threads that sleep, for 70 and for 30 seconds."""
+    threads = [threading.Thread(target=sleep, args=(n, woke)) for n in (70, 30)]
+    for each in threads:
+        each.start()
+    return threads
+
+
 def test_threads_of_the_program_sleep_in_virtual_time() -> None:
     async def main() -> list[float]:
         woke: list[float] = []
-
-        def sleep(seconds: float) -> None:
-            time.sleep(seconds)
-            woke.append(time.monotonic())
-
-        threads = [threading.Thread(target=sleep, args=(n,)) for n in (70, 30)]
-        for each in threads:
-            each.start()
+        threads = asleep(woke)
         await asyncio.sleep(100)
         for each in threads:
             each.join()
@@ -409,19 +418,12 @@ def test_a_callback_waits_for_threads_that_sleep(before: float) -> None:
 
     async def main() -> tuple[list[float], float]:
         woke: list[float] = []
-
-        def sleep(seconds: float) -> None:
-            time.sleep(seconds)
-            woke.append(time.monotonic())
-
-        threads = [threading.Thread(target=sleep, args=(n,)) for n in (70, 30)]
-        for each in threads:
-            each.start()
+        threads = asleep(woke)
         await asyncio.sleep(before)
         for each in threads:
             each.join()
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            pool.submit(sleep, 10).result()
+            pool.submit(sleep, 10, woke).result()
         return woke, asyncio.get_running_loop().time()
 
     assert fakes.run(main(), deterministic=True) == ([30, 70, 80], 80)
@@ -491,6 +493,30 @@ def test_a_wait_for_another_process_is_in_real_time(wait: Wait) -> None:
         return asyncio.get_running_loop().time()
 
     assert fakes.run(main(), deterministic=True) == 0.0
+
+
+def test_what_another_process_says_last_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends just as somebody asks whose pipe it is."""
+
+    def ask() -> list[int]:
+        command = ["sh", "-c", "read go; echo here"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            stdin, number = process.stdin, process.stdout.fileno()
+
+            def asked(number: int) -> bool:
+                stdin.close()
+                process.wait()
+                return is_of_this_process(number)
+
+            monkeypatch.setattr(time_and_chance, "is_of_this_process", asked)
+            return [found - number for found in select_files([number], 60)]
+
+    async def main() -> list[int]:
+        return ask()
+
+    assert fakes.run(main(), deterministic=True) == [0]
 
 
 def test_a_callback_waits_for_a_thread_that_waits_for_files() -> None:
