@@ -15,7 +15,6 @@ from conformance.harness.trial import Trial
 from conformance.networks import ADAPTER_NETWORKS, NETWORKS
 from conformance.networks.base import Network
 from conformance.subject.capabilities import asked_about, require
-from conformance.subject.event_loop import argument_refused
 
 
 class Some(tuple[str, ...]):
@@ -117,10 +116,6 @@ def clause(
                 raise
             except KeyboardInterrupt as error:  # which would end the whole run
                 raise Deviation("the program to go on", described(error)) from error
-            except Exception as error:
-                if refused := argument_refused(error, trial.sentence):
-                    pytest.skip(str(refused))
-                raise
 
         marked = ClauseMark(id_, networks, roles, inspect.unwrap(test).__code__)
         pytest.mark.streams_clause(marked)(run)

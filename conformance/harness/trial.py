@@ -314,7 +314,8 @@ class Trial:
 
         Raises:
             Hang: it did not end within the bound; the message says where it waited.
-            NotApplicable: it, or a task that it started, needs what the implementation lacks.
+            NotApplicable: it, or a task that it started, needs what the implementation or the
+                loop lacks.
         """
         bound, longest = self.bound, LONGEST * self.bound
         if self.network.virtual_time:
@@ -354,7 +355,12 @@ class Trial:
             with suppress(Hang), watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(turns())
             raise hang
-        return task.result()
+        try:
+            return task.result()
+        except Exception as error:
+            if refused := argument_refused(error, self.sentence):
+                raise refused from error
+            raise
 
     def _let_pass(self, seconds: float, began: float) -> None:
         """Wait until real `seconds` have passed since `began`, on a loop in virtual time.

@@ -41,7 +41,6 @@ from conformance.run import SESSION
 from conformance.run.files import write
 from conformance.run.request import Order
 from conformance.subject import capabilities
-from conformance.subject.capabilities import lackable
 
 __all__ = ["FINDING", "SESSION", "Session"]
 
@@ -301,7 +300,7 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
         if inner_line and inner_line != line:
             source = source_line(inner_file, inner_line)
             seen += f", raised in {place_of(inner_file)}:{inner_line}"
-        if isinstance(error, AttributeError) and (names := lackable(error.name)):
+        if isinstance(error, AttributeError) and (names := capabilities.lackable(error.name)):
             seen += f"; what is not offered belongs in `without`: {' or '.join(names)}"
     return Finding(f"no exception at `{source}`" if source else "no exception", seen, *place)
 
