@@ -1,11 +1,12 @@
 """TLS on top of another network: the far end runs it over memory buffers, record by record."""
 
 import asyncio
+import atexit
 import os
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar, Unpack
@@ -51,23 +52,37 @@ def server_context(
         expired: whether its time is over.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _certificate(issuer or authority(), name, expired).configure_cert(context)
-    return context
-
-
-@cache
-def _certificate(
-    issuer: trustme.CA, name: str = HOST_NAME, expired: bool = False
-) -> trustme.LeafCert:
-    return issuer.issue_cert(name, not_after=LONG_AGO if expired else None)
+    return show_certificate(context, issuer, name=name, expired=expired)
 
 
 def show_certificate(
-    context: ssl.SSLContext, issuer: trustme.CA | None = None, *, expired: bool = False
+    context: ssl.SSLContext,
+    issuer: trustme.CA | None = None,
+    *,
+    name: str = HOST_NAME,
+    expired: bool = False,
 ) -> ssl.SSLContext:
-    """Let a client's `context` show a certificate to servers that ask for one, and return it."""
-    _certificate(issuer or authority(), expired=expired).configure_cert(context)
+    """Let `context` show a certificate, a client's to servers that ask for one, and return it.
+
+    The arguments are those of `server_context()`.
+    """
+    context.load_cert_chain(_certificate(issuer or authority(), name, expired))
     return context
+
+
+_files = ExitStack()
+atexit.register(_files.close)
+
+
+@cache
+def _certificate(issuer: trustme.CA, name: str, expired: bool) -> str:
+    """Return the file of a certificate and its key.
+
+    It stays until the process ends: an implementation may read it at each use, not only when a
+    context loads it.
+    """
+    certificate = issuer.issue_cert(name, not_after=LONG_AGO if expired else None)
+    return _files.enter_context(certificate.private_key_and_cert_chain_pem.tempfile())
 
 
 def ask_for_certificate(context: ssl.SSLContext) -> ssl.SSLContext:

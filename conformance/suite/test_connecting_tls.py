@@ -27,7 +27,6 @@ from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
     TlsWire,
-    authority,
     client_context,
     server_context,
     stranger,
@@ -114,8 +113,7 @@ async def test_server_hostname_that_matches(trial: Trial) -> None:
 @clause("connecting.ssl.server-hostname.overrides", networks=TLS, roles=CLIENT)
 async def test_server_hostname_that_does_not_match(trial: Trial) -> None:
     host = address_of(await trial.listen())[0]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(host).configure_cert(context)  # it is for the host, not for the name
+    context = server_context(name=host)  # its certificate is for the host, not for the name
     await expect_refused(trial, context, server_hostname=OTHER_HOST_NAME)
 
 
@@ -144,9 +142,7 @@ async def expect_server_hostname_verified(trial: Trial, **options: Any) -> None:
 async def expect_host_verified(trial: Trial, **options: Any) -> None:
     """Expect a certificate for the host to be accepted without a `server_hostname`."""
     listener = await trial.listen()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(address_of(listener)[0]).configure_cert(context)
-    secure = SecureListener(listener, context)
+    secure = SecureListener(listener, server_context(name=address_of(listener)[0]))
     await expect_talk(await trial.open(secure, server_hostname=None, **options))
 
 

@@ -613,12 +613,12 @@ async def expect_not_served_over_tls(
 async def expect_server_context_used(trial: Trial, way: Serving) -> None:
     """Expect a context of any class to be the one that clients are served with, as it is then."""
     ours = OwnContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(OTHER_HOST_NAME).configure_cert(ours)
+    show_certificate(ours, name=OTHER_HOST_NAME)
     ours.set_alpn_protocols(["streams/2"])
     served = Served()
     with closing(await way(trial, served.accepted, ssl=ours)) as server:
         # Programs renew a server's certificate so.
-        authority().issue_cert(HOST_NAME).configure_cert(ours)
+        show_certificate(ours)
         theirs = client_context()
         theirs.set_alpn_protocols(["streams/1", "streams/2"])
         async with closing_wire(await trial.network.dial(server)) as below:

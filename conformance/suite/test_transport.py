@@ -35,9 +35,10 @@ from conformance.networks.tls import (
     HOST_NAME,
     OTHER_HOST_NAME,
     TlsWire,
-    authority,
+    ask_for_certificate,
     client_context,
     server_context,
+    show_certificate,
 )
 
 METHODS = {
@@ -492,10 +493,8 @@ async def test_peercert(trial: Trial) -> None:
 
 @clause("get_extra_info.peercert", networks=TLS, roles=SERVER)
 async def test_peercert_of_a_client(trial: Trial) -> None:
-    ours, theirs = server_context(), client_context()
-    ours.verify_mode = ssl.CERT_REQUIRED
-    authority().configure_trust(ours)
-    authority().issue_cert(OTHER_HOST_NAME).configure_cert(theirs)
+    ours = ask_for_certificate(server_context())
+    theirs = show_certificate(client_context(), name=OTHER_HOST_NAME)
     served = await trial.serve(ssl=ours)
     async with closing_wire(await carrier(trial).dial(served.server)) as below:
         await TlsWire(below, theirs, server_side=False, server_hostname=HOST_NAME).handshake()
