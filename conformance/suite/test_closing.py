@@ -332,26 +332,24 @@ async def test_is_closing_after_an_overrun(trial: Trial) -> None:
 
 @clause("is_closing.returns-bool")
 async def test_is_closing_returns_bool(trial: Trial) -> None:
-    reader, writer, _ = await trial.connect()
-    for _ in range(2):
-        calls = {
-            "is_closing()": writer.is_closing,
-            "can_write_eof()": writer.can_write_eof,
-            "at_eof()": reader.at_eof,
-        }
-        for name, call in calls.items():
-            expect_that(isinstance(call(), bool), f"{name} True or False", call())
-        writer.close()
-
-
-@clause("is_closing.returns-bool")
-async def test_each_returns_bool_at_the_end(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
+    expect_bools(reader, writer)
     writer.close()
+    expect_bools(reader, writer)
     await expect_end(wire)
     await writer.wait_closed()
-    for call in (writer.is_closing, writer.can_write_eof, reader.at_eof):
-        expect_that(isinstance(call(), bool), f"{call.__name__}() True or False", call())
+    expect_bools(reader, writer)
+
+
+def expect_bools(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Expect each method that answers a question to return a bool."""
+    calls = {
+        "is_closing()": writer.is_closing,
+        "can_write_eof()": writer.can_write_eof,
+        "at_eof()": reader.at_eof,
+    }
+    for name, call in calls.items():
+        expect_that(isinstance(call(), bool), f"{name} True or False", call())
 
 
 @clause("is_closing.after-close")

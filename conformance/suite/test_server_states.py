@@ -436,10 +436,11 @@ async def test_start_after_a_start_that_was_cancelled(trial: Trial) -> None:
 @clause("serving.start-serving.false", networks=INTERNET, roles=SERVER)
 async def test_async_with_starts_nothing(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
-    async with served.server as server:
+    async with served.server:
         await trial.turns()
-        expect(server.is_serving(), False, "is_serving() before the program has started it:")
-        await server.start_serving()
+        is_serving = served.server.is_serving()
+        expect(is_serving, False, "is_serving() before the program has started it:")
+        await served.server.start_serving()
         connection = await trial.accept(served)
         await expect_talk(connection)
         connection.writer.close()

@@ -558,7 +558,8 @@ async def test_cleanup_in_each_state(trial: Trial) -> None:
     for bring in SERVER_STATES:
         path = free_path(trial)
         starting = trial.streams.start_unix_server(Served().accepted, path, start_serving=False)
-        async with await starting as server:
+        server = await starting
+        async with server:
             await bring(trial, server)
         expect_socket_there(path, False)
 

@@ -85,7 +85,10 @@ class Writer(StreamWriter):
 
 
 class Once(Server):
-    """A server that is closed once and for all."""
+    """A server that is closed once and for all; `async with server as ...` gives None."""
+
+    async def __aenter__(self) -> Any:
+        return None
 
     async def start_serving(self) -> None:
         if self._is_closed:

@@ -378,10 +378,10 @@ class ReadsBy32Bits(StreamReader):
         return await super().read(n)
 
 
-@specimen("readexactly(n) takes numbers of 64 bits.", "readexactly.eof.expected", basic=True)
-class ReadsExactly64Bits(StreamReader):
+@specimen("readexactly(n) takes numbers of 32 bits.", "readexactly.eof.expected", basic=True)
+class ReadsExactlyBy32Bits(StreamReader):
     async def readexactly(self, n: int) -> bytes:
-        if n >= 1 << 63:
+        if n >= 1 << 31:
             raise OverflowError("n is too large")
         return await super().readexactly(n)
 
