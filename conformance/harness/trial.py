@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 
 from conformance.adapters import PairAdapter, ReaderAdapter
-from conformance.errors import Deviation, Hang, NotApplicable, described, seen_of
+from conformance.errors import Deviation, Hang, NotApplicable, described, seen_of, shown
 from conformance.harness.hang import hang_of, watchdog
 from conformance.harness.interrupt import Interrupted
 from conformance.networks.adapter import AdapterNetwork, FeedingWire, PeerWire
@@ -200,7 +200,7 @@ class Trial:
         """Connect the implementation, as a client, to `listener`."""
         accepting = asyncio.ensure_future(listener.accept())
         try:
-            reader, writer = await self.network.open(self.streams, listener, **options)
+            reader, writer = _pair(await self.network.open(self.streams, listener, **options))
         except BaseException:
             accepting.cancel()
             await asyncio.wait([accepting])
@@ -354,13 +354,20 @@ class Trial:
             task.cancel()
             with suppress(Hang), watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(turns())
-            raise hang
+            raise Hang(hang.expected, hang.seen + self._told(), hang.line)
         try:
             return task.result()
         except Exception as error:
             if refused := argument_refused(error, self.sentence):
                 raise refused from error
             raise
+
+    def _told(self) -> str:
+        """Return what a hang may come from: the first exception that nobody caught."""
+        for context in self.reported:
+            if isinstance(error := context.get("exception"), BaseException):
+                return f"; the loop's exception handler was told of {seen_of(error)}"
+        return ""
 
     def _let_pass(self, seconds: float, began: float) -> None:
         """Wait until real `seconds` have passed since `began`, on a loop in virtual time.
@@ -464,6 +471,15 @@ def _half_closes(writer: Any) -> bool:
     """Return whether an adapter's writer says that it has a `write_eof()`."""
     says = getattr(writer, "can_write_eof", None)
     return says is None or bool(says())
+
+
+def _pair(opened: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the two that a function has opened, if they are two."""
+    try:
+        reader, writer = opened
+    except (TypeError, ValueError):
+        raise Deviation("a connection's reader and writer", shown(opened)) from None
+    return reader, writer
 
 
 class Served:

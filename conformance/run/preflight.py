@@ -43,30 +43,48 @@ def check(streams: Implementation, loop: Loop, networks: tuple[str, ...]) -> Non
 
 def _check_reader(name: str, adapter: ReaderAdapter, loop: Loop) -> None:
     async def make() -> None:
-        reader = adapter.reader(2**16)
-        calls = {
-            "reader": reader,
-            "feed_data": adapter.feed_data(reader, b"?"),
-            "feed_eof": adapter.feed_eof(reader),
-        }
-        for method, returned in calls.items():
-            if inspect.iscoroutine(returned):
-                returned.close()
-                raise CannotRun(
-                    f"cannot certify {name}: {method}() of the adapter is async: write it as `def`"
-                )
+        reader = _not_async(name, "reader", adapter.reader(2**16))
         _see_that_it_has(name, "StreamReader", reader, adapter.without)
-        await adapter.close(reader)
+        _not_async(name, "feed_data", adapter.feed_data(reader, b"?"))
+        _not_async(name, "feed_eof", adapter.feed_eof(reader))
+        await _closing(name, adapter, reader)
 
     with users_code(f"certify {name}: cannot make a reader and feed it"):
         _run(network_of(adapter).new_loop(loop), make())
 
 
+def _not_async(name: str, method: str, returned: T) -> T:
+    """Return what a method of an adapter returned, unless that is a coroutine."""
+    if inspect.iscoroutine(returned):
+        returned.close()
+        raise CannotRun(
+            f"cannot certify {name}: {method}() of the adapter is async: write it as `def`"
+        )
+    return returned
+
+
+async def _closing(name: str, adapter: ReaderAdapter | PairAdapter, made: Any) -> None:
+    """Let an adapter release the resources of what it made."""
+    with users_code(f"certify {name}: close() of the adapter fails"):
+        closing: object = adapter.close(made)
+        if not inspect.isawaitable(closing):
+            raise CannotRun(
+                f"cannot certify {name}: close() of the adapter returned {shown(closing)}: write "
+                "it as `async def`"
+            )
+        await closing
+
+
 def _see_that_it_has(name: str, kind: str, made: object, without: Collection[str]) -> None:
     """Check that an adapter's ends have the page's names, except those in `without`."""
-    names = (each for each in ATTRIBUTES[kind] if "." not in each and each not in CUSTOMARY)
-    lacking = [each for each in names if f"{kind}.{each}" not in without]
-    lacking = [each for each in lacking if not hasattr(made, each)]
+    names = [each for each in ATTRIBUTES[kind] if "." not in each and each not in CUSTOMARY]
+    lacking = [each for each in names if not hasattr(made, each)]
+    if lacking == names:
+        raise CannotRun(
+            f"cannot certify {name}: the adapter returned {shown(made)} for a {kind}: it has "
+            f"none of {', '.join(names)}"
+        )
+    lacking = [each for each in lacking if f"{kind}.{each}" not in without]
     if lacking:
         declared = ", ".join(repr(f"{kind}.{each}") for each in lacking)
         raise CannotRun(
@@ -103,8 +121,7 @@ def _check_pair(streams: Implementation, adapter: PairAdapter, loop: Loop) -> No
         for each in (writer, far_writer):
             with suppress(Exception):
                 each.close()
-        with users_code(f"certify {streams.name}: close() of the adapter fails"):
-            await adapter.close(ends)
+        await _closing(streams.name, adapter, ends)
         if not connected:
             raise CannotRun(
                 f"cannot certify {streams.name}: the ends that pair() returned are not connected: "

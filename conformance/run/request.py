@@ -124,7 +124,7 @@ def seconds(option: str, text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        raise CannotRun(f"{option} takes a number of seconds, not {text!r}")
+        raise CannotRun(f"{option} takes a number of seconds above 0, not {text!r}")
     return number
 
 

@@ -300,7 +300,8 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
         if inner_line and inner_line != line:
             source = source_line(inner_file, inner_line)
             seen += f", raised in {place_of(inner_file)}:{inner_line}"
-        if isinstance(error, AttributeError) and (names := capabilities.lackable(error.name)):
+        named = error.name if isinstance(error, AttributeError) and error.obj is not None else None
+        if names := capabilities.lackable(named):
             seen += f"; what is not offered belongs in `without`: {' or '.join(names)}"
     return Finding(f"no exception at `{source}`" if source else "no exception", seen, *place)
 

@@ -591,6 +591,23 @@ def test_a_loop_whose_time_is_not_real_makes_no_hang_of_what_takes_real_time(plu
             "cannot certify odd:AsyncFeeding: feed_data() of the adapter is async: write it as",
         ),
         (
+            "AsyncReader",
+            "cannot certify odd:AsyncReader: reader() of the adapter is async: write it as `def`",
+        ),
+        (
+            "NoReader",
+            "cannot certify odd:NoReader: the adapter returned None for a StreamReader: it has "
+            "none of read, readline, ",
+        ),
+        (
+            "Strings",
+            "cannot certify odd:Strings: the adapter returned 'r' for a StreamReader: it has none ",
+        ),
+        (
+            "SyncClosing",
+            "cannot certify odd:SyncClosing: close() of the adapter returned None: write it as ",
+        ),
+        (
             "LinesOnly",
             "cannot certify odd:LinesOnly: a LineReader has no read, readexactly, readuntil, "
             "at_eof, feed_eof, __aiter__: if that is so, add to `without`: 'StreamReader.read', ",

@@ -108,3 +108,18 @@ def test_an_error_in_a_helper_of_the_suite_shows_its_line() -> None:
     assert found.expected.startswith("no exception at `ports: ")
     assert "raised in conformance/suite/test_serving.py:" in found.seen
     assert found.test == "test"
+
+
+@pytest.mark.parametrize(
+    ("used", "advice"),
+    [
+        (SimpleNamespace(), "; what is not offered belongs in `without`: Server.is_serving"),
+        (None, ""),  # which lacks everything, and stands for nothing that is offered
+    ],
+)
+def test_what_lacks_a_name_that_may_be_lacking_is_advised_to_say_so(used: Any, advice: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        expect(used.is_serving(), True)
+    test = test_what_lacks_a_name_that_may_be_lacking_is_advised_to_say_so
+    found = finding_of(raised.value, ClauseMark("", (), (), test.__code__))
+    assert found.seen.endswith(f"has no attribute 'is_serving'{advice}")

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from conformance.networks.wire import give_way
 from conformance.run.session import forget_frames
 from conformance.subject.capabilities import ARGUMENTS
 from conformance.subject.event_loop import loop
-from conformance.subject.implementation import implementation
+from conformance.subject.implementation import Implementation, implementation
 
 Make = Callable[..., Trial]
 
@@ -71,6 +72,23 @@ def test_both_ends_meet(make: Make, network: str, role: str, loop_name: str) -> 
 
     trial.run(test())
     assert trial.reported == []
+
+
+@pytest.mark.parametrize("opened", [None, (1, 2, 3)])
+def test_what_is_not_a_pair_is_shown(opened: object) -> None:
+    async def open_connection(*_: object) -> object:
+        return opened
+
+    streams = Implementation(
+        "x", SimpleNamespace(open_connection=open_connection, capabilities={"open_connection"})
+    )
+    trial = Trial(streams, NETWORKS["memory"](), "client", loop("asyncio"))
+    try:
+        with pytest.raises(Deviation, match="expected a connection's reader and writer") as raised:
+            trial.run(trial.connect())
+    finally:
+        trial.close()
+    assert raised.value.seen == repr(opened)
 
 
 @LOOP
@@ -199,6 +217,14 @@ async def spinning_in_a_callback(trial: Trial) -> None:
     await never()
 
 
+async def waiting_for_what_has_failed(trial: Trial) -> None:
+    def fail() -> None:
+        raise LookupError("the reason")
+
+    trial.loop.call_soon(fail)
+    await never()
+
+
 async def uncancellable(_trial: Trial) -> None:
     while True:
         with suppress(asyncio.CancelledError):
@@ -226,6 +252,11 @@ async def uncancellable(_trial: Trial) -> None:
         (
             spinning_in_a_callback,
             r"expected spinning_in_a_callback.<locals>.spin\(\) to give control back",
+        ),
+        (
+            waiting_for_what_has_failed,
+            r"never\(\) at `await asyncio.get_run.*`; the loop's exception handler was told of "
+            r"LookupError: the reason",
         ),
         (uncancellable, r"uncancellable\(\) waits in test_trial.py:\d+ never\(\) at `await as"),
     ],

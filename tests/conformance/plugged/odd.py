@@ -326,6 +326,39 @@ class AsyncFeeding(ReaderAdapter):
         reader.feed_eof()
 
 
+class AsyncReader(AsyncFeeding):
+    """Makes a reader in a coroutine."""
+
+    async def reader(self, limit: int) -> Any:
+        return asyncio.StreamReader(limit)
+
+
+class NoReader(AsyncFeeding):
+    """Forgets to return the reader that it makes."""
+
+    def reader(self, limit: int) -> Any:
+        asyncio.StreamReader(limit)
+
+
+class Strings(PairAdapter):
+    """Returns something else."""
+
+    async def pair(self, limit: int) -> Any:
+        return "rw", "rw"
+
+
+class SyncClosing(PairAdapter):
+    """Has nothing to await when it closes a pair."""
+
+    without = ("StreamWriter.start_tls",)
+
+    async def pair(self, limit: int) -> Any:
+        return await fakes.open_stream_pair(streams=reference_impl, limit=limit)
+
+    def close(self, ends: Any) -> None:  # type: ignore[override]
+        pass
+
+
 class LineReader:
     """Reads lines, and nothing else."""
 
