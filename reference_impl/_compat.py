@@ -142,8 +142,9 @@ async def _connect_unix(
     return transport
 
 
-# happy_eyeballs_delay, interleave: every Python has them; goes when uvloop has (not now). Python
-# 3.12's do not work with eager tasks.
+# happy_eyeballs_delay, interleave: goes when uvloop has them (not now), and when asyncio's leave no
+# connection open if they are cancelled just when it is made (not now; and on Python 3.12 they do
+# not work with eager tasks).
 
 
 async def create_connection(
@@ -154,12 +155,8 @@ async def create_connection(
     **kwds: Any,
 ) -> asyncio.Transport:
     """Do what `loop.create_connection()` does, with *happy_eyeballs_delay* and *interleave*."""
-    if "happy_eyeballs_delay" not in kwds and "interleave" not in kwds:
-        transport, _ = await loop.create_connection(lambda: protocol, host, port, **kwds)
-        return transport
-    lacking = kwds.keys() & {"happy_eyeballs_delay", "interleave"}
-    breaks = sys.version_info[:2] == (3, 12) and loop.get_task_factory() is not None and lacking
-    if not breaks and all(_accepts(loop.create_connection, name) for name in lacking):
+    given = kwds.keys() & {"happy_eyeballs_delay", "interleave"}
+    if not given or _races_well(loop, given):
         transport, _ = await loop.create_connection(lambda: protocol, host, port, **kwds)
         return transport
     delay = kwds.pop("happy_eyeballs_delay", None)
@@ -187,6 +184,14 @@ async def create_connection(
         sock.close()
         raise
     return transport
+
+
+def _races_well(loop: asyncio.AbstractEventLoop, given: set[str]) -> bool:
+    """Return whether the loop's `create_connection()` has these arguments, and is sound."""
+    own = getattr(type(loop), "create_connection", None)
+    return own is not asyncio.BaseEventLoop.create_connection and all(
+        _accepts(loop.create_connection, name) for name in given
+    )
 
 
 # For short data, writelines() takes longer than join() and write(): for 16 lines of 80 bytes, 2.5

@@ -1,7 +1,6 @@
 """`open_connection()`: its result, and its arguments except those for TLS."""
 
 import asyncio
-import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
@@ -20,6 +19,7 @@ from conformance.harness.addresses import (
     listening,
     stall,
 )
+from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, HOSTS, INTERNET, TLS, Some, clause
 from conformance.harness.expect import (
     expect,
@@ -887,24 +887,20 @@ async def test_cancelled_at_any_moment_up_to_the_end(trial: Trial) -> None:
 
 @clause("connecting.happy-eyeballs.nothing-left-open", networks=IN_COUNTED_TURNS, roles=CLIENT)
 async def test_cancelled_at_any_moment_with_happy_eyeballs(trial: Trial) -> None:
-    # asyncio's own leaves a socket that connected in that turn to the garbage collector.
-    await expect_cancelled_at_any_moment(trial, collect=True, happy_eyeballs_delay=0.25)
+    await expect_cancelled_at_any_moment(trial, happy_eyeballs_delay=0.25)
 
 
 MOST_TURNS = 300
 """More turns of the loop than it takes to connect."""
 
 
-async def expect_cancelled_at_any_moment(
-    trial: Trial, collect: bool = False, **options: Any
-) -> None:
+async def expect_cancelled_at_any_moment(trial: Trial, **options: Any) -> None:
     """Expect an open_connection() to leave nothing open, however many turns before it ends.
 
     The far end answers, and does its part of the handshake.
 
     Args:
         trial: the trial.
-        collect: whether the garbage collector may have a part in it.
         options: passed to `open_connection()`.
     """
     for moment in range(MOST_TURNS):
@@ -923,9 +919,6 @@ async def expect_cancelled_at_any_moment(
         if not connecting.cancelled():
             _, writer = await connecting
             writer.close()
-        if collect:
-            del connecting
-            gc.collect()
         for wire in wires:
             await wire.receive_to_end()  # a hang where it is left open
             await wire.close()
@@ -958,6 +951,38 @@ async def test_cancelled_at_any_moment(trial: Trial) -> None:
         if not connecting.cancelled():
             _, writer = await connecting
             writer.close()
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.cancelled.at-any-moment", networks=HOSTS, roles=CLIENT)
+async def test_cancelled_soon_after_it_is_accepted(trial: Trial) -> None:
+    await expect_cancelled_when_accepted(trial)
+
+
+@clause("connecting.happy-eyeballs.nothing-left-open", networks=INTERNET, roles=CLIENT)
+async def test_cancelled_with_happy_eyeballs_soon_after_it_is_accepted(trial: Trial) -> None:
+    await expect_cancelled_when_accepted(trial, happy_eyeballs_delay=0.25)
+
+
+async def expect_cancelled_when_accepted(trial: Trial, **options: Any) -> None:
+    """Expect an open_connection() to leave nothing open that is cancelled when it has connected.
+
+    The far end's acceptance tells that it has, also over the kernel; over TLS, nobody answers the
+    handshake.
+    """
+    for moment in range(8):
+        listener = await trial.listen()
+        before = open_sockets(trial)
+        connecting = trial.start(trial.network.open(trial.streams, listener, **options))
+        below = carrier_of(listener) if trial.network.name in TLS else listener
+        async with closing_wire(await below.accept()) as wire:
+            await trial.turns(moment)
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            if not connecting.cancelled():
+                _, writer = await connecting
+                writer.close()
+            await wire.receive_to_end()  # a hang where it is left open
         await expect_no_new_socket(trial, before)
 
 
