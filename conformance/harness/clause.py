@@ -23,14 +23,17 @@ class Some(tuple[str, ...]):
     Args:
         names: their names.
         why: why not the others: a feature does not exist there, or makes no difference.
+        in_virtual_time: whether time has to be virtual there; it is not in memory on every loop.
     """
 
     why: str
+    in_virtual_time: bool
 
-    def __new__(cls, names: Iterable[str], why: str) -> "Some":
+    def __new__(cls, names: Iterable[str], why: str, *, in_virtual_time: bool = False) -> "Some":
         """Return the names, with the reason."""
         some = super().__new__(cls, names)
         some.why = why
+        some.in_virtual_time = in_virtual_time
         return some
 
 
@@ -54,8 +57,9 @@ UNIX = Some(_networks(lambda each: each.paths), "it is about Unix sockets")
 VIRTUAL = Some(
     _networks(lambda each: each.in_memory and each.tls),
     "it lasts for minutes, which only virtual time makes short",
+    in_virtual_time=True,
 )
-IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why)
+IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why, in_virtual_time=True)
 RESETTABLE = Some(_networks(lambda each: each.resets), "a Unix socket has no reset")
 ADAPTED = _networks(lambda each: not each.hosts and not each.paths)  # an adapter's own
 
@@ -106,6 +110,8 @@ def clause(
             try:
                 for name in sorted({*clauses()[id_].needs} | asked_about(id_)):
                     require(name, trial.without)
+                if isinstance(networks, Some) and networks.in_virtual_time:
+                    trial.require_virtual_time()
                 if inspect.iscoroutinefunction(test):
                     trial.run(test(trial))
                 else:

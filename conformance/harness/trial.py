@@ -260,14 +260,22 @@ class Trial:
             self._let_pass(0.005, began)
         return await condition()
 
+    def require_virtual_time(self) -> None:
+        """Make sure that no test waits for real time to pass.
+
+        Raises:
+            NotApplicable: time on this network's loop is real.
+        """
+        if not self.network.virtual_time:
+            raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
+
     async def pass_time(self, seconds: int) -> None:
         """Let simulated `seconds` pass, even more than make a hang.
 
         Raises:
-            NotApplicable: time on this network's loop is real, and no test waits for real time.
+            NotApplicable: time on this network's loop is real.
         """
-        if not self.network.virtual_time:
-            raise NotApplicable("it takes virtual time, which only asyncio's own loop can have")
+        self.require_virtual_time()
         self._passing = PASSING
         try:
             while seconds > 0:

@@ -8,11 +8,11 @@ from typing import Any
 from conformance.errors import Deviation, described
 from conformance.harness.clause import (
     CLIENT,
+    IN_VIRTUAL_TIME,
     RESETTABLE,
     SERVER,
     TLS,
     UPGRADED,
-    VIRTUAL,
     Some,
     clause,
 )
@@ -41,7 +41,6 @@ from conformance.networks.tls import (
 )
 from conformance.networks.wire import Wire
 
-UPGRADED_VIRTUALLY = Some(("memory",), VIRTUAL.why)
 UPGRADED_AND_RESET = Some(
     (each for each in UPGRADED if each in RESETTABLE), f"{UPGRADED.why}, and {RESETTABLE.why}"
 )
@@ -157,7 +156,7 @@ async def test_both_directions(trial: Trial) -> None:
     await writing
 
 
-@clause("costs.delays", networks=UPGRADED_VIRTUALLY)
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
 async def test_no_delay(trial: Trial) -> None:
     connection = await trial.connect()
     begin = trial.loop.time()
@@ -405,7 +404,7 @@ async def test_shutdown_timeout(trial: Trial) -> None:
     await plain.receive_to_end()
 
 
-@clause("start_tls.handshake-timeout.default", networks=UPGRADED_VIRTUALLY)
+@clause("start_tls.handshake-timeout.default", networks=IN_VIRTUAL_TIME)
 async def test_handshake_timeout_default(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     starting = trial.start(writer.start_tls(**arguments(trial)))
@@ -413,7 +412,7 @@ async def test_handshake_timeout_default(trial: Trial) -> None:
     await expect_error(Exception, starting)
 
 
-@clause("start_tls.shutdown-timeout.default", networks=UPGRADED_VIRTUALLY)
+@clause("start_tls.shutdown-timeout.default", networks=IN_VIRTUAL_TIME)
 async def test_shutdown_timeout_default(trial: Trial) -> None:
     _, writer, plain = connection = await trial.connect()
     await upgrade(trial, connection)
@@ -468,7 +467,7 @@ async def test_closed(trial: Trial) -> None:
     await expect_error(Exception, writer.start_tls(**arguments(trial)))
 
 
-@clause("start_tls.closed", networks=UPGRADED_VIRTUALLY)
+@clause("start_tls.closed", networks=IN_VIRTUAL_TIME)
 async def test_closed_at_once(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     writer.close()
