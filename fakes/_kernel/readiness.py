@@ -41,6 +41,8 @@ class PollQueue:
 
     def __call__(self, handle: asyncio.Handle) -> None:
         """Run a handle where the loop would run the callback of a socket."""
+        if self._loop.is_closed():
+            return  # no selector waits any more
         if not self._arrivals:
             # One turn of the loop later, so that handles that are ready now run first, as they
             # would before select() reports a socket.

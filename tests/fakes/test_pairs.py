@@ -1,7 +1,10 @@
 """Pairs of transports, streams and sockets, on every kind of loop."""
 
 import asyncio
+import gc
 import socket
+import sys
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -147,3 +150,24 @@ def test_sendall_waits_for_room() -> None:
         other.close()
 
     fakes.run(main(), network=network)
+
+
+@on_every_loop
+def test_what_is_dropped_when_the_loop_is_closed_wakes_nobody(
+    loop_factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda each: raised.append(each.exc_value))
+
+    async def main() -> list[object]:
+        return [*await fakes.open_transport_pair(asyncio.Protocol, asyncio.Protocol)]
+
+    loop = loop_factory()
+    kept = loop.run_until_complete(main())
+    loop.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        while kept:
+            del kept[0]
+            gc.collect()
+    assert raised == []
