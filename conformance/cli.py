@@ -67,22 +67,28 @@ def cli() -> None:
     """Certify implementations of the asyncio streams API, clause by clause."""
 
 
+def joined(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """Return the values of an option that was given repeatedly as one."""
+    return ",".join(names) if names else None
+
+
 def options(*which: Option) -> Callable[[F], F]:
     """Return the options `which`, in that order."""
 
     def add(command: F) -> F:
         for each in reversed(which):
-            help_ = each.help
+            more: dict[str, Any] = {"multiple": each.multiple, "help": each.help}
             if each.name == "network":
-                help_ = help_.replace("commas.", f"commas: {', '.join(NETWORKS)}.")
+                names = f"commas (or given repeatedly): {', '.join(NETWORKS)}."
+                more["help"] = each.help.replace("commas.", names)
+                more |= {"multiple": True, "callback": joined}
             command = click.option(
                 f"--{each.name}",
                 each.key,
                 metavar=each.metavar,
                 default=each.default,
                 show_default=each.default is not None,
-                multiple=each.multiple,
-                help=help_,
+                **more,
             )(command)
         return command
 
