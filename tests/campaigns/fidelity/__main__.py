@@ -41,7 +41,7 @@ APART = (
     "server.serve-forever.cancelled.under-way",
     # asyncio's own create_connection() fails with eager tasks on 3.12; that of fakes does not.
     "connecting.happy-eyeballs.eager-tasks",
-    # asyncio's own leaves a connection open that is cancelled when it is made; that of fakes closes it.
+    # asyncio's own leaves a connection open that is cancelled when it is made, that of fakes not.
     "connecting.happy-eyeballs.nothing-left-open",
 )
 """Patterns of the ids of clauses that are not compared."""
