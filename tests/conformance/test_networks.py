@@ -36,7 +36,7 @@ def test_open_sockets_are_seen_while_threads_open_and_close_theirs() -> None:
 
 
 def test_a_certificate_can_be_read_again_from_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An implementation with a TLS library of its own may note the file, and read it at each use."""
+    """An implementation with a TLS library of its own may read the file at each use."""
     files = []
     monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", lambda self, file: files.append(file))
     server_context()
