@@ -300,6 +300,14 @@ class Trial:
             task.add_done_callback(self._started_task_ended)
         return task
 
+    async def cancelled(self, awaitable: Awaitable[T], turns: int = 50) -> "asyncio.Task[T]":
+        """Start `awaitable`, cancel it after some turns, and return its task, which has ended."""
+        task = self.start(awaitable)
+        await self.turns(turns)
+        task.cancel()
+        await asyncio.wait([task])
+        return task
+
     def _started_task_ended(self, task: "asyncio.Task[Any]") -> None:
         self._see(None if task.cancelled() else task.exception())
 

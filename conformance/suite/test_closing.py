@@ -476,10 +476,7 @@ async def test_again(trial: Trial) -> None:
 @clause("wait_closed.cancelled.raises")
 async def test_cancelled_raises(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
-    waiting = trial.start(writer.wait_closed())
-    await trial.turns()
-    waiting.cancel()
-    await asyncio.wait([waiting])
+    waiting = await trial.cancelled(writer.wait_closed())
     expect(waiting.cancelled(), True, "wait_closed() cancelled:")
 
 

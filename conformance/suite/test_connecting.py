@@ -852,10 +852,7 @@ async def test_cancelled_while_connecting(trial: Trial) -> None:
         port, (silent,) = stack.enter_context(bound(trial, "127.0.0.1"))
         await stall(trial, silent, stack)
         before = open_sockets(trial)
-        connecting = trial.start(_open(trial, port))
-        await trial.turns()
-        connecting.cancel()
-        await asyncio.wait([connecting])
+        connecting = await trial.cancelled(_open(trial, port))
         expect(connecting.cancelled(), True, "cancelled:")
         await expect_no_new_socket(trial, before)
 
@@ -944,10 +941,7 @@ async def test_cancelled_at_any_moment(trial: Trial) -> None:
     for moment in range(12):
         listener = await trial.listen()  # the kernel connects; nobody answers a handshake
         before = open_sockets(trial)
-        connecting = trial.start(trial.network.open(trial.streams, listener))
-        await trial.turns(moment)
-        connecting.cancel()
-        await asyncio.wait([connecting])
+        connecting = await trial.cancelled(trial.network.open(trial.streams, listener), moment)
         if not connecting.cancelled():
             _, writer = await connecting
             writer.close()

@@ -7,7 +7,7 @@ address, the arguments, the far end, or by cancelling.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -35,14 +35,6 @@ from conformance.networks.tls import HOST_NAME, client_context
 from conformance.networks.wire import Wire
 
 SOON = 0.05  # seconds: a timeout whose passing a test waits for
-
-
-async def cancelled(trial: Trial, awaitable: Awaitable[Any]) -> None:
-    """Cancel what waits, and wait for its end."""
-    task = trial.start(awaitable)
-    await trial.turns()
-    task.cancel()
-    await asyncio.wait([task])
 
 
 # Addresses that nobody answers at.
@@ -99,7 +91,7 @@ async def expect_silent_cancellation(trial: Trial, **options: Any) -> None:
     with ExitStack() as stack:
         port, (sock,) = stack.enter_context(bound(trial, "127.0.0.2"))
         await stall(trial, sock, stack)
-        await cancelled(trial, trial.streams.open_connection("127.0.0.2", port, **options))
+        await trial.cancelled(trial.streams.open_connection("127.0.0.2", port, **options))
     await expect_nothing_reported(trial, "reported of a cancelled open_connection():")
 
 

@@ -1,6 +1,5 @@
 """`StreamReader` as a whole: its ends, its flow control, its errors, its use by several tasks."""
 
-import asyncio
 import gc
 import pickle
 import traceback
@@ -634,10 +633,7 @@ async def test_cancelled_as_bytes_arrive(trial: Trial) -> None:
 async def test_cancelled_read_raises(trial: Trial) -> None:
     for name, read in READS.items():
         reader, _, _ = await trial.connect()
-        reading = trial.start(read(reader))
-        await trial.turns()
-        reading.cancel()
-        await asyncio.wait([reading])
+        reading = await trial.cancelled(read(reader))
         expect(reading.cancelled(), True, f"{name} cancelled:")
 
 
@@ -715,10 +711,7 @@ async def test_limit_stays(trial: Trial) -> None:
     reader = by_hand(trial, LIMIT)
     for _ in range(3):
         for read in (reader.readline, reader.readuntil, lambda: reader.readexactly(8)):
-            reading = trial.start(read())
-            await trial.turns()
-            reading.cancel()
-            await asyncio.wait([reading])
+            await trial.cancelled(read())
         reader.feed_data(b"x" * (LIMIT + 1) + b"\n")
         await expect_error(ValueError, reader.readline())
         reader.feed_data(b"x" * LIMIT + b"\n")

@@ -152,10 +152,7 @@ async def test_serve_forever_cancelled_closes(trial: Trial) -> None:
     for turns in (1, 2, 3, 50):
         served = await trial.serve()
         address = served.server.sockets[0].getsockname()
-        serving = trial.start(served.server.serve_forever())
-        await trial.turns(turns)
-        serving.cancel()
-        await asyncio.wait([serving])
+        serving = await trial.cancelled(served.server.serve_forever(), turns)
         expect(serving.cancelled(), True, f"cancelled after {turns} turns:")
         await expect_closed(trial, served, address)
 
@@ -339,10 +336,7 @@ async def test_wait_closed_cancelled(trial: Trial) -> None:
     for is_closed in (False, True):
         if is_closed:
             served.server.close()
-        waiting = trial.start(served.server.wait_closed())
-        await trial.turns()
-        waiting.cancel()
-        await asyncio.wait([waiting])
+        waiting = await trial.cancelled(served.server.wait_closed())
         expect(waiting.cancelled(), True, "wait_closed() cancelled:")
 
 

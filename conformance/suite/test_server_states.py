@@ -424,10 +424,7 @@ async def test_wait_closed_before_the_start(trial: Trial) -> None:
 async def test_start_after_a_start_that_was_cancelled(trial: Trial) -> None:
     for turns in range(5):
         served = await trial.serve(start_serving=False)
-        starting = trial.start(served.server.start_serving())
-        await trial.turns(turns)
-        starting.cancel()
-        await asyncio.wait([starting])
+        await trial.cancelled(served.server.start_serving(), turns)
         await served.server.start_serving()
         expect(served.server.is_serving(), True, "is_serving()")
         await expect_talk(await trial.accept(served))
@@ -470,10 +467,7 @@ async def test_wait_closed_cancelled_leaves_connections(trial: Trial) -> None:
     for is_closed in (False, True):
         if is_closed:
             served.server.close()
-        waiting = trial.start(served.server.wait_closed())
-        await trial.turns()
-        waiting.cancel()
-        await asyncio.wait([waiting])
+        await trial.cancelled(served.server.wait_closed())
         await connection.wire.settle()
         await expect_talk(connection)
 
@@ -523,10 +517,7 @@ async def closed_when_started(_: Trial, server: Any) -> None:
 
 async def stopped(trial: Trial, server: Any) -> None:
     """Cancel a server's serve_forever()."""
-    serving = trial.start(server.serve_forever())
-    await trial.turns()
-    serving.cancel()
-    await asyncio.wait([serving])
+    await trial.cancelled(server.serve_forever())
 
 
 OPEN = (not_started, started, serving_forever)

@@ -792,20 +792,14 @@ async def test_peer_resets(trial: Trial) -> None:
 @clause("start_tls.cancelled.raises", networks=UPGRADED)
 async def test_cancelled_raises(trial: Trial) -> None:
     connection = await trial.connect()
-    starting = trial.start(connection.writer.start_tls(**arguments(trial)))
-    await trial.turns()
-    starting.cancel()
-    await asyncio.wait([starting])
+    starting = await trial.cancelled(connection.writer.start_tls(**arguments(trial)))
     expect(starting.cancelled(), True, "start_tls() cancelled:")
 
 
 @clause("start_tls.cancelled.ends", networks=UPGRADED)
 async def test_cancelled_ends(trial: Trial) -> None:
     connection = await trial.connect()
-    starting = trial.start(connection.writer.start_tls(**arguments(trial)))
-    await trial.turns()
-    starting.cancel()
-    await asyncio.wait([starting])
+    await trial.cancelled(connection.writer.start_tls(**arguments(trial)))
     await expect_ends(trial, connection)
 
 
@@ -830,10 +824,7 @@ async def test_cancelled_with_bytes_to_send(trial: Trial) -> None:
     transport.set_write_buffer_limits(high=len(overfill(trial)))  # drain() returns immediately
     writer.write(overfill(trial))
     reading = trial.start(reader.read())
-    starting = trial.start(writer.start_tls(**arguments(trial)))
-    await trial.turns()
-    starting.cancel()
-    await asyncio.wait([starting])
+    await trial.cancelled(writer.start_tls(**arguments(trial)))
     writer.close()
     closing = trial.start(writer.wait_closed())
     receiving = trial.start(wire.receive_to_end())

@@ -459,8 +459,5 @@ async def leave(_: Trial, server: Any) -> None:
 
 async def stop_serving(trial: Trial, server: Any) -> None:
     """Cancel serve_forever()."""
-    serving = trial.start(server.serve_forever())
-    await trial.turns()
-    serving.cancel()
-    await asyncio.wait([serving])
+    await trial.cancelled(server.serve_forever())
     await server.wait_closed()

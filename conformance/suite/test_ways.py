@@ -773,10 +773,7 @@ async def test_unix_cancelled_at_any_moment(trial: Trial) -> None:
     for moment in range(8):
         listener = await trial.listen()
         before = open_sockets(trial)
-        opening = trial.start(trial.network.open(trial.streams, listener))
-        await trial.turns(moment)
-        opening.cancel()
-        await asyncio.wait([opening])
+        opening = await trial.cancelled(trial.network.open(trial.streams, listener), moment)
         if not opening.cancelled():
             _, writer = await opening
             writer.close()
