@@ -246,6 +246,12 @@ async def expect_served(trial: Trial, served: Served, address: Any) -> None:
         writer.close()
 
 
+async def close_server(trial: Trial, server: Any) -> None:
+    """Close a server, and let it stop: a server closes asynchronously."""
+    server.close()
+    await trial.turns()
+
+
 async def expect_not_served(trial: Trial, family: int, address: Any) -> None:
     """Expect that nobody listens at `address` soon: a server closes asynchronously."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import inspect
 import ssl
 import warnings
 import weakref
@@ -531,6 +532,23 @@ def plainly_failing(_: StreamReader, __: StreamWriter) -> NoReturn:
     raise Failure
 
 
+def noting(event: asyncio.Event, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a callback of the same kind as `callback`, which sets `event` before."""
+    if not inspect.iscoroutinefunction(callback):
+
+        def plain(reader: StreamReader, writer: StreamWriter) -> Any:
+            event.set()
+            return callback(reader, writer)
+
+        return plain
+
+    async def coroutine(reader: StreamReader, writer: StreamWriter) -> None:
+        event.set()
+        await callback(reader, writer)
+
+    return coroutine
+
+
 async def expect_one_report(
     trial: Trial, callback: Callable[..., object], name: str = "Failure"
 ) -> None:
@@ -542,12 +560,7 @@ async def expect_one_report(
         name: the name of the exception's class.
     """
     called = asyncio.Event()
-
-    def noted(reader: StreamReader, writer: StreamWriter) -> object:
-        called.set()
-        return callback(reader, writer)
-
-    served = await trial.serve(noted)
+    served = await trial.serve(noting(called, callback))
     wire = await trial.dial(served.server)
     await called.wait()
     await wire.settle()
@@ -625,12 +638,7 @@ async def test_failures_of_any_class_reported_once(trial: Trial) -> None:
 async def expect_a_report_each(trial: Trial, callback: Callable[..., object]) -> None:
     """Expect the failure of `callback` to be reported for each of several clients."""
     called = asyncio.Event()
-
-    def noted(reader: StreamReader, writer: StreamWriter) -> object:
-        called.set()
-        return callback(reader, writer)
-
-    served = await trial.serve(noted)
+    served = await trial.serve(noting(called, callback))
     for number in range(1, 4):
         called.clear()
         wire = await trial.dial(served.server)

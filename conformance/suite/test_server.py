@@ -16,7 +16,7 @@ from conformance.harness.expect import (
     expect_raises,
     expect_that,
 )
-from conformance.harness.expectations import expect_not_served, expect_talk
+from conformance.harness.expectations import close_server, expect_not_served, expect_talk
 from conformance.harness.patterns import overfill, pattern
 from conformance.harness.trial import Connection, Served, Trial
 
@@ -56,7 +56,7 @@ async def test_sockets_is_a_copy(trial: Trial) -> None:
 async def test_no_sockets_after_close_with_a_client(trial: Trial) -> None:
     served = await trial.serve()
     _, writer, _ = await trial.accept(served)
-    served.server.close()
+    await close_server(trial, served.server)
     expect(list(served.server.sockets or ()), [], "sockets, while a client is connected:")
     writer.close()
 
@@ -64,7 +64,7 @@ async def test_no_sockets_after_close_with_a_client(trial: Trial) -> None:
 @clause("server.sockets.none-after-close", roles=SERVER)
 async def test_sockets_after_close(trial: Trial) -> None:
     served = await trial.serve()
-    served.server.close()
+    await close_server(trial, served.server)
     expect(list(served.server.sockets or ()), [], "sockets")
 
 
@@ -78,7 +78,7 @@ async def test_get_loop(trial: Trial) -> None:
 async def test_is_serving(trial: Trial) -> None:
     served = await trial.serve()
     expect(served.server.is_serving(), True, "when started:")
-    served.server.close()
+    await close_server(trial, served.server)
     expect(served.server.is_serving(), False, "when closed:")
 
 
@@ -94,7 +94,7 @@ async def test_is_serving_before_the_start(trial: Trial) -> None:
 async def test_is_not_serving_clients_that_stay(trial: Trial) -> None:
     served = await trial.serve()
     await trial.accept(served)
-    served.server.close()
+    await close_server(trial, served.server)
     expect(served.server.is_serving(), False, "when closed, with a client that stays:")
 
 

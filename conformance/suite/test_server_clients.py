@@ -9,7 +9,12 @@ from conformance.harness.addresses import carrier, place_before_the_start
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import BOTH, INTERNET, PLAIN, SERVER, UPGRADED, clause
 from conformance.harness.expect import expect, expect_pending, expect_that
-from conformance.harness.expectations import expect_limit, expect_not_served, expect_talk
+from conformance.harness.expectations import (
+    close_server,
+    expect_limit,
+    expect_not_served,
+    expect_talk,
+)
 from conformance.harness.patterns import fill
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
@@ -356,7 +361,7 @@ async def test_clients_of_several_sockets(trial: Trial) -> None:
 async def test_close_before_the_start(trial: Trial) -> None:
     served = await trial.serve(start_serving=False)
     family, address = place_before_the_start(served.server)
-    served.server.close()
+    await close_server(trial, served.server)
     expect(served.server.is_serving(), False, "is_serving()")
     expect(list(served.server.sockets or ()), [], "sockets")
     await expect_not_served(trial, family, address)

@@ -10,6 +10,7 @@ from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import HALF_CLOSED, INTERNET, PLAIN, SERVER, TLS, UNIX, clause
 from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
 from conformance.harness.expectations import (
+    close_server,
     collected,
     expect_drain_waits,
     expect_limit,
@@ -567,7 +568,7 @@ async def test_close_in_each_state(trial: Trial) -> None:
         family, address = place_before_the_start(server)
         await bring(trial, server)
         for _ in range(2):
-            server.close()
+            await close_server(trial, server)
             expect(server.is_serving(), False, f"is_serving() when it was {bring.__name__}:")
             expect(list(server.sockets or ()), [], f"sockets when it was {bring.__name__}:")
         await server.wait_closed()

@@ -333,8 +333,8 @@ async def test_sock_closed_with_the_server(trial: Trial) -> None:
     server.close()
     # First: if the socket is closed a little later, a client could still connect.
     await expect_given_socket_closed(trial, sock)
-    await expect_not_served(trial, socket.AF_INET, address)
     await expect_no_new_socket(trial, before)
+    await expect_not_served(trial, socket.AF_INET, address)
 
 
 @clause("serving.sock.excludes-an-address", networks=INTERNET, roles=SERVER)

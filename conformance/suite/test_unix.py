@@ -428,9 +428,9 @@ async def test_serve_sock_closed_with_the_server(trial: Trial) -> None:
     sock = bound_socket(path)
     server = await trial.streams.start_unix_server(Served().accepted, sock=sock)
     server.close()
-    await expect_not_served(trial, socket.AF_UNIX, path)
     await expect_given_socket_closed(trial, sock)
     await expect_no_new_socket(trial, before)
+    await expect_not_served(trial, socket.AF_UNIX, path)
 
 
 @clause("unix.serve.sock.excludes-a-path", networks=UNIX, roles=SERVER)

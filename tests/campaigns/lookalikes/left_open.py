@@ -3,14 +3,16 @@
 Without a host, `open_connection()` connects to one loopback address. A server without a host
 listens on all interfaces, whatever the `flags`, with one socket for both families. The file of a
 Unix socket that was passed in stays. Errors have classes that no page names. A transport pauses one
-byte after the limit.
+byte after the limit. Only the coroutines of coroutine functions are made tasks.
 """
 
+import asyncio
+import inspect
 import socket
 import ssl
 from typing import Any
 
-from .plain import StreamReader, Streams, StreamWriter
+from .plain import Protocol, Server, StreamReader, Streams, StreamWriter
 
 
 class Refused(OSError):
@@ -67,6 +69,17 @@ class Writer(StreamWriter):
             raise translated(error) from None
 
 
+class CoroutineFunctions(Server):
+    """A server that runs the coroutines of coroutine functions."""
+
+    def call(self, callback: Any, reader: StreamReader, writer: StreamWriter) -> Any:
+        if inspect.iscoroutinefunction(callback):
+            return callback(reader, writer)
+        if asyncio.iscoroutine(result := callback(reader, writer)):
+            result.close()  # or there is a warning that nobody awaited it
+        return None
+
+
 class Choice(Streams):
     """The four functions, with the other choice."""
 
@@ -111,5 +124,4 @@ class Choice(Streams):
             raise translated(error) from None
 
 
-streams = Choice(Reader)
-streams.StreamWriter = Writer
+streams = Choice(Reader, Protocol, Writer, CoroutineFunctions)

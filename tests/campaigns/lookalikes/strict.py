@@ -85,7 +85,13 @@ class Writer(StreamWriter):
 
 
 class Once(Server):
-    """A server that is closed once and for all; `async with server as ...` gives None."""
+    """A server that is closed once and for all, and a turn later, as "asynchronously" allows.
+
+    `async with server as ...` gives None.
+    """
+
+    def close(self) -> None:
+        self._loop.call_soon(super().close)
 
     async def __aenter__(self) -> Any:
         return None
