@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from conformance.errors import Deviation, described, shown
+from conformance.errors import Deviation, NotApplicable, described, shown
 from conformance.harness.addresses import carrier, closing, connected_socket, family_of, let_block
 from conformance.harness.expect import (
     expect,
@@ -124,6 +124,19 @@ async def expect_done_after(trial: Trial, seconds: float, task: "asyncio.Task[An
     await asyncio.sleep(2 * margin)
     await trial.turns()
     expect_done(task, f"what takes {seconds} s")
+
+
+async def unanswered(trial: Trial, below: Wire) -> "asyncio.Task[Any]":
+    """Return a task that ends with a closed TLS connection, whose far end answers nothing.
+
+    Raises:
+        NotApplicable: it has ended: TLS leaves it open whether a side waits for an answer.
+    """
+    ending = trial.start(below.receive_to_end())
+    await trial.turns()
+    if ending.done():
+        raise NotApplicable("close() does not wait for an answer to the TLS shutdown")
+    return ending
 
 
 # Both sides.

@@ -18,7 +18,7 @@ from conformance.harness.addresses import (
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, INTERNET, TLS, VIRTUAL, clause
 from conformance.harness.expect import expect, expect_error, expect_that
-from conformance.harness.expectations import expect_done_after, expect_talk
+from conformance.harness.expectations import expect_done_after, expect_talk, unanswered
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Trial
@@ -283,7 +283,7 @@ async def expect_shut_down_by_default(
     """Expect a closed connection whose far end answers nothing to last for 30 seconds."""
     assert isinstance(wire, TlsWire)
     writer.close()
-    await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
+    await expect_done_after(trial, 30, await unanswered(trial, wire.carrier))
 
 
 @clause("connecting.ssl.timeouts.without-ssl", networks=INTERNET, roles=CLIENT)

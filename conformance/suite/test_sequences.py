@@ -17,7 +17,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_error
-from conformance.harness.expectations import expect_done_after, expect_drain_waits
+from conformance.harness.expectations import expect_done_after, expect_drain_waits, unanswered
 from conformance.harness.patterns import fill, overfill, pattern
 from conformance.harness.reading import take_rest
 from conformance.harness.trial import Connection, Trial
@@ -196,5 +196,5 @@ async def expect_shut_down_in_time(trial: Trial, connection: Connection) -> None
     assert isinstance(wire, TlsWire)
     writer.close()
     dripping = trial.start(drip(wire.carrier, DATA))
-    await expect_done_after(trial, 4, trial.start(wire.carrier.receive_to_end()))
+    await expect_done_after(trial, 4, await unanswered(trial, wire.carrier))
     dripping.cancel()

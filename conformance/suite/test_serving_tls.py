@@ -9,7 +9,7 @@ from conformance.harness.addresses import bound_socket, carrier
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, VIRTUAL, clause
 from conformance.harness.expect import expect, expect_error, expect_raises
-from conformance.harness.expectations import expect_done_after, expect_talk
+from conformance.harness.expectations import expect_done_after, expect_talk, unanswered
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
@@ -142,7 +142,7 @@ async def test_shutdown_timeout_default(trial: Trial) -> None:
         _, writer, wire = await trial.accept(served)
         assert isinstance(wire, TlsWire)
         writer.close()
-        await expect_done_after(trial, 30, trial.start(wire.carrier.receive_to_end()))
+        await expect_done_after(trial, 30, await unanswered(trial, wire.carrier))
 
 
 async def served_in_each_way(trial: Trial) -> AsyncIterator[Served]:

@@ -23,7 +23,12 @@ from conformance.harness.expect import (
     expect_pending,
     expect_that,
 )
-from conformance.harness.expectations import expect_done_after, expect_drain_waits, expect_encrypted
+from conformance.harness.expectations import (
+    expect_done_after,
+    expect_drain_waits,
+    expect_encrypted,
+    unanswered,
+)
 from conformance.harness.extra_info import known
 from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
@@ -417,7 +422,7 @@ async def test_shutdown_timeout_default(trial: Trial) -> None:
     _, writer, plain = connection = await trial.connect()
     await upgrade(trial, connection)
     writer.close()
-    await expect_done_after(trial, 30, trial.start(plain.receive_to_end()))
+    await expect_done_after(trial, 30, await unanswered(trial, plain))
 
 
 @clause("start_tls.timeouts.refused", networks=UPGRADED)

@@ -65,7 +65,9 @@ async def test_is_a_transport(trial: Trial) -> None:
 async def test_same_state(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     expect(writer.transport.is_closing(), False, "transport.is_closing()")
+    await fill(trial, writer)  # so that it takes its time to close
     writer.close()
+    await trial.turns()  # in which another task may close the transport
     expect(writer.transport.is_closing(), True, "transport.is_closing() after close():")
 
 

@@ -19,7 +19,7 @@ from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, SERVER, UNIX, clause
 from conformance.harness.clock import Clock
 from conformance.harness.expect import expect, expect_error, expect_that
-from conformance.harness.expectations import expect_talk
+from conformance.harness.expectations import expect_talk, unanswered
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.base import Listener
 from conformance.networks.tls import (
@@ -214,7 +214,7 @@ async def expect_shutdown_given_up(
     """Let `judge` judge when a connection ends that was closed, and whose far end says nothing."""
     async with secured(trial, way, more) as (writer, below):
         writer.close()
-        await judge(trial.start(below.receive_to_end()))
+        await judge(await unanswered(trial, below))
 
 
 @asynccontextmanager

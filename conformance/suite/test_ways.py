@@ -34,7 +34,12 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_that
-from conformance.harness.expectations import expect_done_after, expect_keep_alive, expect_limit
+from conformance.harness.expectations import (
+    expect_done_after,
+    expect_keep_alive,
+    expect_limit,
+    unanswered,
+)
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Served, Trial
@@ -441,7 +446,7 @@ async def expect_shutdown_timeouts(trial: Trial) -> None:
         _, writer, wire = await trial.connect(ssl_shutdown_timeout=seconds)
         assert isinstance(wire, TlsWire)
         writer.close()
-        await expect_done_after(trial, seconds, trial.start(wire.carrier.receive_to_end()))
+        await expect_done_after(trial, seconds, await unanswered(trial, wire.carrier))
 
 
 @clause("connecting.ssl.shutdown-timeout", networks=VIRTUAL, roles=CLIENT)
@@ -477,7 +482,7 @@ async def test_shutdown_timeouts_in_each_way(trial: Trial) -> None:
             assert isinstance(wire, TlsWire)
             async with closing_wire(wire.carrier) as below:
                 writer.close()
-                await expect_done_after(trial, seconds, trial.start(below.receive_to_end()))
+                await expect_done_after(trial, seconds, await unanswered(trial, below))
 
 
 @clause("serving.ssl.shutdown-timeout", networks=VIRTUAL, roles=SERVER)
@@ -509,7 +514,7 @@ async def expect_shut_down_after(
         await wire.handshake()
         _, writer = await served.pairs.get()
         writer.close()
-        await expect_done_after(trial, seconds, trial.start(below.receive_to_end()))
+        await expect_done_after(trial, seconds, await unanswered(trial, below))
 
 
 @clause("serving.ssl.shutdown-timeout", networks=VIRTUAL, roles=SERVER)
@@ -549,7 +554,7 @@ async def test_upgrade_shutdown_timeouts(trial: Trial) -> None:
         await wire.handshake()
         await task
         connection.writer.close()
-        await expect_done_after(trial, seconds, trial.start(wire.carrier.receive_to_end()))
+        await expect_done_after(trial, seconds, await unanswered(trial, wire.carrier))
 
 
 async def expect_long_timeout_waited_for(trial: Trial, task: "asyncio.Task[Any]") -> None:
@@ -667,7 +672,7 @@ async def expect_unix_shutdown_timeouts(trial: Trial) -> None:
                 )
                 await wire.handshake()
                 (await opening).close()
-                await expect_done_after(trial, seconds, trial.start(below.receive_to_end()))
+                await expect_done_after(trial, seconds, await unanswered(trial, below))
 
 
 @clause("unix.open.ssl.handshake-timeout", networks=IN_VIRTUAL_TIME, roles=CLIENT)

@@ -3,7 +3,8 @@
 Without a host, `open_connection()` connects to one loopback address. A server without a host
 listens on all interfaces, whatever the `flags`, with one socket for both families. The file of a
 Unix socket that was passed in stays. Errors have classes that no page names. A transport pauses one
-byte after the limit. Only the coroutines of coroutine functions are made tasks.
+byte after the limit. Only the coroutines of coroutine functions are made tasks. An upgraded
+connection does not wait for the peer's close_notify.
 """
 
 import asyncio
@@ -60,13 +61,14 @@ class Reader(StreamReader):
 
 
 class Writer(StreamWriter):
-    """A writer whose upgrade has errors of its own."""
+    """A writer whose upgrade has errors of its own, and ends without an answer."""
 
     async def start_tls(self, *args: Any, **options: Any) -> None:
         try:
             await super().start_tls(*args, **options)
         except OSError as error:
             raise translated(error) from None
+        self.transport._layer.waits = False
 
 
 class CoroutineFunctions(Server):

@@ -51,7 +51,13 @@ def deliver(protocol: Any, data: bytes) -> None:
 
 
 class Layer(asyncio.Protocol):
-    """The protocol of the transport below, which plays the transport for the one above."""
+    """The protocol of the transport below, which plays the transport for the one above.
+
+    Attributes:
+        waits: whether it waits for the peer's close_notify before it closes.
+    """
+
+    waits = True
 
     def __init__(
         self,
@@ -163,7 +169,7 @@ class Layer(asyncio.Protocol):
             self.above.eof_received()
 
     def close(self) -> None:
-        """Send close_notify, and wait some time for the answer."""
+        """Send close_notify, and wait some time for the answer, unless it does not wait."""
         if not self.is_closing and not self.below.is_closing():
             self.is_closing = True
             self.timer = self.loop.call_later(self.shutdown_time, self.below.abort)
@@ -175,7 +181,7 @@ class Layer(asyncio.Protocol):
             self.tls.unwrap()
         except ssl.SSLWantReadError:
             self.send()
-            if not self.has_ended:
+            if self.waits and not self.has_ended:
                 self.below.resume_reading()  # the answer may be behind unread data
                 return
         except ssl.SSLError:
