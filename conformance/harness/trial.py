@@ -25,7 +25,7 @@ from conformance.networks.base import (
 from conformance.networks.kernel import bytes_in_kernel
 from conformance.networks.wire import SETTLING_TURNS, Progress, Wire, trials_progress, turns
 from conformance.subject.capabilities import Missing, offered, require
-from conformance.subject.event_loop import Loop, argument_refused, end
+from conformance.subject.event_loop import Loop, argument_refused, end, method_lacking
 from conformance.subject.implementation import Implementation
 
 T = TypeVar("T")
@@ -109,6 +109,7 @@ class Trial:
         self.progress = Progress()
         self.loop = network.new_loop(loop)
         loop.prepare(self.loop)
+        self._loop_may_lack = loop.name != "asyncio"  # a method, or an argument of one
         self.loop.set_exception_handler(lambda _, context: self._report(context))
         self._wires: list[Wire] = []
         self._listeners: list[Listener] = []
@@ -295,8 +296,7 @@ class Trial:
         coroutine = awaitable if inspect.iscoroutine(awaitable) else awaiting(awaitable)
         task = self.loop.create_task(coroutine)
         self._started.append(weakref.ref(task))
-        takes_all = isinstance(self.loop, asyncio.BaseEventLoop)  # each argument of the page
-        if self.streams.without or self.streams.adapter is not None or not takes_all:
+        if self.streams.without or self.streams.adapter is not None or self._loop_may_lack:
             task.add_done_callback(self._started_task_ended)
         return task
 
@@ -318,10 +318,14 @@ class Trial:
     def _see(self, reason: BaseException | None) -> None:
         """End the test if `reason` is that it is not applicable."""
         if not isinstance(reason, NotApplicable):
-            reason = argument_refused(reason, self.sentence)
+            reason = self._lacked_by_loop(reason)
         if reason is not None and self._test is not None:
             self._inapplicable = reason
             self._test.cancel()
+
+    def _lacked_by_loop(self, error: BaseException | None) -> NotApplicable | None:
+        """Return the reason not to ask the clause, if `error` comes of what the loop lacks."""
+        return argument_refused(error, self.sentence) or method_lacking(error, self.loop)
 
     # Running.
 
@@ -374,8 +378,8 @@ class Trial:
         try:
             return task.result()
         except Exception as error:
-            if refused := argument_refused(error, self.sentence):
-                raise refused from error
+            if lacked := self._lacked_by_loop(error):
+                raise lacked from error
             raise
 
     def _told(self) -> str:

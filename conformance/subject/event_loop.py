@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import re
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,6 +128,41 @@ def argument_refused(error: BaseException | None, sentence: str) -> NotApplicabl
             known = any(argument in names for names in ARGUMENTS.values())
             if known and not re.search(rf"\b{argument}\b", sentence):
                 return NotApplicable(f"the event loop's {method}() takes no {argument}")
+        error = error.__cause__ or error.__context__
+    return None
+
+
+OPTIONAL = (
+    *("create_unix_connection", "create_unix_server", "start_tls"),
+    *("set_debug", "get_task_factory", "set_task_factory"),
+)
+"""The methods that some clauses need, and not every loop has."""
+
+
+def method_lacking(
+    error: BaseException | None, loop: asyncio.AbstractEventLoop
+) -> NotApplicable | None:
+    """Return the reason not to ask a clause, if the event loop lacks a method of its test.
+
+    A loop says so as `asyncio.AbstractEventLoop` does, with NotImplementedError, or has no
+    attribute of that name.
+
+    Args:
+        error: what the test raised.
+        loop: the event loop.
+
+    Returns:
+        The reason; `None` if no method is lacking.
+    """
+    while error is not None:
+        name, owner = None, None
+        if isinstance(error, AttributeError):
+            name, owner = error.name, error.obj
+        elif isinstance(error, NotImplementedError):
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                name, owner = frame.f_code.co_name, frame.f_locals.get("self")
+        if name in OPTIONAL and owner is loop:
+            return NotApplicable(f"the event loop has no {name}()")
         error = error.__cause__ or error.__context__
     return None
 

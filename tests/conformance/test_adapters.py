@@ -547,6 +547,26 @@ def test_a_loop_is_taken_for_what_it_does(plugged: Plug) -> None:
     assert trial.loop.is_closed()
 
 
+@pytest.mark.parametrize(
+    ("role", "method"),
+    [("client", "create_unix_connection"), ("server", "create_unix_server")],
+)
+def test_what_a_loop_lacks_is_not_applicable(role: str, method: str, plugged: Plug) -> None:
+    trial = Trial(plugged("asyncio"), NETWORKS["unix"](), role, loop("odd:Poor"))
+    try:
+        for connect in (trial.connect(), begun(trial)):
+            with pytest.raises(NotApplicable, match=rf"the event loop has no {method}\(\)"):
+                trial.run(connect)
+    finally:
+        trial.close()
+
+
+async def begun(trial: Trial) -> None:
+    """Connect in a task that nothing waits for."""
+    trial.start(trial.connect())
+    await trial.loop.create_future()
+
+
 def test_a_loop_whose_time_is_not_real_makes_no_hang_of_what_takes_real_time(plugged: Plug) -> None:
     trial = Trial(plugged("asyncio"), NETWORKS["tcp"](), "client", loop("odd:Hasty"))
     ended = threading.Event()

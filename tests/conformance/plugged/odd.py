@@ -245,6 +245,18 @@ class Duck:
         raise AttributeError(f"{name} is read-only")
 
 
+class Poor(asyncio.SelectorEventLoop):
+    """An event loop without the methods that not every loop has."""
+
+    async def create_unix_connection(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "create_unix_server":
+            raise AttributeError(name, name=name, obj=self)
+        return super().__getattribute__(name)
+
+
 class Hasty(asyncio.SelectorEventLoop):
     """An event loop that waits for nothing: its time goes on instead."""
 
