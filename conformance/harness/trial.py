@@ -324,7 +324,7 @@ class Trial:
             self._test.cancel()
 
     def _lacked_by_loop(self, error: BaseException | None) -> NotApplicable | None:
-        """Return the reason not to ask the clause, if `error` comes of what the loop lacks."""
+        """Return the reason not to ask the clause, if the loop lacks something that it needs."""
         return argument_refused(error, self.sentence) or method_lacking(error, self.loop)
 
     # Running.
