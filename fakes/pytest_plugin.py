@@ -270,6 +270,13 @@ def _is_anyios(item: pytest.Item) -> bool:
     return "anyio_backend" in getattr(item, "fixturenames", ())
 
 
+def _is_trios(item: pytest.Item) -> bool:
+    """Whether pytest-trio runs a test."""
+    return item.get_closest_marker("trio") is not None and item.config.pluginmanager.has_plugin(
+        "trio"
+    )
+
+
 def _has_loop_factories(config: pytest.Config) -> bool:
     """Whether there is a pytest-asyncio that can run tests on another loop."""
     manager = config.pluginmanager
@@ -282,7 +289,8 @@ def _adopt(item: pytest.Item) -> None:
     if not _is_async(item):
         return
     own = item.get_closest_marker("fakes")
-    if item.config.getoption("fakes") and own is None and not _is_marked(item):
+    all_are = item.config.getoption("fakes") and not _is_trios(item)
+    if all_are and own is None and not _is_marked(item):
         item.add_marker(pytest.mark.fakes)
     mark = _marker(item)
     if (
@@ -482,6 +490,12 @@ def _script(item: pytest.Item) -> fakes.Script:
 
 def _check(item: pytest.Item) -> None:
     """Fail a marked test that, or whose async fixtures, would not run on the simulated loop."""
+    if _is_trios(item):
+        pytest.fail(
+            "trio runs on no simulated loop: remove @pytest.mark.trio (or trio_mode) from the "
+            "test, or exempt it by @pytest.mark.fakes(False)",
+            pytrace=False,
+        )
     mark = item.get_closest_marker("asyncio")
     manager = item.config.pluginmanager
     by_asyncio = mark is not None and manager.has_plugin("asyncio")

@@ -514,7 +514,10 @@ class Socket(socket.socket):
 
     def dup(self) -> NoReturn:
         """Raise `NotSimulated`."""
-        raise NotSimulated("socket.dup() is not simulated: a simulated socket has one owner")
+        raise NotSimulated(
+            f"{self!r} has one owner, so dup() and a second socket with its number are not "
+            "simulated: hand it over by detach()"
+        )
 
 
 def no_transport() -> None:

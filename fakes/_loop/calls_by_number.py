@@ -1,22 +1,26 @@
 """Calls of `os` and `fcntl` with the number of a simulated socket.
 
 A library may set a flag of a socket by its number, or read from it: `fcntl(sock.fileno(), …)`. No
-real file has the numbers of simulated sockets. While a `fakes.Loop` runs in a thread, these
-functions do there what the methods of the socket do; every other number is left to the kernel.
+real file has the numbers of simulated sockets. In the threads of a simulation these functions do
+what the methods of the socket do; every other number is left to the kernel.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import socket
+import stat
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from fakes._kernel.descriptors import FIRST_FILENO
 from fakes._kernel.errors import NotSimulated
 from fakes._kernel.socket import Socket
-from fakes._loop.socket_module import replaced, simulated_here
+from fakes._loop.escapes import network_of_this_thread
+from fakes._loop.socket_module import replaced
 
 try:
     import fcntl
@@ -28,21 +32,22 @@ def _replaces(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[
     """Make a function of a socket one that replaces the `owner`'s function of its number."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        real = getattr(owner, name)
+        real = getattr(owner, name, None)
+        if real is None:  # on Windows
+            return function
 
         @functools.wraps(real)
-        def simulated(fd: Any, *args: Any, **kwargs: Any) -> Any:
-            network = simulated_here()
-            if network is None:
-                return real(fd, *args, **kwargs)
+        def simulated(*args: Any, **kwargs: Any) -> Any:
+            fd = args[0] if args else -1
             number = fd if isinstance(fd, int) else getattr(fd, "fileno", lambda: -1)()
-            if number not in network.descriptors:
-                return real(fd, *args, **kwargs)
+            network = network_of_this_thread() if number > FIRST_FILENO else None
+            if network is None or number not in network.descriptors:
+                return real(*args, **kwargs)
             detached = network.descriptors.attach(number)
             if detached is None:
-                return function(network.descriptors[number], *args, **kwargs)
+                return function(network.descriptors[number], *args[1:], **kwargs)
             try:
-                return function(detached.attach(), *args, **kwargs)
+                return function(detached.attach(), *args[1:], **kwargs)
             finally:
                 detached.detach()  # again, unless it has been closed
 
@@ -60,6 +65,43 @@ def _read(sock: Socket, length: int) -> bytes:
 @_replaces(os, "write")
 def _write(sock: Socket, data: Any) -> int:
     return sock.send(data)
+
+
+@_replaces(os, "readv")
+def _readv(sock: Socket, buffers: Any) -> int:
+    return sock.recvmsg_into(buffers)[0]
+
+
+@_replaces(os, "writev")
+def _writev(sock: Socket, buffers: Any) -> int:
+    return sock.sendmsg(buffers)
+
+
+@_replaces(os, "sendfile")
+def _sendfile(sock: Socket, in_fd: int, offset: int | None, count: int) -> int:
+    begin = os.lseek(in_fd, 0, os.SEEK_CUR) if offset is None else offset
+    sent = sock.send(os.pread(in_fd, count, begin))
+    if offset is None:
+        os.lseek(in_fd, begin + sent, os.SEEK_SET)
+    return sent
+
+
+@_replaces(os, "fstat")
+def _fstat(sock: Socket) -> os.stat_result:
+    mode, inode, links = stat.S_IFSOCK | 0o777, sock.fileno(), 1
+    return os.stat_result((mode, inode, 0, links, os.getuid(), os.getgid(), 0, 0, 0, 0))
+
+
+@_replaces(os, "dup")
+@_replaces(os, "dup2")
+@_replaces(socket, "dup")
+def _dup(sock: Socket, *args: Any, **kwargs: Any) -> NoReturn:
+    sock.dup()
+
+
+@_replaces(os, "fdopen")
+def _fdopen(sock: Socket, *args: Any, **kwargs: Any) -> NoReturn:
+    raise NotSimulated(f"fdopen() on {sock!r} is not simulated: use its makefile()")
 
 
 @_replaces(os, "close")

@@ -27,9 +27,12 @@ from fakes._kernel.errors import NotSimulated, when_refused
 from fakes._loop import socket_module, threads
 from fakes._loop.socket_module import at_work, simulated_here, uses_real_sockets
 from fakes._network import resolver
+from fakes._network.network import Network
+from fakes._network.protocols import named
 
 # Audit events, and how a person calls the function.
 _CALLS = {
+    "socket.__new__": "socket()",
     "socket.bind": "bind()",
     "socket.connect": "connect()",
     "socket.gethostbyaddr": "gethostbyaddr()",
@@ -41,6 +44,8 @@ _CALLS = {
 _ON_SOCKETS = {"socket.bind", "socket.connect", "socket.sendmsg", "socket.sendto"}
 _STARTS = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
 _NETWORKED = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
+_OF_A_FILE = -1  # the family that `socket.socket(fileno=…)` leaves to the kernel
+_FLAGS = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
 _FAKES = str(Path(__file__).parents[1])
 _SOCKET_MODULES = {socket.__file__, socket_module.__file__}
 # Our own files that call the C library to check an argument, or to format a number.
@@ -106,7 +111,19 @@ def loop_of_this_thread() -> asyncio.AbstractEventLoop | None:
     return None if loop is None or loop.is_closed() else loop
 
 
+def network_of_this_thread() -> Network | None:
+    """Return the network of the simulation that this thread belongs to, or None."""
+    loop: Any = loop_of_this_thread()  # one of ours
+    return None if loop is None else loop.network
+
+
 def _reaches_out(event: str, args: tuple[Any, ...]) -> bool:
+    if event == "socket.__new__":
+        # One for packets needs no address to receive, and Python tells of no other call.
+        _, family, kind, _ = args
+        return family != _OF_A_FILE and (
+            family not in _NETWORKED or kind & ~_FLAGS == socket.SOCK_RAW
+        )
     if event in _ON_SOCKETS:
         return args[0].family in _NETWORKED
     host = args[0]
@@ -145,11 +162,16 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
     if frame is not None:
         code = frame.f_code
         who = f'{code.co_qualname}(), "{code.co_filename}:{frame.f_lineno}"{by_way_of}'
-    what = args[1] if event in _ON_SOCKETS else args[0]
+    if event == "socket.__new__":
+        _, family, kind, _ = args
+        family, kind = named(socket.AddressFamily, family), named(socket.SocketKind, kind & ~_FLAGS)
+        what = f"{family} and {kind}"
+    else:
+        what = repr(args[1] if event in _ON_SOCKETS else args[0])
     if event == "socket.connect":
         args[0].close()  # the code that made it expects an OSError, if any, and leaves it open
     raise NotSimulated(
-        f"{_CALLS[event]} for {what!r} would leave the simulated network for the real one: called "
+        f"{_CALLS[event]} for {what} would leave the simulated network for the real one: called "
         f"by {who}, in the thread {threading.current_thread().name!r}. Use the event loop's "
         "methods or, if the real network is meant, `with fakes.real_sockets():`",
     )

@@ -2,8 +2,8 @@
 
 A library may check whether a socket can be read before it uses it again: httpx and urllib3 do so
 for each connection that they have kept alive. No real file has the numbers of simulated sockets, so
-the kernel would call them broken. While a `fakes.Loop` runs in a thread, these functions report
-there which sockets can be read and written now; every other number is left to the kernel.
+the kernel would call them broken. In the threads of a simulation these functions report which
+sockets can be read and written now; every other number is left to the kernel.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from fakes._kernel.descriptors import FIRST_FILENO
 from fakes._kernel.endpoint import Endpoint, Unconnected
 from fakes._kernel.errors import NotSimulated, os_error
-from fakes._loop.escapes import loop_of_this_thread
-from fakes._loop.socket_module import replaced, simulated_here
+from fakes._loop.escapes import network_of_this_thread
+from fakes._loop.socket_module import replaced
 from fakes._loop.time_and_chance import TimeAndChance, clock_of
 from fakes._network.network import Network
 
@@ -33,15 +34,14 @@ def _number(fd: Any) -> int:
 def _select(
     rlist: Iterable[Any], wlist: Iterable[Any], xlist: Iterable[Any], timeout: float | None = None
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    network = simulated_here()
     reading, writing, other = list(rlist), list(wlist), list(xlist)
-    numbers = [] if network is None else [_number(fd) for fd in (*reading, *writing, *other)]
+    numbers = [_number(fd) for fd in (*reading, *writing, *other)]
+    network = network_of_this_thread() if max(numbers, default=0) > FIRST_FILENO else None
     if network is None or not any(number in network.descriptors for number in numbers):
         clock = clock_of(sys._getframe(2))
         if clock is None or timeout is None or timeout <= 0:
             return _real_select(reading, writing, other, timeout)
         look = functools.partial(_look, reading, writing, other)
-        numbers = [_number(fd) for fd in (*reading, *writing, *other)]
         return clock.wait(timeout, numbers, look) or ([], [], [])
     own = network.descriptors
     real_reading, real_writing, real_other = (
@@ -70,15 +70,6 @@ def _look(
 def _is_ready(network: Network, fd: Any, how: str) -> bool:
     number = _number(fd)
     return number in network.descriptors and getattr(network.descriptors[number].pollable, how)
-
-
-def _network_here() -> Network | None:
-    """As `simulated_here()`, and in the threads of a simulation with a clock of its own."""
-    network = simulated_here()
-    if network is None and clock_of(sys._getframe(3)) is not None:
-        loop: Any = loop_of_this_thread()  # one of ours
-        network = loop.network
-    return network
 
 
 class _Poll:
@@ -178,8 +169,8 @@ _UNUSUAL = sum(getattr(select, name, 0) for name in ("EPOLLET", "EPOLLONESHOT", 
 
 def _refuse(what: str) -> NoReturn:
     raise NotSimulated(
-        f"{what} would wait for a simulated socket, and stop the loop meanwhile: "
-        "use the event loop's methods, or a timeout of 0"
+        f"{what} would wait for a simulated socket, as only the event loop can: use its methods, "
+        "or a timeout of 0"
     )
 
 
@@ -270,7 +261,7 @@ if hasattr(select, "poll"):  # not on Windows
     _real_poll = select.poll
 
     def _poll() -> Any:
-        network = _network_here()
+        network = network_of_this_thread()
         return _real_poll() if network is None else _Poll(network, _real_poll())
 
     _replace("poll", "PollSelector", "_selector_cls", _poll)
@@ -279,7 +270,7 @@ if hasattr(select, "epoll"):  # on Linux
     _real_epoll = select.epoll
 
     def _epoll(*args: Any, **kwargs: Any) -> Any:
-        network = _network_here()
+        network = network_of_this_thread()
         real = _real_epoll(*args, **kwargs)
         return real if network is None else _EPoll(network, real)
 

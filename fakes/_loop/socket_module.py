@@ -137,15 +137,18 @@ def _simulated(
     fileno: int | None = None,
 ) -> socket.socket:
     """Return the socket that the arguments of `socket.socket()` are for."""
-    if fileno is not None:
-        sock: Socket | None = network.descriptors.attach(fileno)
+    if fileno is not None and fileno not in network.descriptors:
         # The number of a real file: its socket is real, too.
-        return _socket.socket.__new__(cls) if sock is None else sock.attach()
+        return _socket.socket.__new__(cls)
     if cls is not REAL_SOCKET:
         raise NotSimulated(
             f"{cls.__module__}.{cls.__qualname__}, a class derived from socket.socket, is not "
-            "simulated: use socket.socket(), or `with fakes.real_sockets():`"
+            "simulated: use socket.socket() (and for TLS the event loop's methods), or `with "
+            "fakes.real_sockets():`"
         )
+    if fileno is not None:
+        detached: Socket | None = network.descriptors.attach(fileno)
+        return network.descriptors[fileno].dup() if detached is None else detached.attach()
     kind = (
         socket.SOCK_STREAM if type == -1 else type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     )

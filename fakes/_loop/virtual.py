@@ -47,6 +47,7 @@ from fakes._loop.interruptions import let_through
 from fakes._loop.invariants import SHOWN, Invariants
 from fakes._loop.libraries_in_c import refuse_those_known
 from fakes._loop.pipes import Pipe, Pipes, WatchingByNumber
+from fakes._loop.real_servers import report_real
 from fakes._loop.real_time import monotonic
 from fakes._loop.signals import Signals
 from fakes._loop.socket_module import replaced
@@ -329,6 +330,10 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         of sockets that become readable or writable run before the timers of the same time.
         """
         heapq.heappush(self._kernel, (when, next(self._timer_order), callback))
+
+    def nobody_listens(self, address: Any) -> None:
+        """Be told by the network of an attempt to connect to nobody; there may be a real server."""
+        report_real(address, self.refusals)
 
     # --- turns --------------------------------------------------------------------------------
 

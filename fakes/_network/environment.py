@@ -31,6 +31,8 @@ class Environment:
         observers: the functions that get a note of every segment.
         down: the hosts that have crashed.
         call_at: calls back at a time of the loop, for events that no program causes.
+        nobody_listens: is told of an address of a program's own host, or of a path, at which a
+            program has tried to connect to nobody.
         context: the context of such events, which no crash of a host ends.
     """
 
@@ -46,6 +48,7 @@ class Environment:
         self.observers: list[Callable[[Note], None]] = []
         self.down: set[object] = set()
         self.call_at: Callable[[float, Callable[[], None]], object] = _no_time
+        self.nobody_listens: Callable[[Any], object] = _untold
         self.context = contextvars.Context()
         self._vary = vary
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,6 +82,7 @@ class Environment:
         self.call_at = getattr(loop, "call_kernel_at", None) or functools.partial(
             loop.call_at, context=self.context
         )
+        self.nobody_listens = getattr(loop, "nobody_listens", _untold)
         self.down.clear()
         return True
 
@@ -140,6 +144,9 @@ class Environment:
 
 def _no_time(when: float, callback: Callable[[], None]) -> None:
     raise RuntimeError("this network has no event loop yet: pass it to one")
+
+
+def _untold(address: Any) -> None: ...
 
 
 def _no_loop(handle: asyncio.Handle) -> None:

@@ -88,6 +88,8 @@ class Handshake:
             self._show("RST" if refused else "SYN-ACK", None)
             self._lost()
         elif listener is None or refused:
+            if listener is None and self.there is self.sock.host:
+                self.environment.nobody_listens((self.ip, self.port))
             self._after(self.link.delay(self.there, 0), "RST", self._refused)
         elif len(listener.queue) > listener.backlog:
             self._lost()

@@ -62,6 +62,18 @@ def by_serving(address: tuple[str, int]) -> None:
         sock.bind(("127.0.0.1", 0))
 
 
+def by_packets(address: tuple[str, int]) -> None:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
+
+
+def by_icmp(address: tuple[str, int]) -> None:
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+
+def by_the_routing_tables(address: tuple[str, int]) -> None:
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+
+
 def by_another_loop(address: tuple[str, int]) -> None:
     asyncio.run(asyncio.wait_for(asyncio.open_connection(*address), 5))
 
@@ -90,6 +102,9 @@ WAYS = [
     by_lookup,
     by_old_lookup,
     by_serving,
+    by_packets,
+    by_icmp,
+    by_the_routing_tables,
     by_another_loop,
     by_a_thread_of_its_own,
 ]
@@ -175,6 +190,42 @@ def test_a_number_is_no_question_to_the_network() -> None:
         other.close()
 
     fakes.run(main())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_client_of_a_real_server_is_told_why_it_is_refused(
+    host: str, outside: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As that of a fixture, which a test with a simulated loop asks."""
+
+    async def main() -> None:
+        for _ in range(3):
+            with pytest.raises(OSError, match="Connect call failed"):
+                await asyncio.open_connection(host, outside[1])
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncio.open_connection(host, 9)
+        await asyncio.Event().wait()
+
+    with pytest.raises(fakes.Deadlock) as caught:
+        fakes.run(main())
+    [told] = caplog.messages
+    assert f"nobody listens at port {outside[1]} in the simulation, and the real socket" in told
+    assert told in str(caught.value)
+
+
+def test_a_client_of_a_real_path_is_told_why_nobody_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        for path in (str(tmp_path / "real"), str(tmp_path / "nothing"), str(tmp_path)):
+            with pytest.raises(FileNotFoundError):
+                await asyncio.open_unix_connection(path)
+
+    with socket.socket(socket.AF_UNIX) as real:
+        real.bind(str(tmp_path / "real"))
+        fakes.run(main())
+    [told] = caplog.messages
+    assert f"nobody listens at '{tmp_path}/real' in the simulation, and the real socket" in told
 
 
 def test_a_thread_may_go_on_when_the_simulation_is_over(outside: tuple[str, int]) -> None:

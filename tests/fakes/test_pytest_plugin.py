@@ -740,6 +740,31 @@ def test_anyio_over_trio_is_refused(run: Suite) -> None:
     result.stdout.fnmatch_lines(["trio runs on no simulated loop: set anyio_backend to 'asyncio'*"])
 
 
+def test_a_test_of_trio_is_refused(run: Suite, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "trio: as pytest-trio has it")
+            config.pluginmanager.register(object(), "trio")
+
+        def pytest_pyfunc_call(pyfuncitem):
+            return True if pyfuncitem.get_closest_marker("trio") else None
+    """)
+    suite = """
+        @pytest.mark.trio
+        async def test_it():
+            raise AssertionError
+
+        @pytest.mark.trio
+        @pytest.mark.fakes
+        async def test_marked():
+            pass
+    """
+    for option in ([], ["--fakes"]):
+        result = run(suite, *option)
+        result.assert_outcomes(passed=1, errors=1)
+        result.stdout.fnmatch_lines(["trio runs on no simulated loop: remove @pytest.mark.trio*"])
+
+
 def test_time_and_chance_by_marker_and_by_option(run: Suite) -> None:
     text = """
         import random

@@ -13,6 +13,8 @@ import re
 import select
 import selectors
 import socket
+import ssl
+import stat
 import struct
 import tempfile
 import tracemalloc
@@ -232,35 +234,48 @@ async def calls_by_number(path: str) -> Seen:
     """What `os` and `fcntl` do with the number of a socket."""
     one, other = await pair()
     number, seen = one.fileno(), list[Any]()
-    for call in (
-        lambda: os.get_inheritable(number),
-        lambda: fcntl_by_name(number, fcntl.F_GETFD),
-        lambda: fcntl.fcntl(one, fcntl.F_SETFD, 0),
-        lambda: (os.get_inheritable(number), one.get_inheritable()),
-        lambda: os.set_inheritable(number, False),
-        lambda: fcntl.fcntl(number, fcntl.F_GETFD),
-        lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK),
-        lambda: one.settimeout(5),
-        lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE),
-        lambda: fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL)),
-        lambda: one.setblocking(True),
-        lambda: os.get_blocking(number),
-        lambda: os.set_blocking(number, False),
-        lambda: os.get_blocking(number),
-        lambda: os.read(number, 5),
-        lambda: os.write(number, b"hello"),
-        lambda: other.recv(10),
-        lambda: os.write(other.fileno(), b"you"),
-        lambda: os.read(number, 2),
-        lambda: os.close(other.detach()),
-        lambda: os.read(number, 2),
-        lambda: os.read(number, 2),
-        lambda: os.close(one.detach()),
-        lambda: os.get_blocking(number),
-        lambda: fcntl.fcntl(number, fcntl.F_GETFD),
-    ):
-        seen.append(seen_by(call))
-        await asyncio.sleep(0.01)
+    into = bytearray(2)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(b"0123456789")
+        file.seek(2)
+        for call in (
+            lambda: os.get_inheritable(number),
+            lambda: fcntl_by_name(number, fcntl.F_GETFD),
+            lambda: fcntl.fcntl(one, fcntl.F_SETFD, 0),
+            lambda: (os.get_inheritable(number), one.get_inheritable()),
+            lambda: os.set_inheritable(number, False),
+            lambda: fcntl.fcntl(number, fcntl.F_GETFD),
+            lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK),
+            lambda: one.settimeout(5),
+            lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE),
+            lambda: fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL)),
+            lambda: one.setblocking(True),
+            lambda: os.get_blocking(number),
+            lambda: os.set_blocking(number, False),
+            lambda: os.get_blocking(number),
+            lambda: os.read(number, 5),
+            lambda: os.write(number, b"hello"),
+            lambda: other.recv(10),
+            lambda: os.write(other.fileno(), b"you"),
+            lambda: os.read(number, 2),
+            lambda: os.writev(number, [b"a ", b"vector"]),
+            lambda: other.recv(10),
+            lambda: os.sendfile(other.fileno(), file.fileno(), 1, 3),
+            lambda: os.readv(number, [into, memoryview(into)[1:]]),
+            lambda: into,
+            lambda: os.sendfile(other.fileno(), file.fileno(), None, 4),
+            lambda: (os.read(number, 10), file.read()),
+            lambda: stat.S_ISSOCK(os.fstat(number).st_mode),
+            lambda: os.fstat(number).st_uid == os.getuid(),
+            lambda: os.close(other.detach()),
+            lambda: os.read(number, 2),
+            lambda: os.read(number, 2),
+            lambda: os.close(one.detach()),
+            lambda: os.get_blocking(number),
+            lambda: fcntl.fcntl(number, fcntl.F_GETFD),
+        ):
+            seen.append(seen_by(call))
+            await asyncio.sleep(0.01)
     return seen
 
 
@@ -710,6 +725,58 @@ def test_other_commands_by_number_are_refused_by_name() -> None:
                 fcntl.ioctl(sock.fileno(), 0x541B, bytes(4))
 
     fakes.run(main())
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda sock: sock.dup(), "has one owner"),
+        (lambda sock: os.dup(sock.fileno()), "has one owner"),
+        (lambda sock: os.dup2(sock.fileno(), 9), "has one owner"),
+        (lambda sock: socket.fromfd(sock.fileno(), sock.family, sock.type), "has one owner"),
+        (lambda sock: socket.socket(fileno=sock.fileno()), "has one owner"),
+        (lambda sock: os.fdopen(sock.fileno(), "wb"), r"fdopen\(\) on <fakes.Socket .* makefile"),
+        (
+            lambda sock: ssl.create_default_context().wrap_socket(sock, server_hostname="here"),
+            "SSLSocket, a class derived .* for TLS",
+        ),
+    ],
+)
+def test_a_second_object_for_a_socket_is_refused_by_name(
+    call: Callable[[Any], Any], sentence: str
+) -> None:
+    async def main() -> None:
+        one, other = await pair()
+        with one, other, pytest.raises(fakes.NotSimulated, match=sentence):
+            call(one)
+
+    fakes.run(main())
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_thread_asks_about_a_socket_as_the_loop_does(deterministic: bool) -> None:
+    """As that of a server of `socketserver`, whose socket the loop's thread has made."""
+
+    def ask(sock: socket.socket) -> None:
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        assert poll.poll(0) == []
+        assert select.select([sock], [sock], [], 0) == ([], [sock], [])
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, selectors.EVENT_WRITE)
+            assert [events for _, events in selector.select(5)] == [selectors.EVENT_WRITE]
+        os.write(sock.fileno(), b"from a thread")
+        with pytest.raises(fakes.NotSimulated, match=r"poll\(\) would wait for a simulated socket"):
+            poll.poll(5)
+
+    async def main() -> None:
+        one, other = socket.socketpair()
+        await asyncio.to_thread(ask, one)
+        assert other.recv(100) == b"from a thread"
+        one.close()
+        other.close()
+
+    fakes.run(main(), deterministic=deterministic)
 
 
 def test_a_class_of_ones_own_is_refused_by_name() -> None:
