@@ -647,7 +647,10 @@ def _kind(report: Any) -> object:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return str(report.longrepr)
-    return crash.path, crash.lineno, crash.message.partition(":")[0].partition("\n")[0]
+    name = crash.message.partition(":")[0].partition("\n")[0]
+    if name.startswith("assert "):  # pytest has put the values there, which differ
+        name = "AssertionError"
+    return crash.path, crash.lineno, name
 
 
 def _replay(item: pytest.Item, simulation: Simulation) -> str:

@@ -219,6 +219,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         super().__init__()
         self._asyncgens: WeakInOrder[Any] = WeakInOrder()  # for asyncio's methods
         self._task_numbers = itertools.count(1)
+        self._task_names = itertools.count(1)
         self._closed = True  # a loop that is refused below needs no closing
         self.seed = seed
         self.network = Network() if network is None else network
@@ -410,16 +411,24 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # --- crashes of hosts -----------------------------------------------------------------------
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """As asyncio's; a task is one of the host that it is started on."""
+        """As asyncio's; a task is one of the host that it is started on.
+
+        One without a name gets the next of this loop: asyncio counts through all loops.
+        """
         task: asyncio.Task[Any]
+        name = kwargs.get("name")
+        if name is None:
+            name = f"Task-{next(self._task_names)}"
         if self._task_factory is None:
             self._check_closed()
-            task = Task(coro, loop=self, **kwargs)
+            task = Task(coro, loop=self, **{**kwargs, "name": name})
             traceback = task._source_traceback  # type: ignore[attr-defined]  # in debug mode
             if traceback:
                 del traceback[-1]  # this method, as asyncio's does
         else:
             task = super().create_task(coro, **kwargs)
+            if isinstance(task, asyncio.Task):
+                task.set_name(name)
         boot = boot_of(kwargs.get("context"))
         if boot is not None:
             boot.tasks.add(task)

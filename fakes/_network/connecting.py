@@ -113,7 +113,8 @@ class Connector:
             raise os_error(errno.EINVAL)
         target = sock.host.socket_at(path)
         if target is None:
-            self._environment.nobody_listens(path)
+            if isinstance(path, str):
+                self._environment.nobody_listens(path)
             raise os_error(errno.ECONNREFUSED if isinstance(path, bytes) else errno.ENOENT)
         listener = target.listener if isinstance(target, StreamSocket) else None
         if target.type != sock.type:

@@ -108,9 +108,7 @@ class Trace:
         shown = [group for group in earlier if isinstance(group[0], FaultNote)] + shown
         names = self._names()
         start = self._start()
-        numbers = [number for e in entries if isinstance(e, Step) and (number := _number(e.task))]
-        before = min(numbers, default=1) - 1  # tasks of earlier loops
-        rows = [_row(group, names, start, before) for group in shown]
+        rows = [_row(group, names, start) for group in shown]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines = [
             f"{time:>{widths[0]}}  {number:<{widths[1]}}  {ends:<{widths[2]}}  {what}".rstrip()
@@ -197,17 +195,13 @@ def _go_together(one: _Entry, other: _Entry) -> bool:
     )
 
 
-def _row(
-    group: list[_Entry], names: dict[str, str], start: float, before: int
-) -> tuple[str, str, str, str]:
+def _row(group: list[_Entry], names: dict[str, str], start: float) -> tuple[str, str, str, str]:
     first = group[0]
     times = f" ({len(group)} times)" if len(group) > 1 else ""
     if isinstance(first, FaultNote):
         return f"{first.time - start:.6f}", "", "", first.text
     if isinstance(first, Step):
-        number = _number(first.task)
-        task = f"Task-{number - before}" if number else first.task
-        return f"{first.time - start:.6f}", "", task, f"{first}{times}"
+        return f"{first.time - start:.6f}", "", first.task, f"{first}{times}"
     segments = [segment for segment in group if isinstance(segment, Segment)]
     return (
         f"{first.time - start:.6f}",
@@ -215,12 +209,6 @@ def _row(
         f"{_name(first, True, names)} > {_name(first, False, names)}",
         _what(segments, start),
     )
-
-
-def _number(task: str) -> int:
-    """Return the number of a task that asyncio has named, or 0: it counts through all loops."""
-    prefix, _, number = task.partition("-")
-    return int(number) if prefix == "Task" and number.isdigit() else 0
 
 
 def _what(segments: list[Segment], start: float) -> str:

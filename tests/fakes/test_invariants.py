@@ -132,3 +132,25 @@ def test_a_violation_can_be_sent_between_processes() -> None:
     copy = pickle.loads(pickle.dumps(violated))
     assert str(copy) == str(violated)
     assert copy.time == 1.5
+
+
+def test_a_violation_names_the_tasks_as_the_whole_run_does() -> None:
+    """It is recorded from the first check on, when some of them run already."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        broken: list[int] = []
+        first = asyncio.create_task(asyncio.sleep(1))
+        await asyncio.sleep(0)
+        loop.always("it holds", lambda: not broken)  # type: ignore[attr-defined]
+
+        async def break_it() -> None:
+            await asyncio.sleep(0.5)
+            broken.append(1)
+
+        await asyncio.gather(first, break_it())
+
+    for _ in range(2):
+        with pytest.raises(fakes.Violated) as caught:
+            fakes.run(main())
+        assert "Task-3  test_invariants.py" in str(caught.value)

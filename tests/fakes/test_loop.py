@@ -10,6 +10,7 @@ import threading
 import time
 import unittest
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,23 @@ def test_coroutines_can_be_run_from_a_thread() -> None:
         return await asyncio.to_thread(thread)
 
     assert fakes.run(main()) == 42
+
+
+@pytest.mark.parametrize(
+    "factory", [None, lambda loop, coro, **given: asyncio.Task(coro, loop=loop)]
+)
+def test_tasks_have_the_names_that_they_have_in_a_process_of_their_own(factory: Any) -> None:
+    """asyncio counts through all loops, so that a second run would have other names."""
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        made = [loop.create_task(asyncio.sleep(0), name=name) for name in (None, "mine", None)]
+        await asyncio.wait(made)
+        return [task.get_name() for task in made]
+
+    for _ in range(2):
+        assert fakes.run(main()) == ["Task-2", "mine", "Task-3"]
 
 
 def test_an_idle_thread_of_an_executor_is_no_reason_to_wait() -> None:

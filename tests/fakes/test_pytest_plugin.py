@@ -385,17 +385,19 @@ def test_many_failures_are_one_summary_and_one_of_each_kind(run: Suite) -> None:
             assert fakes_seed % 4 != 1, f"never the same message {fakes_seed}"
             if fakes_seed % 4 == 2:
                 raise KeyError(fakes_seed)
+            if fakes_seed % 4 == 3:
+                assert fakes_seed < 0
 
         @pytest.mark.fakes_seeds(3)
         async def test_right():
             pass
     """)
-    result.assert_outcomes(passed=13, failed=10)
+    result.assert_outcomes(passed=8, failed=15)
     text = result.stdout.str()
-    assert "test_it[[]seed*]: 10 of 20 seeds fail; the first is 1" in text.replace(
+    assert "test_it[[]seed*]: 15 of 20 seeds fail; the first is 1" in text.replace(
         "[seed", "[[]seed"
     )
-    assert text.count("fakes: replay") == 2  # of each kind one, of 10 failures
+    assert text.count("fakes: replay") == 3  # of each kind one, of 15 failures
     assert "test_right" not in text
 
 
