@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
 import stat
 import sys
@@ -102,6 +103,13 @@ def _dup(sock: Socket, *args: Any, **kwargs: Any) -> NoReturn:
 @_replaces(os, "fdopen")
 def _fdopen(sock: Socket, *args: Any, **kwargs: Any) -> NoReturn:
     raise NotSimulated(f"fdopen() on {sock!r} is not simulated: use its makefile()")
+
+
+@_replaces(signal, "set_wakeup_fd")
+def _set_wakeup_fd(sock: Socket, **kwargs: Any) -> NoReturn:
+    raise NotSimulated(
+        f"set_wakeup_fd() with {sock!r} is not simulated: use the loop's add_signal_handler()"
+    )
 
 
 @_replaces(os, "close")

@@ -85,6 +85,8 @@ _KNOWN = {
     "temporalio.client": _Known(("Client.connect",), "Temporal's core", _STAND_IN),
     "zenoh": _Known(("open",), "zenoh's core", _STAND_IN),
     "zmq.sugar.context": _Known(("Context.socket",), "libzmq", _STAND_IN),
+    # zerorpc makes them without the former.
+    "zmq.sugar.socket": _Known(("Socket.bind", "Socket.connect"), "libzmq", _STAND_IN),
 }
 
 

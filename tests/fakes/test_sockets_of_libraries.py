@@ -12,6 +12,7 @@ import os
 import re
 import select
 import selectors
+import signal
 import socket
 import ssl
 import stat
@@ -235,47 +236,43 @@ async def calls_by_number(path: str) -> Seen:
     one, other = await pair()
     number, seen = one.fileno(), list[Any]()
     into = bytearray(2)
-    with tempfile.TemporaryFile(buffering=0) as file:
-        file.write(b"0123456789")
-        file.seek(2)
-        for call in (
-            lambda: os.get_inheritable(number),
-            lambda: fcntl_by_name(number, fcntl.F_GETFD),
-            lambda: fcntl.fcntl(one, fcntl.F_SETFD, 0),
-            lambda: (os.get_inheritable(number), one.get_inheritable()),
-            lambda: os.set_inheritable(number, False),
-            lambda: fcntl.fcntl(number, fcntl.F_GETFD),
-            lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK),
-            lambda: one.settimeout(5),
-            lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE),
-            lambda: fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL)),
-            lambda: one.setblocking(True),
-            lambda: os.get_blocking(number),
-            lambda: os.set_blocking(number, False),
-            lambda: os.get_blocking(number),
-            lambda: os.read(number, 5),
-            lambda: os.write(number, b"hello"),
-            lambda: other.recv(10),
-            lambda: os.write(other.fileno(), b"you"),
-            lambda: os.read(number, 2),
-            lambda: os.writev(number, [b"a ", b"vector"]),
-            lambda: other.recv(10),
-            lambda: os.sendfile(other.fileno(), file.fileno(), 1, 3),
-            lambda: os.readv(number, [into, memoryview(into)[1:]]),
-            lambda: into,
-            lambda: os.sendfile(other.fileno(), file.fileno(), None, 4),
-            lambda: (os.read(number, 10), file.read()),
-            lambda: stat.S_ISSOCK(os.fstat(number).st_mode),
-            lambda: os.fstat(number).st_uid == os.getuid(),
-            lambda: os.close(other.detach()),
-            lambda: os.read(number, 2),
-            lambda: os.read(number, 2),
-            lambda: os.close(one.detach()),
-            lambda: os.get_blocking(number),
-            lambda: fcntl.fcntl(number, fcntl.F_GETFD),
-        ):
-            seen.append(seen_by(call))
-            await asyncio.sleep(0.01)
+    for call in (
+        lambda: os.get_inheritable(number),
+        lambda: fcntl_by_name(number, fcntl.F_GETFD),
+        lambda: fcntl.fcntl(one, fcntl.F_SETFD, 0),
+        lambda: (os.get_inheritable(number), one.get_inheritable()),
+        lambda: os.set_inheritable(number, False),
+        lambda: fcntl.fcntl(number, fcntl.F_GETFD),
+        lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK),
+        lambda: one.settimeout(5),
+        lambda: (os.get_blocking(number), fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE),
+        lambda: fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL)),
+        lambda: one.setblocking(True),
+        lambda: os.get_blocking(number),
+        lambda: os.set_blocking(number, False),
+        lambda: os.get_blocking(number),
+        lambda: os.read(number, 5),
+        lambda: os.write(number, b"hello"),
+        lambda: other.recv(10),
+        lambda: os.write(other.fileno(), b"you"),
+        lambda: os.read(number, 2),
+        lambda: os.writev(number, [b"a ", b"vector"]),
+        lambda: other.recv(10),
+        lambda: os.write(other.fileno(), b"in parts"),
+        lambda: os.readv(number, [into, bytearray(1)]),
+        lambda: into,
+        lambda: os.read(number, 9),
+        lambda: stat.S_ISSOCK(os.fstat(number).st_mode),
+        lambda: os.fstat(number).st_uid == os.getuid(),
+        lambda: os.close(other.detach()),
+        lambda: os.read(number, 2),
+        lambda: os.read(number, 2),
+        lambda: os.close(one.detach()),
+        lambda: os.get_blocking(number),
+        lambda: fcntl.fcntl(number, fcntl.F_GETFD),
+    ):
+        seen.append(seen_by(call))
+        await asyncio.sleep(0.01)
     return seen
 
 
@@ -735,6 +732,7 @@ def test_other_commands_by_number_are_refused_by_name() -> None:
         (lambda sock: os.dup2(sock.fileno(), 9), "has one owner"),
         (lambda sock: socket.fromfd(sock.fileno(), sock.family, sock.type), "has one owner"),
         (lambda sock: socket.socket(fileno=sock.fileno()), "has one owner"),
+        (lambda sock: signal.set_wakeup_fd(sock.fileno()), r"set_wakeup_fd\(\) with <fakes.Socket"),
         (lambda sock: os.fdopen(sock.fileno(), "wb"), r"fdopen\(\) on <fakes.Socket .* makefile"),
         (
             lambda sock: ssl.create_default_context().wrap_socket(sock, server_hostname="here"),
@@ -749,6 +747,22 @@ def test_a_second_object_for_a_socket_is_refused_by_name(
         one, other = await pair()
         with one, other, pytest.raises(fakes.NotSimulated, match=sentence):
             call(one)
+
+    fakes.run(main())
+
+
+def test_a_file_is_sent_by_number() -> None:
+    """Over the kernel TCP may keep a part of it back for a while."""
+
+    async def main() -> None:
+        one, other = await pair()
+        with one, other, tempfile.TemporaryFile(buffering=0) as file:
+            file.write(b"0123456789")
+            file.seek(2)
+            assert os.sendfile(one.fileno(), file.fileno(), 1, 3) == 3
+            assert os.sendfile(one.fileno(), file.fileno(), None, 4) == 4
+            assert other.recv(10) == b"1232345"
+            assert file.read() == b"6789"
 
     fakes.run(main())
 
