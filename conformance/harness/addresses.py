@@ -42,8 +42,8 @@ def _most_waiting() -> int:
         return 120
 
 
-BACKLOGS = (1, _most_waiting())
-"""Two backlogs, as far apart as the kernel allows."""
+BACKLOGS = (0, 1, _most_waiting())
+"""No backlog, the smallest, and the largest that the kernel allows."""
 
 
 def address_of(listener: Listener) -> Any:

@@ -62,6 +62,7 @@ VIRTUAL = Some(
 IN_VIRTUAL_TIME = Some(("memory",), VIRTUAL.why, in_virtual_time=True)
 RESETTABLE = Some(_networks(lambda each: each.resets), "a Unix socket has no reset")
 ADAPTED = _networks(lambda each: not each.hosts and not each.paths)  # an adapter's own
+SERVED = Some((each for each in EVERY if each not in ADAPTED), "an adapter's ends have no handler")
 
 BOTH = ("client", "server")
 CLIENT = Some(("client",), "it is about the side that connects")

@@ -164,6 +164,12 @@ def expect_keep_alive(
     expect(bool(seen), wanted, what)
 
 
+def expect_nodelay(writer: asyncio.StreamWriter) -> None:
+    """Expect the writer's connection not to hold small pieces back."""
+    seen = known(writer, "socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    expect(bool(seen), True, "TCP_NODELAY set:")
+
+
 async def expect_talk(connection: Connection) -> None:
     """Expect bytes to pass both ways, and to be the same at the other end."""
     reader, writer, wire = connection

@@ -27,6 +27,7 @@ T = TypeVar("T")
 HOST_NAME = "streams.test"  # the name that the certificates are for
 OTHER_HOST_NAME = "other.test"  # a name for which they are not valid
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when the certificates that have expired did so
+FAR_AHEAD = datetime(2900, 1, 1, tzinfo=UTC)  # when those begin that are not valid yet
 
 
 @cache
@@ -42,7 +43,11 @@ def stranger() -> trustme.CA:
 
 
 def server_context(
-    issuer: trustme.CA | None = None, *, name: str = HOST_NAME, expired: bool = False
+    issuer: trustme.CA | None = None,
+    *,
+    name: str = HOST_NAME,
+    expired: bool = False,
+    not_yet: bool = False,
 ) -> ssl.SSLContext:
     """Return a context for the serving side, with a certificate.
 
@@ -50,9 +55,10 @@ def server_context(
         issuer: the authority that signs the certificate; by default the one that clients trust.
         name: the name that it is for.
         expired: whether its time is over.
+        not_yet: whether its time is to come.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return show_certificate(context, issuer, name=name, expired=expired)
+    return show_certificate(context, issuer, name=name, expired=expired, not_yet=not_yet)
 
 
 def show_certificate(
@@ -61,12 +67,25 @@ def show_certificate(
     *,
     name: str = HOST_NAME,
     expired: bool = False,
+    not_yet: bool = False,
 ) -> ssl.SSLContext:
     """Let `context` show a certificate, a client's to servers that ask for one, and return it.
 
     The arguments are those of `server_context()`.
     """
-    context.load_cert_chain(_certificate(issuer or authority(), name, expired))
+    context.load_cert_chain(_certificate(issuer or authority(), name, expired, not_yet))
+    return context
+
+
+def show_own_signature(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Let `context` show a certificate that is signed with its own key, and return it."""
+    context.load_cert_chain(_own_signature())
+    return context
+
+
+def show_strange_authority(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Let `context` show a certificate by `stranger()`, and that of `stranger()`; return it."""
+    context.load_cert_chain(_strange_authority())
     return context
 
 
@@ -75,14 +94,35 @@ atexit.register(_files.close)
 
 
 @cache
-def _certificate(issuer: trustme.CA, name: str, expired: bool) -> str:
+def _certificate(issuer: trustme.CA, name: str, expired: bool, not_yet: bool) -> str:
     """Return the file of a certificate and its key.
 
     It stays until the process ends: an implementation may read it at each use, not only when a
     context loads it.
     """
-    certificate = issuer.issue_cert(name, not_after=LONG_AGO if expired else None)
+    certificate = issuer.issue_cert(
+        name,
+        not_before=FAR_AHEAD if not_yet else None,
+        not_after=LONG_AGO if expired else None,
+    )
     return _files.enter_context(certificate.private_key_and_cert_chain_pem.tempfile())
+
+
+@cache
+def _own_signature() -> str:
+    """Return the file of a key, and of a certificate that is signed with it."""
+    path = _files.enter_context(stranger().private_key_pem.tempfile())
+    stranger().cert_pem.write_to_path(path, append=True)
+    return path
+
+
+@cache
+def _strange_authority() -> str:
+    """Return the file of a certificate by `stranger()` and its key, and of its authority's."""
+    certificate = stranger().issue_cert(HOST_NAME)
+    path = _files.enter_context(certificate.private_key_and_cert_chain_pem.tempfile())
+    stranger().cert_pem.write_to_path(path, append=True)
+    return path
 
 
 def ask_for_certificate(context: ssl.SSLContext) -> ssl.SSLContext:

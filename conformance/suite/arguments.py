@@ -41,7 +41,7 @@ class Tried(NamedTuple):
 SECONDS = (0.25, 3, 400)  # far apart, and from every default
 LIMITS = (1, 5_000_000)  # bytes
 MOST = math.inf  # connections: the most that the kernel keeps
-BACKLOGS = (1, MOST)
+BACKLOGS = (0, 1, MOST)
 
 HANDSHAKE, SHUTDOWN = "ssl_handshake_timeout", "ssl_shutdown_timeout"
 CONNECT, UNIX_CONNECT = "open_connection", "open_unix_connection"

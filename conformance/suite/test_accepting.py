@@ -12,8 +12,8 @@ from typing import Any
 
 from conformance.harness.addresses import bound_socket, carrier, free_port
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, clause
-from conformance.harness.expect import expect, expect_that
+from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, UPGRADED, clause
+from conformance.harness.expect import expect, expect_pending, expect_that
 from conformance.harness.expectations import collected, expect_not_served, expect_talk
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.trial import Connection, Served, Trial
@@ -100,6 +100,27 @@ async def expect_all_ended(trial: Trial, end: Callable[[Any], object]) -> None:
                 await below.receive_to_end()  # hangs if it is left open
                 await served.server.wait_closed()
         expect([each["message"] for each in trial.reported], [], "reported:")
+
+
+@clause("server.close-clients.under-way", networks=UPGRADED, roles=SERVER)
+async def test_end_clients_in_an_upgrade(trial: Trial) -> None:
+    ends: tuple[Callable[[Any], object], ...] = (
+        lambda server: server.close_clients(),
+        lambda server: server.abort_clients(),
+    )
+    for end in ends:
+        served = await trial.serve()
+        _, writer, below = await trial.accept(served)
+        starting = trial.start(writer.start_tls(server_context()))
+        await trial.turns()
+        served.server.close()
+        waiting = trial.start(served.server.wait_closed())
+        await trial.turns()
+        expect_pending(waiting, "wait_closed(), while a connection is upgraded,")
+        end(served.server)
+        await below.receive_to_end()  # hangs if it is left open
+        await waiting
+        await asyncio.wait([starting])  # hangs if it goes on
 
 
 @clause("server.serve-forever.cancelled.under-way", roles=SERVER)

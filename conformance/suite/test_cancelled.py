@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
@@ -12,16 +12,19 @@ from conformance.harness.clause import (
     HOSTS,
     IN_VIRTUAL_TIME,
     INTERNET,
+    SERVED,
     SERVER,
     TLS,
+    UNIX,
     UPGRADED,
     clause,
 )
-from conformance.harness.expect import expect, expect_pending
+from conformance.harness.expect import expect, expect_pending, expect_that
 from conformance.harness.patterns import fill
 from conformance.harness.reading import next_line, take
 from conformance.harness.trial import Trial
 from conformance.harness.upgrading import arguments
+from conformance.networks.tls import TlsNetwork
 from conformance.networks.wire import moved
 from conformance.suite.test_reader import READS
 
@@ -74,8 +77,16 @@ async def by_wait_for(call: Callable[[], Awaitable[object]]) -> None:
     await asyncio.wait_for(call(), 1)
 
 
-async def cancelling_in(trial: Trial, call: Callable[[], Awaitable[object]]) -> int:
-    """Return cancelling() of a task that is cancelled in a call; -1 if it raises nothing."""
+async def cancelling_in(
+    trial: Trial, call: Callable[[], Awaitable[object]], turns: int = 50
+) -> int:
+    """Return cancelling() of a task that is cancelled in a call; -1 if it raises nothing.
+
+    Args:
+        trial: the trial.
+        call: the call.
+        turns: the turns of the loop after which the task is cancelled.
+    """
 
     async def counted() -> int:
         task = asyncio.current_task()
@@ -87,7 +98,7 @@ async def cancelling_in(trial: Trial, call: Callable[[], Awaitable[object]]) -> 
         return -1
 
     waiting = trial.start(counted())
-    await trial.turns()
+    await trial.turns(turns)
     waiting.cancel()
     return await waiting
 
@@ -98,6 +109,13 @@ async def test_calls_of_a_server_cancelled(trial: Trial) -> None:
         server = (await trial.serve()).server
         seen = await cancelling_in(trial, getattr(server, name))
         expect(seen, 1, f"cancelling() of a task that was cancelled in {name}() of a server:")
+
+
+@clause("async.cancelled.counts", networks=SERVED, roles=SERVER)
+async def test_start_of_a_server_cancelled(trial: Trial) -> None:
+    for turns in range(1, 8):  # a start that has ended raises nothing
+        seen = await cancelling_in(trial, trial.serve, turns)
+        expect_that(seen != 0, f"a task that is being cancelled, after {turns} turns", "none")
 
 
 @clause("async.cancelled.counts", networks=INTERNET, roles=CLIENT)
@@ -117,6 +135,14 @@ async def test_connecting_cancelled(trial: Trial) -> None:
 async def test_handshake_cancelled(trial: Trial) -> None:
     listener = await trial.listen()
     seen = await cancelling_in(trial, lambda: trial.network.open(trial.streams, listener))
+    expect(seen, 1, "cancelling() of a task that was cancelled in a handshake:")
+
+
+@clause("async.cancelled.counts", networks=UNIX, roles=CLIENT)
+async def test_unix_handshake_cancelled(trial: Trial) -> None:
+    network = TlsNetwork(trial.network)
+    with closing(await network.listen()) as listener:
+        seen = await cancelling_in(trial, lambda: network.open(trial.streams, listener))
     expect(seen, 1, "cancelling() of a task that was cancelled in a handshake:")
 
 

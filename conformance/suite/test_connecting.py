@@ -28,8 +28,12 @@ from conformance.harness.expect import (
     expect_raises,
     expect_that,
 )
-from conformance.harness.expectations import expect_client_never_blocks, expect_limit, expect_talk
-from conformance.harness.extra_info import known
+from conformance.harness.expectations import (
+    expect_client_never_blocks,
+    expect_limit,
+    expect_nodelay,
+    expect_talk,
+)
 from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_socket, open_sockets
 from conformance.harness.reading import take
 from conformance.harness.resolving import NAME, Lookups, resolving, tried
@@ -224,8 +228,8 @@ async def test_messages_of_happy_eyeballs(trial: Trial) -> None:
 
 
 async def expect_messages(trial: Trial, **options: float) -> None:
-    """Expect the error for two refusing addresses to contain the messages of both."""
-    hosts = ("127.0.0.1", "::1")
+    """Expect the error for several refusing addresses to contain the messages of all."""
+    hosts = ("127.0.0.1", "::1", "127.0.0.2")
     with bound(trial, *hosts) as (port, _), resolving(trial, *hosts):
         alone = [
             str(await expect_error(Exception, trial.streams.open_connection(host, port, **options)))
@@ -402,6 +406,31 @@ async def test_local_addr(trial: Trial) -> None:
             connection, peer = sock.accept()
             connection.close()
             expect(peer, local, "where the connection comes from:")
+
+
+@clause("connecting.local-addr", networks=INTERNET, roles=CLIENT)
+async def test_local_addr_after_refusals(trial: Trial) -> None:
+    await expect_local_addr_after_refusals(trial)
+
+
+@clause("connecting.happy-eyeballs.other-arguments", networks=INTERNET, roles=CLIENT)
+async def test_local_addr_after_refusals_with_happy_eyeballs(trial: Trial) -> None:
+    await expect_local_addr_after_refusals(trial, happy_eyeballs_delay=1000.0)
+
+
+async def expect_local_addr_after_refusals(trial: Trial, **options: float) -> None:
+    """Expect each address of a host to be connected to from the local address that is given."""
+    hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    for refusing in range(len(hosts)):
+        with bound(trial, *hosts) as (port, sockets), resolving(trial, *hosts):
+            sockets[refusing].listen()
+            _, writer = await trial.streams.open_connection(
+                NAME, port, local_addr=("127.0.0.5", 0), **options
+            )
+            with closing(writer):
+                connection, (peer, _) = sockets[refusing].accept()
+                connection.close()
+                expect(peer, "127.0.0.5", f"from where, after {refusing} refusals:")
 
 
 @clause("connecting.local-addr.name", networks=INTERNET, roles=CLIENT)
@@ -807,12 +836,6 @@ async def test_cancelled_while_several_connect(trial: Trial) -> None:
 # The connection itself.
 
 
-def expect_nodelay(writer: asyncio.StreamWriter) -> None:
-    """Expect the writer's connection not to hold small pieces back."""
-    seen = known(writer, "socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    expect(bool(seen), True, "TCP_NODELAY set:")
-
-
 @clause("connecting.nodelay", networks=HOSTS, roles=CLIENT)
 async def test_nodelay(trial: Trial) -> None:
     _, writer, _ = await trial.open(await trial.listen())
@@ -823,6 +846,14 @@ async def test_nodelay(trial: Trial) -> None:
 async def test_nodelay_with_happy_eyeballs(trial: Trial) -> None:
     _, writer, _ = await trial.open(await trial.listen(), happy_eyeballs_delay=0.25)
     expect_nodelay(writer)
+
+
+@clause("connecting.nodelay", networks=DUAL_STACK, roles=CLIENT)
+async def test_nodelay_over_ipv6(trial: Trial) -> None:
+    with listening(trial, "::1") as (port, _):
+        _, writer = await trial.streams.open_connection("::1", port)
+        with closing(writer):
+            expect_nodelay(writer)
 
 
 @clause("connecting.nodelay", networks=INTERNET, roles=CLIENT)
@@ -841,6 +872,18 @@ async def test_in_the_background(trial: Trial) -> None:
         await stall(trial, silent, stack)
         connecting = trial.start(_open(trial, port))
         await trial.turns()  # an implementation that blocks never gets here
+        await expect_talk(await trial.connect())
+        expect_pending(connecting, "open_connection(), while the peer does not answer,")
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+
+@clause("connecting.in-the-background", networks=TLS, roles=CLIENT)
+async def test_handshake_in_the_background(trial: Trial) -> None:
+    listener = await trial.listen()
+    connecting = trial.start(trial.network.open(trial.streams, listener))
+    async with closing_wire(await carrier_of(listener).accept()):
+        await expect_talk(await trial.connect())  # hangs if it waits for the first
         expect_pending(connecting, "open_connection(), while the peer does not answer,")
         connecting.cancel()
         await asyncio.wait([connecting])
@@ -977,6 +1020,19 @@ async def expect_cancelled_when_accepted(trial: Trial, **options: Any) -> None:
                 _, writer = await connecting
                 writer.close()
             await wire.receive_to_end()  # a hang where it is left open
+        await expect_no_new_socket(trial, before)
+
+
+@clause("connecting.cancelled.at-any-moment", networks=INTERNET, roles=CLIENT)
+async def test_cancelled_at_any_moment_with_a_socket(trial: Trial) -> None:
+    for moment in range(1, 12):  # before it has begun, the socket is the program's
+        listener = await trial.listen()
+        before = open_sockets(trial)
+        sock = await connected_socket(trial, listener)
+        connecting = await trial.cancelled(trial.streams.open_connection(sock=sock), moment)
+        if not connecting.cancelled():
+            _, writer = await connecting
+            writer.close()
         await expect_no_new_socket(trial, before)
 
 

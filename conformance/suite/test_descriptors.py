@@ -15,6 +15,7 @@ from conformance.harness.expect import expect, expect_done, expect_error, expect
 from conformance.harness.expectations import expect_nothing_reported, expect_talk
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
+from conformance.networks.base import ClientOptions
 from conformance.networks.sockets import SocketWire
 
 KERNEL = Some(("tcp", "unix"), "descriptors are the kernel's, and accepting is the same below TLS")
@@ -114,16 +115,18 @@ async def test_closed(trial: Trial) -> None:
 
 @clause("connecting.descriptors", networks=KERNEL, roles=CLIENT)
 async def test_opening_without_descriptors(trial: Trial) -> None:
-    listener = await trial.listen()
-    await expect_talk(await trial.open(listener))
-    await trial.turns()  # what is imported when it is first used has to be opened before
-    with no_descriptors_left():
-        opening = trial.start(trial.network.open(trial.streams, listener))
-        for _ in range(MOMENTS):
-            await trial.turns()
-            if opening.done():
-                break
-    expect_done(opening, "what lacks a descriptor")
-    await expect_error(Exception, opening)
-    await expect_talk(await trial.open(listener))
-    await expect_nothing_reported(trial)
+    ways = (ClientOptions(), ClientOptions(happy_eyeballs_delay=0.25))
+    for options in ways if trial.network.hosts else ways[:1]:
+        listener = await trial.listen()
+        await expect_talk(await trial.open(listener, **options))
+        await trial.turns()  # what is imported when it is first used has to be opened before
+        with no_descriptors_left():
+            opening = trial.start(trial.network.open(trial.streams, listener, **options))
+            for _ in range(MOMENTS):
+                await trial.turns()
+                if opening.done():
+                    break
+        expect_done(opening, "what lacks a descriptor")
+        await expect_error(Exception, opening)
+        await expect_talk(await trial.open(listener, **options))
+        await expect_nothing_reported(trial)

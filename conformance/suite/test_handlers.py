@@ -67,7 +67,15 @@ async def test_plain_result(trial: Trial) -> None:
     async def nothing() -> None:
         pass
 
-    results = (0, "text", object(), trial.start(nothing()), trial.loop.create_future(), [nothing])
+    results = (
+        0,
+        "text",
+        object(),
+        Inscrutable(),
+        trial.start(nothing()),
+        trial.loop.create_future(),
+        [nothing],
+    )
     for result in results:
         served = Served()
 
@@ -79,6 +87,20 @@ async def test_plain_result(trial: Trial) -> None:
         reader, writer = await served.pairs.get()
         await expect_talk(Connection(reader, writer, wire))
     expect(trial.reported, [], "reported:")
+
+
+class Inscrutable:
+    """A result that has no truth value and cannot be compared, as a matrix."""
+
+    def __bool__(self) -> NoReturn:
+        """Refuse."""
+        raise ValueError
+
+    def __eq__(self, _: object) -> NoReturn:
+        """Refuse."""
+        raise ValueError
+
+    __hash__ = None  # type: ignore[assignment]  # what cannot be compared cannot be hashed
 
 
 class Promise:
@@ -401,20 +423,34 @@ async def test_coroutine_not_kept_afterwards(trial: Trial) -> None:
     class Result:
         pass
 
-    results: list[weakref.ref[Result]] = []
+    class Own(Exception):
+        pass
 
-    async def handler(_: StreamReader, writer: StreamWriter) -> Result:
-        writer.close()
-        result = Result()
-        results.append(weakref.ref(result))
-        return result
+    for ends_with in (None, Own, asyncio.CancelledError):
+        kept: list[weakref.ref[Any]] = []
 
-    wire = await trial.dial((await trial.serve(handler)).server)
-    await wire.receive_rest()
-    await wire.close()
-    await trial.turns()
-    gc.collect()
-    expect([result() is None for result in results], [True], "collected when it has ended:")
+        async def handler(
+            _: StreamReader,
+            writer: StreamWriter,
+            kept: list[weakref.ref[Any]] = kept,
+            error: type[BaseException] | None = ends_with,
+        ) -> Result:
+            writer.close()
+            result = Result()
+            kept += [weakref.ref(result), weakref.ref(asyncio.current_task())]
+            if error is not None:
+                raise error
+            return result
+
+        wire = await trial.dial((await trial.serve(handler)).server)
+        await wire.receive_to_end()
+        await wire.close()
+        await trial.turns()
+        trial.reported.clear()  # a report of its failure may refer to it
+        gc.collect()
+        how = "returned" if ends_with is None else f"raised {ends_with.__name__}"
+        left = [each() is None for each in kept]
+        expect(left, [True, True], f"result and task collected, when it has {how}:")
 
 
 @clause("handlers.coroutine.connection-outlives-it", roles=SERVER)
@@ -672,9 +708,9 @@ async def test_plain_failures_of_any_class_reported_once(trial: Trial) -> None:
 
 @clause("handlers.coroutine.failure.closes", networks=PLAIN, roles=SERVER)
 async def test_failures_of_any_class_close(trial: Trial) -> None:
-    for error in FAILURES:
+    for error in (*FAILURES, Stop()):
 
-        async def handler(_: StreamReader, __: StreamWriter, error: Exception = error) -> None:
+        async def handler(_: StreamReader, __: StreamWriter, error: BaseException = error) -> None:
             raise error
 
         wire = await trial.dial((await trial.serve(handler)).server)
@@ -749,7 +785,7 @@ async def test_plain_failure_closes(trial: Trial) -> None:
     await wire.receive_to_end()  # hangs if it is left open
 
 
-@clause("handlers.plain.failure.closes", networks=PLAIN, roles=SERVER)
+@clause("handlers.plain.failure.closes", roles=SERVER)
 async def test_what_was_written_before_a_plain_failure_is_sent(trial: Trial) -> None:
     data = overfill(trial)
 

@@ -6,31 +6,26 @@ from asyncio import StreamReader, StreamWriter
 from typing import Any
 
 from conformance.errors import NotApplicable
-from conformance.harness.addresses import bound, connected_socket, let_block
-from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import (
-    ADAPTED,
-    CLIENT,
-    EVERY,
-    INTERNET,
-    SERVER,
-    UPGRADED,
-    Some,
-    clause,
+from conformance.harness.addresses import (
+    bound,
+    carrier_of,
+    connected_socket,
+    let_block,
 )
-from conformance.harness.expect import expect, expect_error, expect_that
+from conformance.harness.addresses import closing as closing_wire
+from conformance.harness.clause import CLIENT, INTERNET, SERVED, SERVER, TLS, UPGRADED, clause
+from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
 from conformance.harness.expectations import (
     collected,
     expect_drain_does_not_yield,
     expect_nothing_reported,
     expect_talk,
 )
+from conformance.harness.handshakes import speak_no_tls
 from conformance.harness.modes import each_mode
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Trial
-from conformance.harness.upgrading import upgraded
-
-SERVED = Some((each for each in EVERY if each not in ADAPTED), "an adapter's ends have no handler")
+from conformance.harness.upgrading import arguments, upgraded
 
 
 async def expect_works(connection: Connection, trial: Trial, mode: str) -> None:
@@ -83,6 +78,56 @@ async def test_upgrade(trial: Trial) -> None:
         await expect_works(await upgraded(trial), trial, mode)
 
 
+@clause("connecting.loop-modes", networks=TLS, roles=CLIENT)
+async def test_failed_handshake(trial: Trial) -> None:
+    async for mode in each_mode(trial):
+        listener = await trial.listen()
+        opening = trial.start(trial.network.open(trial.streams, listener))
+        async with closing_wire(await carrier_of(listener).accept()) as below:
+            await speak_no_tls(below)
+            await expect_error(Exception, opening)
+        await expect_nothing_reported(trial, f"reported with {mode}:")
+
+
+@clause("start_tls.loop-modes", networks=UPGRADED)
+async def test_failed_upgrade(trial: Trial) -> None:
+    async for mode in each_mode(trial):
+        _, writer, wire = await trial.connect()
+        starting = trial.start(writer.start_tls(**arguments(trial)))
+        await trial.turns()
+        await speak_no_tls(wire)
+        await expect_error(Exception, starting)
+        await expect_nothing_reported(trial, f"reported with {mode}:")
+
+
+@clause("server.loop-modes", networks=SERVED, roles=SERVER)
+async def test_server(trial: Trial) -> None:
+    async for mode in each_mode(trial):
+        served = await trial.serve()
+        connection = await trial.accept(served)
+        waiting = trial.start(served.server.wait_closed())
+        await trial.turns()
+        expect_pending(waiting, f"wait_closed(), with {mode},")
+        served.server.close()
+        await trial.turns()
+        expect_pending(waiting, f"wait_closed(), while a client is connected, with {mode},")
+        await expect_works(connection, trial, mode)
+        await waiting
+
+
+@clause("server.loop-modes", networks=SERVED, roles=SERVER)
+async def test_serve_forever(trial: Trial) -> None:
+    async for mode in each_mode(trial):
+        served = await trial.serve(start_serving=False)
+        serving = trial.start(served.server.serve_forever())
+        await trial.turns()
+        expect_pending(serving, f"serve_forever(), with {mode},")
+        await expect_works(await trial.accept(served), trial, mode)
+        serving.cancel()
+        await asyncio.wait([serving])  # hangs if it goes on
+        expect(served.server.is_serving(), False, f"is_serving() at the end, with {mode}:")
+
+
 @clause("drain.does-not-yield")
 async def test_drain(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
@@ -130,8 +175,11 @@ async def test_failing_handler(trial: Trial) -> None:
         await take(reader, 5)
         raise LookupError
 
+    def plain(_: StreamReader, __: StreamWriter) -> None:
+        raise LookupError
+
     async for mode in each_mode(trial):
-        for handler in (at_once, later):
+        for handler in (at_once, later, plain):
             served = await trial.serve(handler)
             wire = await trial.dial(served.server)
             if handler is later:

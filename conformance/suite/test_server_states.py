@@ -323,7 +323,7 @@ async def test_many_connections_stay(trial: Trial) -> None:
 # Handlers.
 
 
-@clause("handlers.coroutine.failure.closes", networks=PLAIN, roles=SERVER)
+@clause("handlers.coroutine.failure.closes", roles=SERVER)
 async def test_what_was_written_before_a_failure_is_sent(trial: Trial) -> None:
     data = overfill(trial)
 
@@ -335,7 +335,7 @@ async def test_what_was_written_before_a_failure_is_sent(trial: Trial) -> None:
     expect(await wire.receive_rest(), data, "bytes:")
 
 
-@clause("handlers.coroutine.cancelled.closes", networks=PLAIN, roles=SERVER)
+@clause("handlers.coroutine.cancelled.closes", roles=SERVER)
 async def test_what_was_written_before_cancelling_is_sent(trial: Trial) -> None:
     data = overfill(trial)
 

@@ -13,12 +13,12 @@ from conformance.harness.expect import expect, expect_error, expect_raises, expe
 from conformance.harness.expectations import (
     expect_keep_alive,
     expect_limit,
+    expect_nodelay,
     expect_not_served,
     expect_served,
     expect_server_never_blocks,
     expect_talk,
 )
-from conformance.harness.extra_info import known
 from conformance.harness.leaks import expect_given_socket_closed, expect_no_new_socket, open_sockets
 from conformance.harness.reading import take
 from conformance.harness.trial import Served, Trial
@@ -503,8 +503,18 @@ async def dial_at_once(trial: Trial, address: tuple[str, int]) -> SocketWire:
 @clause("serving.nodelay", networks=HOSTS, roles=SERVER)
 async def test_nodelay(trial: Trial) -> None:
     _, writer, _ = await trial.accept(await trial.serve())
-    seen = known(writer, "socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    expect(bool(seen), True, "TCP_NODELAY set:")
+    expect_nodelay(writer)
+
+
+@clause("serving.nodelay", networks=DUAL_STACK, roles=SERVER)
+async def test_nodelay_over_ipv6(trial: Trial) -> None:
+    served = Served()
+    with closing(await trial.streams.start_server(served.accepted, "::1", 0)) as server:
+        at = server.sockets[0].getsockname()
+        async with closing_wire(await carrier(trial).connected(socket.AF_INET6, at)):
+            _, writer = await served.pairs.get()
+            with closing(writer):
+                expect_nodelay(writer)
 
 
 @clause("serving.start-serving.false", networks=INTERNET, roles=SERVER)

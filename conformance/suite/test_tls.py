@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
-from contextlib import suppress
+from contextlib import closing, suppress
 
+from conformance.harness.addresses import carrier, carrier_of
+from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import TLS, clause
 from conformance.harness.expect import expect
 from conformance.harness.expectations import expect_encrypted
@@ -11,7 +13,8 @@ from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Connection, Trial
-from conformance.networks.tls import TlsWire
+from conformance.harness.upgrading import far_end
+from conformance.networks.tls import TlsWire, client_context, server_context
 
 SECRET = b"nobody may read this"
 
@@ -41,6 +44,27 @@ async def test_encrypted(trial: Trial) -> None:
     (_, writer, _), wire = await connect(trial)
     writer.write(SECRET)
     await expect_encrypted(wire, SECRET, SECRET)
+
+
+@clause("tls.early-data", networks=TLS)
+async def test_early_data(trial: Trial) -> None:
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):  # each side ends one of them
+        context = server_context() if trial.role == "client" else client_context()
+        context.maximum_version = version
+        if trial.role == "client":
+            listener = await trial.listen()
+            opening = trial.start(trial.network.open(trial.streams, listener))
+            below = await carrier_of(listener).accept()
+        else:
+            served = await trial.serve()
+            opening = trial.start(served.pairs.get())
+            below = await carrier(trial).dial(served.server)
+        async with closing_wire(below):
+            wire = far_end(trial, below, context)
+            await wire.handshake(b"hello\n")
+            reader, writer = await opening
+            with closing(writer):
+                expect(await take(reader, 6), b"hello\n", f"with {version.name}")
 
 
 @clause("tls.close_notify.is-the-end", networks=TLS)

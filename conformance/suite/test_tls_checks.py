@@ -10,7 +10,7 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, suppress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from conformance.errors import Deviation
 from conformance.harness.addresses import address_of, bound_socket, connected_socket
@@ -39,6 +39,8 @@ from conformance.networks.tls import (
     client_context,
     server_context,
     show_certificate,
+    show_own_signature,
+    show_strange_authority,
     stranger,
     trusted_by_the_system,
 )
@@ -46,6 +48,19 @@ from conformance.networks.wire import Wire
 
 GREETING = b"for the right one only"
 REFUSED = (ssl.SSLError, ConnectionError)
+
+OTHER_NAMES = (
+    OTHER_HOST_NAME,
+    *(f"www.{HOST_NAME}", f"not-{HOST_NAME}", f"{HOST_NAME}.{OTHER_HOST_NAME}"),
+    HOST_NAME.partition(".")[2],
+)
+"""Names of others, which may look like `HOST_NAME`: they contain it, or are a part of it."""
+
+ANONYMOUS = (
+    ("that is signed with its own key", show_own_signature),
+    ("by an authority that the peer shows as well", show_strange_authority),
+)
+"""Certificates that vouch for themselves, and how a context shows them."""
 
 
 # Settings that have no protocol version in common.
@@ -258,8 +273,12 @@ async def expect_checked_by_default(trial: Trial, way: Opening) -> None:
 def impostors() -> Iterator[tuple[str, ssl.SSLContext]]:
     """Yield the fault of a far end's certificate, and the far end's settings."""
     yield "a certificate by an unknown authority", server_context(stranger())
-    yield "a certificate for another name", server_context(name=OTHER_HOST_NAME)
+    for what, show in ANONYMOUS:
+        yield f"a certificate {what}", show(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    for name in OTHER_NAMES:
+        yield f"a certificate for {name}", server_context(name=name)
     yield "a certificate that has expired", server_context(expired=True)
+    yield "a certificate that is not valid yet", server_context(not_yet=True)
 
 
 async def expect_certificate_shown(trial: Trial, way: Opening) -> None:
@@ -297,13 +316,21 @@ async def expect_names_unchecked(trial: Trial, way: Opening) -> None:
     await expect_unopened(trial, way, what, server_context(stranger()), **options)
 
 
-async def expect_announced(trial: Trial, way: Opening) -> None:
+async def expect_announced(
+    trial: Trial, way: Opening, ours: ssl.SSLContext | Literal[True] | None = None
+) -> None:
     """Expect server_hostname to be announced, so that a far end of several names can choose."""
     announced: list[str | None] = []
     far_end = server_context()
     far_end.sni_callback = lambda _, name, __: announced.append(name)
-    async with opened(trial, way, far_end, ssl=client_context(), server_hostname=HOST_NAME):
+    async with opened(trial, way, far_end, ssl=ours or client_context(), server_hostname=HOST_NAME):
         expect(announced, [HOST_NAME], "names announced:")
+
+
+async def expect_announced_by_default(trial: Trial, way: Opening) -> None:
+    """Expect server_hostname to be announced with `ssl=True`, too."""
+    with trusted_by_the_system():
+        await expect_announced(trial, way, True)
 
 
 def agreed_on(wire: Wire) -> str | None:
@@ -323,6 +350,7 @@ async def test_context_is_used_by_happy_eyeballs(trial: Trial) -> None:
     await expect_context_used(trial, by_happy_eyeballs)
     await expect_names_unchecked(trial, by_happy_eyeballs)
     await expect_announced(trial, by_happy_eyeballs)
+    await expect_announced_by_default(trial, by_happy_eyeballs)
 
 
 @clause("unix.open.ssl.context", networks=UNIX, roles=CLIENT)
@@ -342,12 +370,14 @@ async def test_context_is_used_upgraded(trial: Trial) -> None:
 async def test_name_is_announced(trial: Trial) -> None:
     for way in (by_address, by_socket):
         await expect_announced(trial, way)
+        await expect_announced_by_default(trial, way)
 
 
 @clause("unix.open.ssl.server-hostname.is-announced", networks=UNIX, roles=CLIENT)
 async def test_name_is_announced_unix(trial: Trial) -> None:
     for way in (by_address, by_socket):
         await expect_announced(trial, way)
+        await expect_announced_by_default(trial, way)
 
 
 @clause("start_tls.server_hostname.is-announced", networks=UPGRADED, roles=CLIENT)
@@ -537,9 +567,17 @@ async def expect_clients_checked(trial: Trial, way: Serving) -> None:
             "a client with a certificate by an unknown authority",
             show_certificate(client_context(), stranger()),
         ),
+        *(
+            (f"a client with a certificate {what}", show(client_context()))
+            for what, show in ANONYMOUS
+        ),
         (
             "a client whose certificate has expired",
             show_certificate(client_context(), expired=True),
+        ),
+        (
+            "a client whose certificate is not valid yet",
+            show_certificate(client_context(), not_yet=True),
         ),
     ):
         await expect_not_served_over_tls(trial, way, what, theirs, ours)

@@ -27,6 +27,7 @@ from conformance.harness.expectations import (
     expect_done_after,
     expect_drain_waits,
     expect_encrypted,
+    expect_talk,
     unanswered,
 )
 from conformance.harness.extra_info import known
@@ -433,6 +434,7 @@ async def test_timeouts_refused(trial: Trial) -> None:
         starting = connection.writer.start_tls(**arguments(trial), ssl_handshake_timeout=seconds)
         await expect_error(ValueError, starting)
     await expect_plain(connection)
+    await upgrade(trial, connection)
 
 
 @clause("start_tls.context.refused", networks=UPGRADED)
@@ -442,6 +444,7 @@ async def test_context_refused(trial: Trial) -> None:
         starting = connection.writer.start_tls(wrong, server_hostname=HOST_NAME)  # type: ignore[arg-type]  # on purpose
         await expect_error(TypeError, starting)
     await expect_plain(connection)
+    await upgrade(trial, connection)
 
 
 async def expect_unread_kept(trial: Trial, kind: type[Exception], **options: Any) -> None:
@@ -631,6 +634,19 @@ async def test_early_data(trial: Trial) -> None:
     connection = await trial.connect()
     await upgrade(trial, connection, first=b"hello\n")
     expect(await take(connection.reader, 6), b"hello\n")
+
+
+@clause("start_tls.in-the-background", networks=UPGRADED)
+async def test_in_the_background(trial: Trial) -> None:
+    other, stalling = await trial.connect(), await trial.connect()
+    starting = trial.start(stalling.writer.start_tls(**arguments(trial)))
+    await trial.turns()
+    await expect_talk(other)
+    await upgrade(trial, other)  # hangs if it waits for the first
+    await expect_talk(await upgraded(trial))
+    expect_pending(starting, "start_tls(), while the peer does not answer,")
+    starting.cancel()
+    await asyncio.wait([starting])
 
 
 @clause("start_tls.reader-flow-control", networks=UPGRADED)

@@ -700,19 +700,22 @@ async def test_unix_server_shutdown_timeouts(trial: Trial) -> None:
 
 @clause("connecting.happy-eyeballs.delay", networks=IN_VIRTUAL_TIME, roles=CLIENT)
 async def test_happy_eyeballs_delays(trial: Trial) -> None:
-    hosts = ("127.0.0.2", "127.0.0.3")
-    for seconds in (0, 0.25, FEW, MANY):  # in two minutes the kernel gives up
-        with ExitStack() as stack:
-            port, (silent, answering) = stack.enter_context(bound(trial, *hosts))
-            await stall(trial, silent, stack)
-            answering.listen()
-            stack.enter_context(resolving(trial, *hosts))
-            opening = trial.start(
-                trial.streams.open_connection(NAME, port, happy_eyeballs_delay=seconds)
-            )
-            await expect_done_after(trial, seconds, opening)
-            _, writer = await opening
-            writer.close()
+    hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    for silent in (1, 2):
+        for seconds in (0, 0.25, FEW, MANY // silent):  # in two minutes the kernel gives up
+            with ExitStack() as stack:
+                tried = hosts[: silent + 1]
+                port, (*stalled, answering) = stack.enter_context(bound(trial, *tried))
+                for each in stalled:
+                    await stall(trial, each, stack)
+                answering.listen()
+                stack.enter_context(resolving(trial, *tried))
+                opening = trial.start(
+                    trial.streams.open_connection(NAME, port, happy_eyeballs_delay=seconds)
+                )
+                await expect_done_after(trial, silent * seconds, opening)
+                _, writer = await opening
+                writer.close()
 
 
 # Cancelled in the handshake.
