@@ -21,6 +21,7 @@ from . import (  # noqa: F401  # each defines specimens
     handlers,
     lasting,
     meanwhile,
+    more_than_one,
     reader,
     reading,
     reading_until,

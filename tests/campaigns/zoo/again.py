@@ -2,10 +2,17 @@
 
 import asyncio
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-from .sound import StreamReader, StreamWriter
-from .specimen import specimen
+from .sound import (
+    StreamReader,
+    StreamWriter,
+    open_connection,
+    open_unix_connection,
+    start_server,
+)
+from .specimen import Specimen, specimen
 
 # Again.
 
@@ -461,3 +468,42 @@ class HoldsNobodyBackAtTheEnd(StreamReader):
     def _hold_back(self) -> None:
         if not self.has_ended:
             super()._hold_back()
+
+
+def taking_back(name: str, function: Callable[..., Any]) -> Specimen:
+    """Return a specimen whose function takes a cancellation back from its task, and raises."""
+
+    async def broken(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await function(*arguments, **options)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            raise
+
+    broken.__name__ = name
+    fault = f"A {function.__name__}() that is cancelled takes it back from its task, and raises."
+    return specimen(fault, "async.cancelled.counts", basic=True, replaces=function)(broken)
+
+
+starts_and_takes_it_back = taking_back("starts_and_takes_it_back", start_server)
+opens_unix_and_takes_it_back = taking_back("opens_unix_and_takes_it_back", open_unix_connection)
+
+
+@specimen(
+    "An open_connection() with `sock` that is cancelled in its last turn leaves it open.",
+    "connecting.cancelled.at-any-moment",
+    seen="sockets left open: 1",
+    basic=True,
+    replaces=open_connection,
+)
+async def leaves_the_given_open(*address: Any, **options: Any) -> Any:
+    pair = await open_connection(*address, **options)
+    if options.get("sock") is not None and not options.get("ssl"):
+        _left_open.append(pair)
+        await asyncio.sleep(0)
+    return pair
+
+
+_left_open: list[Any] = []

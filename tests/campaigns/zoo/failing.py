@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import errno
 import inspect
 import os
 import socket
@@ -813,3 +814,35 @@ async def keeps_the_socket_of_a_late_handshake(*address: Any, **options: Any) ->
     if sock is not None and options.get("ssl_handshake_timeout"):
         kept.append(sock.dup())
     return await open_connection(*address, **options)
+
+
+@specimen(
+    "With happy_eyeballs_delay and no descriptor, it tries again in each turn of the loop.",
+    "connecting.descriptors",
+    basic=True,
+    replaces=open_connection,
+)
+async def hurries_for_a_descriptor(*address: Any, **options: Any) -> Any:
+    while True:
+        try:
+            return await open_connection(*address, **options)
+        except OSError as error:
+            if error.errno != errno.EMFILE or options.get("happy_eyeballs_delay") is None:
+                raise
+        await asyncio.sleep(0)
+
+
+@specimen(
+    "In debug mode, an open_connection() whose handshake fails is reported.",
+    "connecting.loop-modes",
+    seen="reported with debug: ['it failed']",
+    basic=True,
+    replaces=open_connection,
+)
+async def reports_in_debug_mode(*address: Any, **options: Any) -> Any:
+    try:
+        return await open_connection(*address, **options)
+    except OSError as error:
+        if asyncio.get_running_loop().get_debug() and options.get("ssl"):
+            report(error)
+        raise

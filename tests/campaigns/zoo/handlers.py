@@ -3,11 +3,11 @@
 import asyncio
 import inspect
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from .connecting import Wrapped
-from .sound import Protocol, Server
+from .sound import Protocol, Server, StreamReader, StreamWriter
 from .specimen import specimen
 
 # Handlers.
@@ -302,7 +302,7 @@ class OneAtATime(Server):
 @specimen(
     "A server keeps the tasks of its handlers, for statistics.",
     "handlers.coroutine.not-kept-afterwards",
-    seen="collected when it has ended: [False]",
+    seen="collected, when it has returned: [False",
 )
 class KeepsItsTasks(Server):
     def _handled(self, connection: Any, task: Any) -> None:
@@ -744,3 +744,80 @@ class CutsTlsOff(Server):
         for client in tuple(self._connections):
             secured = client.transport.get_extra_info("ssl_object") is not None
             (client.transport.abort if secured else client.close)()
+
+
+@specimen(
+    "A handler that ends with a BaseException that is no Exception leaves its connection open.",
+    "handlers.coroutine.failure.closes",
+    seen="a hang",
+    basic=True,
+)
+class ClosesAfterExceptions(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            super()._failed(connection, error)
+        else:
+            report = {"message": "a handler failed", "exception": error}
+            self._loop.call_exception_handler(report)
+
+
+@specimen(
+    "Over TLS, data that a handler wrote before it failed, or was cancelled, is dropped.",
+    "handlers.coroutine.failure.closes",
+    "handlers.coroutine.cancelled.closes",
+    "handlers.plain.failure.closes",
+    seen="bytes: ",
+    basic=True,
+)
+class DropsWhatTlsHolds(Server):
+    def _failed(self, connection: Any, error: BaseException) -> None:
+        super()._failed(connection, error)
+        if connection.is_tls:
+            connection.abort()
+
+    def _handled(self, connection: Any, task: "asyncio.Task[Any]") -> None:
+        super()._handled(connection, task)
+        if task.cancelled() and connection.is_tls:
+            connection.abort()
+
+
+@specimen(
+    "A plain callable's result is compared with None.",
+    "handlers.plain.any-result",
+    basic=True,
+)
+class ComparesResults(Server):
+    def call(self, callback: Any, reader: StreamReader, writer: StreamWriter) -> Any:
+        result = super().call(callback, reader, writer)
+        return None if result == None else result  # noqa: E711  # this is the fault
+
+
+@specimen(
+    "The tasks of handlers that failed or were cancelled are kept.",
+    "handlers.coroutine.not-kept-afterwards",
+    seen="when it has raised Own: [False, False]",
+    basic=True,
+)
+class KeepsFailedTasks(Server):
+    kept: ClassVar[list[Any]] = []
+
+    def _handled(self, connection: Any, task: "asyncio.Task[Any]") -> None:
+        super()._handled(connection, task)
+        if task.cancelled() or task.exception():
+            self.kept.append(task)
+
+
+@specimen(
+    "In debug mode, the failure of a plain callable is not reported.",
+    "handlers.loop-modes",
+    seen="reported with debug: []",
+    basic=True,
+)
+class HidesPlainFailures(Server):
+    def call(self, callback: Any, reader: StreamReader, writer: StreamWriter) -> Any:
+        try:
+            return super().call(callback, reader, writer)
+        except Exception:
+            if not self._loop.get_debug():
+                raise
+            writer.close()

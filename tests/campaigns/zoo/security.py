@@ -398,3 +398,74 @@ trusts_strangers = opening(
     change=trusting_anybody,
     applies=is_given,
 )
+
+
+# Certificates that look right to somebody who compares less than all.
+
+
+def forgiving(name: str, fault: str, code: int) -> Specimen:
+    """Return a specimen whose open_connection() forgives one error of verification."""
+
+    async def broken(*address: Any, **options: Any) -> Any:
+        try:
+            return await open_connection(*address, **options)
+        except ssl_module.SSLCertVerificationError as error:
+            if error.verify_code != code or not is_given(options):
+                raise
+        with changed(options["ssl"], trusting_anybody):
+            return await open_connection(*address, **options)
+
+    broken.__name__ = name
+    return specimen(
+        fault, "connecting.ssl.checks", seen="a hang", basic=True, replaces=open_connection
+    )(broken)
+
+
+trusts_own_signatures = forgiving(
+    "trusts_own_signatures", "A certificate that is signed with its own key is trusted.", 18
+)
+trusts_shown_authorities = forgiving(
+    "trusts_shown_authorities", "An authority that the peer shows is trusted.", 19
+)
+trusts_the_future = forgiving(
+    "trusts_the_future", "A certificate that is not valid yet is trusted.", 9
+)
+
+
+@specimen(
+    "A certificate may be for a part of the name.",
+    "connecting.ssl.checks",
+    seen="a hang",
+    basic=True,
+    replaces=open_connection,
+)
+async def takes_the_domain(host: Any = None, port: Any = None, **options: Any) -> Any:
+    name = options.get("server_hostname")
+    try:
+        return await open_connection(host, port, **options)
+    except ssl_module.SSLCertVerificationError:
+        if not name or not is_given(options):
+            raise
+    options["server_hostname"] = name.partition(".")[2]
+    return await open_connection(host, port, **options)
+
+
+@specimen(
+    "With ssl=True, no name is announced.",
+    "connecting.ssl.server-hostname.is-announced",
+    seen="names announced: [None]",
+    basic=True,
+    replaces=open_connection,
+)
+async def true_announces_nothing(host: Any = None, port: Any = None, **options: Any) -> Any:
+    name = options.get("server_hostname") or host
+    if options.get("ssl") is not True or not name:
+        return await open_connection(host, port, **options)
+    context = ssl_module.create_default_context()
+    context.check_hostname = False
+    options |= {"ssl": context, "server_hostname": ""}
+    reader, writer = await open_connection(host, port, **options)
+    if name not in {each for _, each in writer.get_extra_info("peercert")["subjectAltName"]}:
+        writer.transport.abort()
+        raise ssl_module.SSLCertVerificationError(f"the certificate is not for {name!r}")
+    return reader, writer

@@ -260,3 +260,16 @@ class LimitsTwo(Server):
         if self.count > 2:
             self.limit = 64 * 1024
         return super().protocol()
+
+
+@specimen(
+    "In debug mode, close() closes the connections, too.",
+    "server.loop-modes",
+    seen="it returned None",
+    basic=True,
+)
+class ClosesAllInDebugMode(Server):
+    def close(self) -> None:
+        super().close()
+        if self._loop.get_debug():
+            self.close_clients()

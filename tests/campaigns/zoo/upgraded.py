@@ -5,7 +5,7 @@ import ssl
 from typing import Any
 
 from ..lookalikes.upgrading import Secured
-from .sound import StreamReader, StreamWriter
+from .sound import Server, StreamReader, StreamWriter
 from .specimen import specimen
 
 
@@ -346,3 +346,42 @@ class RaisesAfterAbortWhenUpgraded(Writer):
         await super().wait_closed()
         if self.has_aborted:
             raise ConnectionAbortedError
+
+
+def is_in_an_upgrade(connection: Any) -> bool:
+    """Return whether the handshake of a connection's start_tls() is under way."""
+    layer = getattr(connection.transport, "_layer", None)
+    return layer is not None and not layer.agreed.done()
+
+
+@specimen(
+    "close_clients() and abort_clients() pass over connections that are being upgraded.",
+    "server.close-clients.under-way",
+    seen="a hang",
+    basic=True,
+)
+class PassesOverUpgrades(Server):
+    def close_clients(self) -> None:
+        for each in [each for each in self._connections if not is_in_an_upgrade(each)]:
+            each.close()
+
+    def abort_clients(self) -> None:
+        for each in [each for each in self._connections if not is_in_an_upgrade(each)]:
+            each.abort()
+
+
+@specimen(
+    "A start_tls() that fails is reported in debug mode.",
+    "start_tls.loop-modes",
+    seen="reported with debug: ['it failed']",
+    basic=True,
+)
+class ReportsUpgradesInDebugMode(StreamWriter):
+    async def start_tls(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().start_tls(*arguments, **options)
+        except OSError as error:
+            if self._loop.get_debug():
+                report = {"message": "it failed", "exception": error}
+                self._loop.call_exception_handler(report)
+            raise

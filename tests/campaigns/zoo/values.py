@@ -496,3 +496,22 @@ class WaitsForCancelledDrains(StreamWriter):
         while self.draining:
             await asyncio.sleep(0.1)
         await super().wait_closed()
+
+
+def defaulting(name: str, function: Callable[..., Any], *fails: str) -> Specimen:
+    """Return a specimen whose function takes a backlog of 0 for the default."""
+
+    async def broken(*arguments: Any, **options: Any) -> Any:
+        if not options.get("backlog", 1):
+            del options["backlog"]
+        return await function(*arguments, **options)
+
+    broken.__name__ = name
+    fault = f"{function.__name__}() takes a backlog of 0 for the default."
+    return specimen(fault, *fails, seen=": 100", basic=True, replaces=function)(broken)
+
+
+serves_by_default = defaulting("serves_by_default", start_server, "serving.backlog.given")
+serves_unix_by_default = defaulting(
+    "serves_unix_by_default", start_unix_server, "unix.serve.backlog"
+)
