@@ -26,6 +26,20 @@ from conformance.networks.wire import Wire
 # Connections that are lost.
 
 
+async def expect_reading_over(reader: asyncio.StreamReader) -> None:
+    """Expect a read to return nothing, be it that it is at EOF or raises an error of any class."""
+    piece = b""
+    with contextlib.suppress(Exception):
+        piece = await reader.read(100)
+    expect(piece, b"", "read(100)")
+
+
+def expect_exception_of(reader: asyncio.StreamReader, raised: Exception) -> None:
+    """Expect exception() to return the error that a read raised, or another of its class."""
+    seen = reader.exception()
+    expect_that(isinstance(raised, type(seen)), f"exception() a {type(raised).__name__}", seen)
+
+
 async def lost(trial: Trial, connection: Connection) -> BaseException | None:
     """Reset the connection and let the implementation notice.
 

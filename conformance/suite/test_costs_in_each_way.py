@@ -332,9 +332,9 @@ async def test_reset_connections_are_not_kept(trial: Trial) -> None:
         async def reset() -> None:
             reader, writer, wire = await connect()
             await wire.reset()
-            await expect_error(ConnectionError, reader.read(1))
+            await expect_error(Exception, reader.read(1))
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(Exception):
                 await writer.wait_closed()
 
         await expect_calls_keep_nothing(reset, "connections that were reset", 2 * KIB)
@@ -454,7 +454,7 @@ async def test_no_delays_after_a_reset(trial: Trial) -> None:
         reading = trial.start(getattr(reader, name)(*size))
         await trial.turns()
         await wire.reset()
-        await expect_error(ConnectionError, reading)
+        await expect_error(Exception, reading)
         for waiting in (writer.drain(), writer.wait_closed()):
             await asyncio.wait([ended := trial.start(waiting)])
             ended.exception()

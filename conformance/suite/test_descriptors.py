@@ -20,7 +20,6 @@ from conformance.networks.sockets import SocketWire
 
 KERNEL = Some(("tcp", "unix"), "descriptors are the kernel's, and accepting is the same below TLS")
 WAITING = 3  # clients that connect meanwhile
-MOMENTS = 100  # in which what lacks a descriptor fails
 LATER = 10.0  # seconds: asyncio tries again after one
 
 
@@ -115,6 +114,9 @@ async def test_closed(trial: Trial) -> None:
 
 @clause("connecting.descriptors", networks=KERNEL, roles=CLIENT)
 async def test_opening_without_descriptors(trial: Trial) -> None:
+    async def is_over() -> bool:
+        return opening.done()
+
     ways = (ClientOptions(), ClientOptions(happy_eyeballs_delay=0.25))
     for options in ways if trial.network.hosts else ways[:1]:
         listener = await trial.listen()
@@ -122,10 +124,7 @@ async def test_opening_without_descriptors(trial: Trial) -> None:
         await trial.turns()  # what is imported when it is first used has to be opened before
         with no_descriptors_left():
             opening = trial.start(trial.network.open(trial.streams, listener, **options))
-            for _ in range(MOMENTS):
-                await trial.turns()
-                if opening.done():
-                    break
+            await trial.soon(is_over)
         expect_done(opening, "what lacks a descriptor")
         await expect_error(Exception, opening)
         await expect_talk(await trial.open(listener, **options))

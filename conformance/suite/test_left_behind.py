@@ -63,9 +63,9 @@ async def test_a_connection_that_was_reset(trial: Trial) -> None:
     async def use() -> None:
         reader, writer, wire = await trial.connect()
         await wire.reset()
-        await expect_error(ConnectionError, reader.read(1))
+        await expect_error(Exception, reader.read(1))
         writer.close()
-        with suppress(ConnectionError):
+        with suppress(Exception):
             await writer.wait_closed()
 
     await expect_nothing_left(trial, use)
@@ -112,7 +112,7 @@ async def test_happy_eyeballs(trial: Trial) -> None:
         with listening(trial, *hosts) as (port, _), resolving(trial, *hosts):
             _, writer = await trial.streams.open_connection(NAME, port, happy_eyeballs_delay=10.0)
         writer.close()
-        with suppress(ConnectionError):
+        with suppress(Exception):
             await writer.wait_closed()
 
     hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")

@@ -1,14 +1,13 @@
 """TLS connections: their own behaviour, apart from the arguments that make them."""
 
-import asyncio
 import ssl
-from contextlib import closing, suppress
+from contextlib import closing
 
 from conformance.harness.addresses import carrier, carrier_of
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import TLS, clause
 from conformance.harness.expect import expect
-from conformance.harness.expectations import expect_encrypted
+from conformance.harness.expectations import expect_encrypted, expect_reading_over
 from conformance.harness.handshakes import NO_TLS
 from conformance.harness.logs import Log
 from conformance.harness.reading import take, take_rest
@@ -96,12 +95,6 @@ async def test_answers_close_notify(trial: Trial) -> None:
     expect(await wire.receive_to_end(), (b"", "eof"), "what arrives, and its end:")
 
 
-async def expect_end(reader: asyncio.StreamReader) -> None:
-    """Expect reading to end: at EOF, or with an error of the connection."""
-    with suppress(ssl.SSLError, ConnectionError):
-        expect(await take_rest(reader), b"")
-
-
 @clause("tls.cut-off", networks=TLS)
 async def test_cut_off(trial: Trial) -> None:
     (reader, _, _), wire = await connect(trial)
@@ -110,11 +103,11 @@ async def test_cut_off(trial: Trial) -> None:
     await wire.settle()  # a loop may deliver the rest of it in pieces, and lose them at a cut
     await wire.cut_off()
     expect(await take(reader, 2), b"lo")
-    await expect_end(reader)
+    await expect_reading_over(reader)
 
 
 @clause("tls.garbage", networks=TLS)
 async def test_garbage(trial: Trial) -> None:
     (reader, _, _), wire = await connect(trial)
     await wire.carrier.send(NO_TLS)
-    await expect_end(reader)
+    await expect_reading_over(reader)

@@ -265,30 +265,35 @@ async def expect_limits(trial: Trial, serve: Serving, is_tls: bool) -> None:
                     await expect_limit(trial, Connection(reader, writer, wire), 10)
 
 
-async def expect_reuse(trial: Trial, *ways: Serving) -> None:
-    """Expect SO_REUSEADDR of each socket of a server to be set unless it was switched off."""
+async def expect_reuse(trial: Trial, wanted: bool, *ways: Serving, **told: Any) -> None:
+    """Expect SO_REUSEADDR of each socket of a server to be set, or not to be."""
     for serve in ways:
-        for told, wanted in (({}, True), ({"reuse_address": False}, False)):
-            with closing(await serve(trial, Served().accepted, **told)) as server:
-                await server.start_serving()  # it may list its sockets only then
-                for sock in server.sockets:
-                    seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
-                    expect(bool(seen), wanted, f"SO_REUSEADDR set, told {told}:")
+        with closing(await serve(trial, Served().accepted, **told)) as server:
+            await server.start_serving()  # it may list its sockets only then
+            for sock in server.sockets:
+                seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+                expect(bool(seen), wanted, "SO_REUSEADDR set:")
+
+
+@clause("serving.reuse-address.default", networks=INTERNET, roles=SERVER)
+async def test_reuse_address_in_each_way(trial: Trial) -> None:
+    await expect_reuse(trial, True, at_hosts, later(at_host), later(at_hosts))
+
+
+@clause("serving.reuse-address.default", networks=TLS, roles=SERVER)
+async def test_reuse_address_with_tls(trial: Trial) -> None:
+    await expect_reuse(trial, True, secure(at_host), secure(at_hosts))
 
 
 @clause("serving.reuse-address.false", networks=INTERNET, roles=SERVER)
-async def test_reuse_address_with_several_hosts(trial: Trial) -> None:
-    await expect_reuse(trial, at_hosts)
-
-
-@clause("serving.reuse-address.false", networks=INTERNET, roles=SERVER)
-async def test_reuse_address_of_a_server_that_starts_later(trial: Trial) -> None:
-    await expect_reuse(trial, later(at_host), later(at_hosts))
+async def test_no_reuse_of_addresses_in_each_way(trial: Trial) -> None:
+    ways = (at_hosts, later(at_host), later(at_hosts))
+    await expect_reuse(trial, False, *ways, reuse_address=False)
 
 
 @clause("serving.reuse-address.false", networks=TLS, roles=SERVER)
-async def test_reuse_address_with_tls(trial: Trial) -> None:
-    await expect_reuse(trial, secure(at_host), secure(at_hosts))
+async def test_no_reuse_of_addresses_with_tls(trial: Trial) -> None:
+    await expect_reuse(trial, False, secure(at_host), secure(at_hosts), reuse_address=False)
 
 
 async def expect_ports_shared(trial: Trial, serve: Serving) -> None:

@@ -1,6 +1,6 @@
 """What asyncio's names are once rsloop is imported: it puts streams of its own in their place.
 
-streamcert certify rsloop_streams --loop rsloop:new_event_loop --network tcp,unix
+streamcert certify rsloop_streams --loop rsloop:new_event_loop --network tcp,unix,tls
 """
 
 import rsloop  # noqa: F401, I001 - first: it exchanges open_connection() and start_server()

@@ -85,7 +85,7 @@ def explained(name: str, stands_on: str, clause: str) -> list[str]:
     ]
 
 
-RLOOPS = {*range(60, 69), 78}
+RLOOPS = {*range(60, 69), 78, 93}
 """The findings that are on rloop's own page."""
 
 

@@ -86,8 +86,8 @@ SUBJECTS = (
         "rsloop",
         "rsloop",
         "rsloop_streams",
-        "the event loop, under its own streams and asyncio's, on TCP and Unix sockets",
-        ("--loop=rsloop:new_event_loop", "--network=tcp,unix"),
+        "the event loop, under its own streams and asyncio's",
+        ("--loop=rsloop:new_event_loop", "--network=tcp,unix,tls"),
         stands_on="asyncio",
     ),
     Subject(
