@@ -203,7 +203,12 @@ async def test_reports_nothing(trial: Trial) -> None:
 
 
 async def unkept(trial: Trial) -> Connection:
-    """Connect as a client without the trial keeping the implementation's objects alive."""
+    """Connect without the trial keeping the implementation's objects alive."""
+    if trial.role == "server":
+        pairs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+        served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
+        accepted = await trial.dial(served.server)
+        return Connection(*await pairs.get(), accepted)
     listener = await trial.listen()
     accepting = trial.start(listener.accept())
     reader, writer = await trial.network.open(trial.streams, listener)

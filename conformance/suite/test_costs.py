@@ -60,10 +60,13 @@ async def read_until(reader: asyncio.StreamReader, _: int) -> bytes:
 @clause("costs.received-in-pieces", networks=TWO, roles=BY_HAND)
 async def test_received_in_pieces(trial: Trial) -> None:
     end = b"\r\n\r\n\n"
-    for read in (read_all, read_exactly, read_line, read_until):
+    for read, limit in (
+        *((each, ANY_LIMIT) for each in (read_all, read_exactly, read_line, read_until)),
+        *((each, KIB) for each in (read_all, read_exactly)),  # to which the limit does not apply
+    ):
 
-        async def work(pieces: int, read: Any = read) -> None:
-            reader = by_hand(trial, ANY_LIMIT)
+        async def work(pieces: int, read: Any = read, limit: int = limit) -> None:
+            reader = by_hand(trial, limit)
             for _ in range(pieces):
                 reader.feed_data(PIECE)
             reader.feed_data(end)
@@ -72,7 +75,7 @@ async def test_received_in_pieces(trial: Trial) -> None:
             data = await read(reader, size)
             expect_that(len(data) >= pieces * len(PIECE), "all of it", f"{len(data)} bytes")
 
-        await expect_proportion(work, 500, f"{read.__name__}()")
+        await expect_proportion(work, 500, f"{read.__name__}() with a limit of {limit}")
 
 
 LARGER = PIECE * 8
@@ -116,23 +119,31 @@ async def expect_no_search_anew(
 @clause("costs.taken-in-pieces", networks=TWO, roles=BY_HAND)
 async def test_taken_in_pieces(trial: Trial) -> None:
     line = PIECE[:-1] + b"\n"
+
+    async def read_before_the_end(reader: asyncio.StreamReader) -> bytes:
+        expect(reader.at_eof(), False, "at_eof()")
+        return await reader.readline()
+
     for name, read in {
         "read(n)": lambda reader: reader.read(len(line)),
         "readexactly()": lambda reader: reader.readexactly(len(line)),
         "readline()": lambda reader: reader.readline(),
         "readuntil()": lambda reader: reader.readuntil(b"\n"),
         "async for": next_line,
+        "at_eof() and readline()": read_before_the_end,
     }.items():
+        for limit in (ANY_LIMIT, KIB):
 
-        async def work(pieces: int, read: Any = read) -> None:
-            reader = by_hand(trial, ANY_LIMIT)
-            reader.feed_data(line * pieces)
-            for _ in range(pieces):
-                data = await read(reader)
-                # read(n) may return less, and then the end of a line and the next one's beginning.
-                expect_that(data and data in line + line, "a line's length, or less", data)
+            async def work(pieces: int, read: Any = read, limit: int = limit) -> None:
+                reader = by_hand(trial, limit)
+                reader.feed_data(line * pieces)
+                reader.feed_eof()
+                for _ in range(pieces):
+                    data = await read(reader)
+                    # read(n) may return less: the end of a line, and the next one's beginning.
+                    expect_that(data and data in line + line, "a line's length, or less", data)
 
-        await expect_proportion(work, 500, name)
+            await expect_proportion(work, 500, f"{name} with a limit of {limit}")
 
 
 # Writing.

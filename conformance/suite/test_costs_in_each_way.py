@@ -1,7 +1,9 @@
 """The costs of streams in each way to use them: each method, with TLS and after an upgrade."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, cast
@@ -20,6 +22,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.costs import (
+    cancelled,
     expect_calls_keep_nothing,
     expect_measured_proportion,
     expect_nothing_kept,
@@ -29,8 +32,8 @@ from conformance.harness.costs import (
 )
 from conformance.harness.expect import expect, expect_error
 from conformance.harness.patterns import KIB, fill
-from conformance.harness.reading import next_line, take_rest
-from conformance.harness.trial import Connection, Trial
+from conformance.harness.reading import next_line, take, take_rest
+from conformance.harness.trial import DEFAULT_LIMIT, Connection, Trial
 from conformance.harness.upgrading import arguments, far_end, upgraded
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context, stranger
 from conformance.networks.wire import moved
@@ -58,15 +61,16 @@ async def test_waiting_for_pieces(trial: Trial) -> None:
         "readexactly()": lambda reader, size: reader.readexactly(size),
     }
     for name, read in reads.items():
+        for limit in (2**30, KIB):
 
-        async def work(pieces: int, read: Any = read) -> None:
-            reader = by_hand(trial, 2**30)
-            reading = trial.start(read(reader, pieces * len(PIECE)))
-            await feed(reader, PIECE, pieces)
-            reader.feed_eof()
-            expect(len(await reading), pieces * len(PIECE), "bytes:")
+            async def work(pieces: int, read: Any = read, limit: int = limit) -> None:
+                reader = by_hand(trial, limit)
+                reading = trial.start(read(reader, pieces * len(PIECE)))
+                await feed(reader, PIECE, pieces)
+                reader.feed_eof()
+                expect(len(await reading), pieces * len(PIECE), "bytes:")
 
-        await expect_proportion(work, 150, f"{name} that waits")
+            await expect_proportion(work, 150, f"{name} that waits, with a limit of {limit}")
 
 
 async def feed(reader: asyncio.StreamReader, piece: bytes, pieces: int) -> None:
@@ -325,6 +329,71 @@ async def test_upgraded_connections_are_not_kept(trial: Trial) -> None:
         await expect_calls_keep_nothing(use, "upgraded connections", 2 * KIB, FEW)
 
 
+async def cancel_reads(trial: Trial, connection: Connection) -> None:
+    """Cancel a read of each kind."""
+    for read in READS.values():
+        await cancelled(read(connection.reader))
+
+
+async def exceed_the_limit(trial: Trial, connection: Connection) -> None:
+    """Let much more come than the limit allows, and readuntil() refuse it."""
+    size = 8 * DEFAULT_LIMIT
+    sending = trial.start(connection.wire.send(b"x" * size))
+    await trial.turns()
+    await expect_error(trial.streams.LimitOverrunError, connection.reader.readuntil())
+    expect(len(await take(connection.reader, size)), size, "bytes read:")
+    await sending
+
+
+async def wait_for_the_peer(trial: Trial, connection: Connection) -> None:
+    """Let drain() wait, one that is cancelled and one that goes on."""
+    data = await fill(trial, connection.writer)
+    await cancelled(connection.writer.drain())
+    draining = trial.start(connection.writer.drain())
+    expect(len(await connection.wire.receive(len(data))), len(data), "bytes sent:")
+    await draining
+
+
+async def end_each_direction(trial: Trial, connection: Connection) -> None:
+    """Let both sides half-close, and cancel a wait_closed()."""
+    await cancelled(connection.writer.wait_closed())
+    await connection.wire.send_eof()
+    expect(await take_rest(connection.reader), b"")
+    connection.writer.write_eof()
+    expect(await connection.wire.receive_rest(), b"", "bytes sent:")
+
+
+@clause("costs.memory.connections", networks=IN_MEMORY)
+async def test_ended_connections_are_not_kept_whatever_was_done(trial: Trial) -> None:
+    async with pairing(trial) as connect:
+        for use in (cancel_reads, exceed_the_limit, wait_for_the_peer, end_each_direction):
+            references = await use_and_end(trial, await connect(), use)
+            left = []
+            for _ in range(10):
+                await trial.turns()
+                gc.collect()
+                left = [name for name, each in references.items() if each() is not None]
+            expect(left, [], f"kept after {use.__name__}():")
+
+
+async def use_and_end(
+    trial: Trial,
+    connection: Connection,
+    use: Callable[[Trial, Connection], Awaitable[None]],
+) -> dict[str, weakref.ref[Any]]:
+    """Use a connection and end it; return references to the objects that are dropped then."""
+    reader, writer, wire = connection
+    await use(trial, connection)
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await asyncio.wait([trial.start(writer.wait_closed())])  # it may fail after a cancelled one
+    try:
+        return {"reader": weakref.ref(reader), "writer": weakref.ref(writer)}
+    except TypeError:
+        raise NotApplicable("nothing can refer to these objects weakly") from None
+
+
 @clause("costs.memory.connections", networks=BY_A_KERNEL)
 async def test_reset_connections_are_not_kept(trial: Trial) -> None:
     async with pairing(trial) as connect:
@@ -443,6 +512,21 @@ async def test_no_delays_of_reads_of_each_kind(trial: Trial) -> None:
             reader.feed_eof()
             await asyncio.wait([reading])
             reading.exception()
+    expect(trial.loop.time() - begin, 0.0, "seconds passed:")
+
+
+@clause("costs.delays", networks=IN_VIRTUAL_TIME)
+async def test_no_delays_beyond_the_limit(trial: Trial) -> None:
+    begin = trial.loop.time()
+    reader, _, wire = await trial.connect(limit=16)
+    await wire.send(b"x" * 500 + DATA * 10)
+    await wire.settle()  # the transport is paused now
+    await wire.send_eof()
+    calls = (reader.readuntil(b"--"), reader.readline(), reader.read(8), reader.readexactly(50))
+    for call in calls:
+        await asyncio.wait([reading := trial.start(call)])
+        reading.exception()
+    await take_rest(reader)
     expect(trial.loop.time() - begin, 0.0, "seconds passed:")
 
 
@@ -569,6 +653,19 @@ async def test_calls_wait_for_an_end(trial: Trial) -> None:
     await expect_quiet(
         trial, draining, closing.wait_closed(), ended.drain(), left.drain(), left.wait_closed()
     )
+
+
+@clause("costs.waiting", networks=IN_VIRTUAL_TIME)
+async def test_calls_wait_whatever_came_before(trial: Trial) -> None:
+    reader, writer, _ = await trial.connect(limit=16)
+    transport = cast(Any, writer.transport)
+    transport.set_write_buffer_limits(high=0)
+    await fill(trial, writer)
+    calls = (lambda: reader.readexactly(100), writer.drain, writer.wait_closed)
+    for call in calls:
+        await cancelled(call())
+    transport.pause_reading()
+    await expect_quiet(trial, *(call() for call in calls))
 
 
 @clause("costs.waiting", networks=VIRTUAL)

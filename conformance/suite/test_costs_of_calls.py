@@ -141,6 +141,12 @@ async def test_reads_that_are_cancelled_are_not_kept(trial: Trial) -> None:
 async def test_calls_of_a_writer_are_not_kept(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     wrong: Any = "x"
+
+    def pause_and_resume() -> None:
+        transport: Any = writer.transport
+        transport.pause_reading()
+        transport.resume_reading()
+
     await expect_kept_by_none(
         {
             "drain()": lambda: writer.drain(),
@@ -152,6 +158,8 @@ async def test_calls_of_a_writer_are_not_kept(trial: Trial) -> None:
             "can_write_eof()": lambda: writer.can_write_eof(),
             "get_extra_info()": lambda: writer.get_extra_info("peername"),
             "transport": lambda: writer.transport,
+            "pause_reading() and resume_reading()": pause_and_resume,
+            "set_write_buffer_limits()": lambda: writer.transport.set_write_buffer_limits(high=9),
         }
     )
     await fill(trial, writer)
@@ -166,6 +174,8 @@ async def test_calls_of_a_writer_are_not_kept(trial: Trial) -> None:
             "wait_closed() of a closed stream": lambda: writer.wait_closed(),
         }
     )
+    _, other, _ = await trial.connect()
+    await expect_kept_by_none({"wait_closed(), cancelled": lambda: cancelled(other.wait_closed())})
 
 
 # Bytes that pass only at the end, or only when much waits.

@@ -471,19 +471,20 @@ async def test_read_all_keeps_bytes_at_an_error(trial: Trial) -> None:
 
 @clause("reader.reset.own-exception", networks=RESETTABLE)
 async def test_exception_of_its_own(trial: Trial) -> None:
-    reader, _, wire = await trial.connect()
-    reading = trial.start(reader.read(1))
-    await wire.reset()
-    first = await expect_error(Exception, reading)
-    before = traceback.extract_tb(first.__traceback__).format()
-    for read in READS.values():
-        await expect_error(Exception, read(reader))
-    after = traceback.extract_tb(first.__traceback__).format()
-    expect_that(
-        before == after,
-        f"the first exception's traceback as it was, of {len(before)} frames",
-        f"{len(after)} frames after other reads",
-    )
+    for name, read_first in READS.items():
+        reader, _, wire = await trial.connect()
+        reading = trial.start(read_first(reader))
+        await wire.reset()
+        first = await expect_error(Exception, reading)
+        before = traceback.extract_tb(first.__traceback__).format()
+        for read in READS.values():
+            await expect_error(Exception, read(reader))
+        after = traceback.extract_tb(first.__traceback__).format()
+        expect_that(
+            before == after,
+            f"the traceback of the exception of {name} as it was, of {len(before)} frames",
+            f"{len(after)} frames after other reads",
+        )
 
 
 @clause("reader.reset.own-exception", roles=BY_HAND)
@@ -767,6 +768,11 @@ async def test_feed_data_of_bytes_like(trial: Trial) -> None:
     got = await take(reader, 6)
     expect(got, b"abcdcd")
     expect(type(got), bytes)
+    large = bytearray(b"x" * 2 * LIMIT * 1024)
+    reader.feed_data(large)
+    large[:] = b"y" * len(large)
+    got = await take(reader, len(large))
+    expect(got.count(b"y"), 0, f"bytes of {len(large)} that were changed after feed_data():")
 
 
 @clause("reader.by-hand.feed-data.bytes-like", roles=BY_HAND)
@@ -945,6 +951,25 @@ def by_hand_on_a_transport(trial: Trial, limit: int = LIMIT) -> tuple[StreamRead
     reader, transport = by_hand(trial, limit), Transport()
     reader.set_transport(transport)
     return reader, transport
+
+
+@clause("reader.feed-eof.keeps-what-was-fed", roles=BY_HAND)
+async def test_feed_eof_keeps_what_was_held_back(trial: Trial) -> None:
+    reader, transport = by_hand_on_a_transport(trial)
+    reader.feed_data(DATA * LIMIT)
+    expect(transport.paused, True, "paused with far more than the limit unread:")
+    reader.feed_eof()
+    expect(await take_rest(reader), DATA * LIMIT)
+
+
+@clause("reader.reset.received-bytes-first", roles=BY_HAND)
+async def test_what_was_held_back_before_the_error(trial: Trial) -> None:
+    reader, transport = by_hand_on_a_transport(trial)
+    reader.feed_data(DATA * LIMIT)
+    expect(transport.paused, True, "paused with far more than the limit unread:")
+    reader.set_exception(ConnectionResetError("reset"))
+    expect(await take(reader, len(DATA) * LIMIT), DATA * LIMIT)
+    await expect_error(ConnectionResetError, reader.read(1))
 
 
 @clause("reader.by-hand.transport", roles=BY_HAND)

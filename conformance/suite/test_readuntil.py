@@ -702,6 +702,16 @@ async def test_tuple_consumed(trial: Trial) -> None:
         expect(error.consumed, LIMIT + 3, "consumed")
 
 
+@clause("readuntil.tuple.limit.consumed-without-separator", roles=BY_HAND)
+async def test_tuple_consumed_without_separator(trial: Trial) -> None:
+    data = b"a" * 2 * LIMIT
+    for separators in permutations((b"--", b"=====", b";")):
+        reader = by_hand(trial, LIMIT)
+        reader.feed_data(data)
+        error = await expect_error(trial.streams.LimitOverrunError, read_until(reader, separators))
+        expect(error.consumed, len(data) + 1 - 5, "consumed")
+
+
 @clause("readuntil.tuple.limit.consume-and-go-on")
 async def test_tuple_consume_and_go_on(trial: Trial) -> None:
     data = b"a\r\n\rb\r" * 100 + b"\r\n\r\n"

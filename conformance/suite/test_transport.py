@@ -24,11 +24,18 @@ from conformance.harness.clause import (
     RESETTABLE,
     SERVER,
     TLS,
+    Some,
     clause,
 )
-from conformance.harness.expect import expect, expect_pending, expect_raises, expect_that
+from conformance.harness.expect import (
+    expect,
+    expect_error,
+    expect_pending,
+    expect_raises,
+    expect_that,
+)
 from conformance.harness.extra_info import known, unknown_to
-from conformance.harness.patterns import KIB, fill
+from conformance.harness.patterns import KIB, fill, overfill
 from conformance.harness.reading import take
 from conformance.harness.trial import Served, Trial
 from conformance.networks.tls import (
@@ -40,6 +47,9 @@ from conformance.networks.tls import (
     server_context,
     show_certificate,
 )
+from conformance.suite.test_reader import DATA, READS
+
+IN_MEMORY = Some(("memory",), "the network of a kernel takes more bytes when it likes")
 
 METHODS = {
     "BaseTransport": ("close", "is_closing", "get_extra_info", "set_protocol", "get_protocol"),
@@ -80,6 +90,42 @@ async def test_close(trial: Trial) -> None:
     expect(await wire.receive_rest(), b"the last words", "bytes:")
     await wire.close()
     await writer.wait_closed()
+
+
+@clause("transport.writes")
+async def test_its_own_writes(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    transport, large = writer.transport, overfill(trial)
+    writer.write(b"one,")
+    transport.write(b"two,")
+    transport.writelines([b"th", b"ree,"])
+    writer.writelines([b"fo", b"ur,"])
+    transport.write(large)
+    writer.write(b"five,")
+    transport.writelines([b"six"])
+    expected = b"one,two,three,four," + large + b"five,six"
+    expect(await wire.receive(len(expected)), expected, "bytes:")
+
+
+@clause("transport.writes", networks=HALF_CLOSED)
+async def test_its_own_write_eof(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    writer.write(b"the last words")
+    writer.transport.write_eof()
+    expect(await wire.receive_rest(), b"the last words", "bytes:")
+    await wire.send(b"answer")
+    expect(await take(reader, 6), b"answer")
+    expect(writer.is_closing(), False, "is_closing()")
+
+
+@clause("transport.same-answers")
+async def test_same_answers(trial: Trial) -> None:
+    _, writer, _ = await trial.connect()
+    for default in (None, "the default"):
+        for name in ("peername", "sockname", *TLS_NAMES, "no such name"):
+            seen = writer.transport.get_extra_info(name, default)
+            expect(seen, writer.get_extra_info(name, default), f"the transport's {name}:")
+    expect(writer.transport.can_write_eof(), writer.can_write_eof(), "can_write_eof()")
 
 
 @clause("transport.abort.at-once")
@@ -190,6 +236,36 @@ async def test_a_read_does_not_resume(trial: Trial) -> None:
     expect(await reading, b" before and late", "when resumed:")
 
 
+@clause("transport.pause-reading.reads")
+async def test_no_kind_of_read_resumes(trial: Trial) -> None:
+    for name, read in READS.items():
+        reader, writer, wire = await trial.connect()
+        await wire.send(b"?" + DATA)
+        expect(await take(reader, 1), b"?")
+        await wire.received()
+        reading_side(writer).pause_reading()
+        if name != "read()":  # it waits for the end
+            expect(await (take(reader, 8) if name == "read(8)" else read(reader)), DATA, name)
+        reading = trial.start(read(reader))
+        await trial.turns()
+        reading.cancel()
+        await asyncio.wait([reading])
+        what = f"is_reading() after {name}, and another one that was cancelled:"
+        expect(reading_side(writer).is_reading(), False, what)
+
+
+@clause("transport.pause-reading.reads")
+async def test_no_read_that_fails_resumes(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect(limit=4)
+    await wire.send(b"?longer\n")
+    expect(await take(reader, 1), b"?")
+    await wire.received()
+    reading_side(writer).pause_reading()
+    for reading in (reader.readuntil(b"--"), reader.readexactly(-1), reader.readuntil(b"")):
+        await expect_error(Exception, reading)
+        expect(reading_side(writer).is_reading(), False, "is_reading() after a read that failed:")
+
+
 @clause("transport.pause-reading.idempotent")
 async def test_pause_reading_again(trial: Trial) -> None:
     reader, writer, wire = await trial.connect()
@@ -235,11 +311,32 @@ async def test_buffer_size(trial: Trial) -> None:
     expect(writer.transport.get_write_buffer_size(), 0, "size when it is closed:")
 
 
+@clause("transport.buffer-size", networks=IN_MEMORY)
+async def test_buffer_size_to_the_byte(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    data = await fill(trial, writer)
+    await wire.settle()
+    size = writer.transport.get_write_buffer_size()
+    for count in (1, 1000, 1_000_000):
+        writer.write(bytes(count))
+        writer.writelines([bytes(count), bytes(count)])
+        size += 3 * count
+        expect(writer.transport.get_write_buffer_size(), size, "size with more written:")
+    await wire.receive(len(data) // 2)
+    await wire.settle()
+    left = writer.transport.get_write_buffer_size()
+    expect_that(0 < left < size, f"less than {size} when the peer has read", str(left))
+
+
 @clause("transport.limits.default", networks=COUNTED)
 async def test_default_limits(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
     _, high = writer.transport.get_write_buffer_limits()
     expect(high, 64 * KIB, "the high-water mark")
+    writer.transport.set_write_buffer_limits(high=1000)
+    writer.transport.set_write_buffer_limits()
+    _, high = writer.transport.get_write_buffer_limits()
+    expect(high, 64 * KIB, "the high-water mark, when set to its default:")
 
 
 @clause("transport.limits.set")
@@ -435,7 +532,8 @@ async def test_default(trial: Trial) -> None:
     expect(writer.get_extra_info("no such name"), None)
     marker = object()
     expect(writer.get_extra_info("no such name", marker) is marker, True, "the default returned:")
-    expect(writer.get_extra_info("no such name", default=7), 7)
+    for default in (7, 0, "", (), False):
+        expect(writer.get_extra_info("no such name", default=default), default, "the default:")
 
 
 @clause("get_extra_info.default")

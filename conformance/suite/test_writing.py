@@ -99,15 +99,24 @@ async def test_memoryview_of_wide_items(trial: Trial) -> None:
     await expect_all(wire, writer, data)
 
 
+Write = Callable[[asyncio.StreamWriter, memoryview], None]
+
+WRITES: tuple[Write, ...] = (
+    lambda writer, view: writer.write(view),
+    lambda writer, view: writer.writelines([view]),
+)
+
+
 @clause("write.memoryview.many-dimensions")
 async def test_memoryview_of_many_dimensions(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
-    data = overfill(trial)
-    try:
-        writer.write(table(data))
-    except Exception:
-        data = b""
-    await expect_all(wire, writer, data)
+    for write in WRITES:
+        _, writer, wire = await trial.connect()
+        data = overfill(trial)
+        try:
+            write(writer, table(data))
+        except Exception:
+            data = b""
+        await expect_all(wire, writer, data)
 
 
 async def expect_all(wire: Wire, writer: asyncio.StreamWriter, expected: bytes) -> None:
@@ -120,16 +129,17 @@ async def expect_all(wire: Wire, writer: asyncio.StreamWriter, expected: bytes) 
 
 @clause("write.memoryview.not-contiguous")
 async def test_memoryview_not_contiguous(trial: Trial) -> None:
-    _, writer, wire = await trial.connect()
-    expected = b"ace."
-    try:
-        writer.write(memoryview(b"abcdef")[::2])
-    except Exception:
-        expected = b"."
-    await trial.turns()
-    writer.write(b".")
-    await expect_rest(wire, writer, expected)
-    expect(trial.reported, [], "the loop's exception handler was told")
+    for write in WRITES:
+        _, writer, wire = await trial.connect()
+        expected = b"ace."
+        try:
+            write(writer, memoryview(b"abcdef")[::2])
+        except Exception:
+            expected = b"."
+        await trial.turns()
+        writer.write(b".")
+        await expect_rest(wire, writer, expected)
+        expect(trial.reported, [], "the loop's exception handler was told")
 
 
 @clause("write.wrong-type")
@@ -316,8 +326,9 @@ async def test_iterable(trial: Trial) -> None:
 @clause("writelines.bytes-like")
 async def test_bytes_like(trial: Trial) -> None:
     _, writer, wire = await trial.connect()
-    writer.writelines([bytearray(b"one,"), memoryview(b"?two,?")[1:5], b"three"])
-    expect(await wire.receive(13), b"one,two,three")
+    view = memoryview(bytearray(b"?three,?"))[1:7]
+    writer.writelines([bytearray(b"one,"), memoryview(b"?two,?")[1:5], view, b"four"])
+    expect(await wire.receive(18), b"one,two,three,four")
 
 
 @clause("writelines.large")
@@ -549,6 +560,16 @@ async def test_can_write_eof_on_plain(trial: Trial) -> None:
     expect(writer.can_write_eof(), True, "can_write_eof()")
     writer.write_eof()
     expect(writer.can_write_eof(), True, "can_write_eof() after write_eof():")
+
+
+@clause("can_write_eof.plain", networks=SOCKETS)
+async def test_can_write_eof_meanwhile(trial: Trial) -> None:
+    reader, writer, wire = await trial.connect()
+    await fill(trial, writer)
+    expect(writer.can_write_eof(), True, "can_write_eof() with much unsent:")
+    await wire.send_eof()
+    expect(await take_rest(reader), b"")
+    expect(writer.can_write_eof(), True, "can_write_eof() when the peer has half-closed:")
 
 
 @clause("can_write_eof.tls", networks=TLS)

@@ -237,6 +237,8 @@ class Secured(asyncio.Transport):
         return self._layer.is_reading and not self.is_closing()
 
     def pause_reading(self) -> None:
+        if self._layer.is_closing:
+            return  # the peer's answer to close_notify is still to come
         self._layer.is_reading = False
         with suppress(RuntimeError):
             self._layer.below.pause_reading()

@@ -19,6 +19,7 @@ from . import (  # noqa: F401  # each defines specimens
     edges,
     failing,
     handlers,
+    in_each_state,
     lasting,
     meanwhile,
     more_than_one,
