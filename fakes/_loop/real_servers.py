@@ -1,4 +1,4 @@
-"""Real servers, which a program on the simulated network looks for in vain.
+"""Real servers, which a program on the simulated network does not reach.
 
 A fixture may have started a server in a thread before the test, as pytest-httpserver's does: it
 listens at a real port, and a client in the simulation is refused. So is one of `/run/docker.sock`,

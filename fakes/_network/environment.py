@@ -31,8 +31,8 @@ class Environment:
         observers: the functions that get a note of every segment.
         down: the hosts that have crashed.
         call_at: calls back at a time of the loop, for events that no program causes.
-        nobody_listens: is told of an address of a program's own host, or of a path, at which a
-            program has tried to connect to nobody.
+        nobody_listens: takes an address of a program's own host, or a path, to which a program has
+            tried to connect while nobody listens there.
         context: the context of such events, which no crash of a host ends.
     """
 
