@@ -274,7 +274,7 @@ async def goes_on_connecting(host: Any = None, port: Any = None, **options: Any)
     "A given socket is copied, and stays open when the writer is closed.",
     "connecting.sock.closed-with-the-writer",
     replaces=open_connection,
-    seen="NotSimulated: socket.dup() is not",
+    seen="dup() and a second socket with its number are not",
 )
 async def copies_the_socket(host: Any = None, port: Any = None, **options: Any) -> Any:
     if isinstance(options.get("sock"), socket.socket) and host is None:

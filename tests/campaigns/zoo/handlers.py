@@ -81,7 +81,6 @@ class LeavesCancelledOpen(Server):
 @specimen(
     "Only callbacks that inspect recognizes as coroutine functions run as tasks.",
     "handlers.coroutine.of-any-shape",
-    "handlers.coroutine.failure.reported-once",
     seen="b''",
 )
 class CoroutineFunctionsOnly(Server):
