@@ -28,7 +28,7 @@ class PlainReader(StreamReader):
     def separators(self, separator: Any) -> Separators:
         """Return the separators given, as a tuple."""
         given = separator if isinstance(separator, tuple) else (separator,)
-        if not given or not all(given):
+        if not given or not all(len(each) for each in given):
             raise ValueError("an empty separator")
         return given
 
