@@ -34,7 +34,7 @@ async def opens_in_milliseconds(*address: Any, **options: Any) -> Any:
     "start_server() takes ssl_shutdown_timeout for milliseconds.",
     "serving.ssl.shutdown-timeout",
     replaces=start_server,
-    seen="it returned (b'\\x17\\x03\\x03\\x00\\xfaV\\xbf\\x",
+    seen="it returned (b'\\x17\\x03\\x03",
 )
 async def serves_in_milliseconds(*arguments: Any, **options: Any) -> Any:
     seconds = options.get("ssl_shutdown_timeout")
@@ -59,7 +59,7 @@ async def always_hurries(*address: Any, **options: Any) -> Any:
     "open_connection() with `sock` ignores `limit`.",
     "connecting.limit.given",
     replaces=open_connection,
-    seen="b'xxxx\\n' returned",
+    seen="b'xx\\n' returned",
 )
 async def opens_sockets_without_limit(*address: Any, **options: Any) -> Any:
     if options.get("sock") is not None:
