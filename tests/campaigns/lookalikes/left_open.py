@@ -4,7 +4,8 @@ Without a host, `open_connection()` connects to one loopback address. A server w
 listens on all interfaces, whatever the `flags`, with one socket for both families. The file of a
 Unix socket that was passed in stays. Errors have classes that no page names. A transport pauses one
 byte after the limit. Only the coroutines of coroutine functions are made tasks. An upgraded
-connection does not wait for the peer's close_notify.
+server's connection does not wait for the peer's close_notify. (A client that does not wait may leave
+session tickets unread, for which the kernel resets the connection.)
 """
 
 import asyncio
@@ -68,7 +69,8 @@ class Writer(StreamWriter):
             await super().start_tls(*args, **options)
         except OSError as error:
             raise translated(error) from None
-        self.transport._layer.waits = False
+        layer = self.transport._layer
+        layer.waits = not layer.tls.server_side
 
 
 class CoroutineFunctions(Server):
