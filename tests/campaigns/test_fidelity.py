@@ -12,7 +12,7 @@ TOOL = [sys.executable, "-m", "campaigns.fidelity"]
 TESTS = Path(__file__).parents[1]
 
 
-SECTIONS = ("close", "handlers", "read", "tls")
+SECTIONS = ("handlers", "is_closing", "read", "tls")
 """The sections in which few clauses hang with asyncio, because each hang takes time."""
 
 

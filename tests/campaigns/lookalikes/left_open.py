@@ -4,8 +4,8 @@ Without a host, `open_connection()` connects to one loopback address. A server w
 listens on all interfaces, whatever the `flags`, with one socket for both families. The file of a
 Unix socket that was passed in stays. Errors have classes that no page names. A transport pauses one
 byte after the limit. Only the coroutines of coroutine functions are made tasks. An upgraded
-server's connection does not wait for the peer's close_notify. (A client that does not wait may leave
-session tickets unread, for which the kernel resets the connection.)
+connection of a server does not wait for the peer's close_notify. (A client that does not wait may
+leave session tickets unread, for which the kernel resets the connection.)
 """
 
 import asyncio
