@@ -114,7 +114,7 @@ def test_it_reads_one_byte_at_a_time(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     certificate = json.loads(file.read_text(encoding="utf-8"))
     assert certificate["summary"]["failed"] == 0, process.stdout
-    assert certificate["summary"]["passed"] > 150
+    assert certificate["summary"]["passed"] > 90
 
 
 @pytest.mark.parametrize("name", ["raw_sockets", "on_trio"])
