@@ -46,7 +46,6 @@ def _copy(reader: StreamReader) -> None:
 @specimen(
     "A read that waits for a separator searches all the unread data again with each piece.",
     "costs.searching",
-    "costs.searching.several",
 )
 class SearchesAnew(StreamReader):
     def feed_data(self, data: Any) -> None:

@@ -91,6 +91,7 @@ class LoopsToTheError(StreamReader):
 @specimen(
     "LimitOverrunError.consumed leaves room for the first of several separators.",
     "readuntil.tuple.limit.consumed-without-separator",
+    seen="consumed 31",
     basic=True,
 )
 class CountsByTheFirst(StreamReader):
@@ -242,7 +243,12 @@ class Shows(StreamWriter):
             self._protocol.transport.write_eof()
 
 
-@specimen("write_eof() of the transport does nothing.", "transport.writes", basic=True)
+@specimen(
+    "write_eof() of the transport does nothing.",
+    "transport.writes",
+    seen="a hang after ",
+    basic=True,
+)
 class EndsNothingBelow(Shows):
     def change(self, shown: Any) -> None:
         shown.write_eof = lambda: None
@@ -259,7 +265,10 @@ class SeparatesLinesBelow(Shows):
 
 
 @specimen(
-    "can_write_eof() of the transport is True over TLS, too.", "transport.same-answers", basic=True
+    "can_write_eof() of the transport is True over TLS, too.",
+    "transport.same-answers",
+    seen="can_write_eof() True",
+    basic=True,
 )
 class CanAlwaysEndBelow(Shows):
     def change(self, shown: Any) -> None:
