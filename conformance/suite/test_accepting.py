@@ -163,10 +163,7 @@ async def cancelled_serve_forever_closes_clients(trial: Trial) -> bool:
 
 async def cancel_start(trial: Trial, starting: Awaitable[asyncio.Server], turns: int) -> None:
     """Cancel the start of a server after some turns; close the server if it was quicker."""
-    task = asyncio.ensure_future(starting)
-    await trial.turns(turns)
-    task.cancel()
-    await asyncio.wait([task])
+    task = await trial.cancelled(starting, turns)
     if not task.cancelled():
         (await task).close()
 

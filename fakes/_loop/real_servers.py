@@ -26,7 +26,7 @@ def report_real(address: Any, told: dict[str, None]) -> None:
         address: an IP address with a port, or a path.
         told: what has been reported; the report is added.
     """
-    if not (_is_real_socket(address) if isinstance(address, str) else _listens(*address)):
+    if not (_is_real_socket(address) if isinstance(address, str) else _listens(address[1])):
         return
     where = repr(address) if isinstance(address, str) else f"port {address[1]}"
     message = (
@@ -45,7 +45,7 @@ def _is_real_socket(path: str) -> bool:
         return False
 
 
-def _listens(ip: str, port: int) -> bool:
+def _listens(port: int) -> bool:
     """Whether a socket of this process listens at a port."""
     try:
         numbers = [int(name) for name in os.listdir(_OPEN_FILES)]
