@@ -533,18 +533,6 @@ async def test_cleanup_true(trial: Trial) -> None:
     expect_socket_there(path, False)
 
 
-@clause("unix.cleanup-socket.default", networks=UNIX, roles=SERVER)
-async def test_cleanup_of_a_socket_that_was_passed_in(trial: Trial) -> None:
-    for options in ({}, {"cleanup_socket": True}):
-        path = free_path(trial)
-        server = await trial.streams.start_unix_server(
-            Served().accepted, sock=bound_socket(path), **options
-        )
-        server.close()
-        await server.wait_closed()
-        expect_socket_there(path, False)
-
-
 @clause("unix.cleanup-socket.false", networks=UNIX, roles=SERVER)
 async def test_cleanup_false(trial: Trial) -> None:
     path = free_path(trial)

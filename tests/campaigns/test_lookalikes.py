@@ -117,6 +117,16 @@ def test_it_reads_one_byte_at_a_time(tmp_path: Path) -> None:
     assert certificate["summary"]["passed"] > 90
 
 
+def test_the_other_choice_about_files_of_sockets() -> None:
+    certificate = certificate_of(
+        "campaigns.lookalikes.left_open:streams",
+        *("--network=unix", "-n0", "--bound=2", "--clause=unix.*"),
+        folder=TESTS,
+    )
+    assert certificate["summary"]["passed"] > 60
+    assert failed_though_right("left_open", certificate) == []
+
+
 @pytest.mark.parametrize("name", ["raw_sockets", "on_trio"])
 def test_without_transports_and_tls(name: str) -> None:
     certificate = certificate_of(

@@ -602,16 +602,3 @@ def misses_it(name: str, inode: int | None, closed: int) -> None:
 def takes_it_for_a_path(name: str, inode: int | None, closed: int) -> None:
     if not closed and (inode is None or is_there(name, inode)):
         os.unlink(name)
-
-
-@specimen(
-    "A Unix server on a socket that was passed in does not remove it.",
-    "unix.cleanup-socket.default",
-    seen="socket in the file system: True",
-    basic=True,
-    replaces=start_unix_server,
-)
-async def leaves_what_was_passed_in(*arguments: Any, **options: Any) -> Any:
-    if options.get("sock") is not None:
-        options["cleanup_socket"] = False
-    return await start_unix_server(*arguments, **options)
