@@ -443,16 +443,16 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     def abandon(self, boot: Boot) -> None:
         """Never run again the tasks and callbacks of a host that has crashed."""
         self._host_crashed = True
-        for handle in (*self._ready, *self._arrivals, *(timer for _, _, timer in self._timers)):
-            if is_dead(handle) and not handle.cancelled():
-                handle.cancel()
-        self._pipes.forget(is_dead)
         for task in list(boot.tasks):
             if not task.done():
                 never_run_again(task)
         for generator in list(boot.generators):
             self._asyncgens.discard(generator)
             never_run_again(generator)
+        for handle in (*self._ready, *self._arrivals, *(timer for _, _, timer in self._timers)):
+            if is_dead(handle) and not handle.cancelled():
+                handle.cancel()
+        self._pipes.forget(is_dead)
 
     # --- invariants -----------------------------------------------------------------------------
 

@@ -217,6 +217,8 @@ class Host:
             )
         self._environment.down.add(self)
         self._boot.alive = False
+        # First: what waits for a connection that is gone is garbage, and would run when collected.
+        abandon(self._boot)
         for sock in self.network.open_sockets():
             if sock.host is self:
                 sock.vanish()
@@ -229,7 +231,6 @@ class Host:
                 end.path.forget()
         self._tcp = PortTable()
         self._udp = PortTable(datagrams=True)
-        abandon(self._boot)
         self._running.clear()
 
     def restart(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -402,6 +403,26 @@ def test_what_ran_on_a_crashed_host_never_runs_again(seed: int) -> None:
     assert service.cleaned_up == []
     assert service.ticks == []
     assert service.starts == 1
+
+
+def test_garbage_that_is_collected_during_a_crash_does_not_run_either() -> None:
+    async def main(host: fakes.Host) -> None:
+        streams = [await asyncio.open_connection("database", 80) for _ in range(5)]
+        await asyncio.sleep(1)
+        sys.setprofile(lambda *_: gc.collect())  # at each call
+        try:
+            host.crash()
+        finally:
+            sys.setprofile(None)
+        del streams
+
+    gc.freeze()  # only what the run makes is looked at, which is quick
+    try:
+        service = with_crash(main)
+    finally:
+        gc.unfreeze()
+    gc.collect()
+    assert service.cleaned_up == []
 
 
 def test_a_host_that_is_up_ends_in_order() -> None:
