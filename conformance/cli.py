@@ -3,9 +3,8 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -22,14 +21,13 @@ from conformance.results.html import certificate_page, description_page, matrix_
 from conformance.results.junit import junit_xml
 from conformance.results.matrix import Matrix, read_certificate
 from conformance.run import preflight
-from conformance.run.files import writable, write
+from conformance.run.files import path, writable, write
 from conformance.run.options import HOW, JSON, WHICH, Option
 from conformance.run.request import Order, Words, matching
 from conformance.run.runner import run_suite
 from conformance.run.session import Session
 from conformance.suite.reach import reach
 
-P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFORMS, DEVIATES, CANNOT_RUN = 0, 1, 2  # exit statuses
@@ -38,30 +36,32 @@ MOST_WORKERS = 64
 """More processes than anybody needs; a machine cannot cope with thousands of them."""
 
 
-def cannot_run_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn `CannotRun`, or an interrupt, into one line on standard error and exit status 2."""
+class Commands(click.Group):
+    """Commands that cannot run in one line: it goes to standard error, with exit status 2."""
 
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; turn `CannotRun`, or an interrupt, into that line."""
         try:
             with listening():
-                command(*args, **kwargs)
+                return super().invoke(ctx)
         except CannotRun as reason:
             click.echo(f"streamcert: {reason}", err=True)
-            sys.exit(CANNOT_RUN)
         except Interrupted:
             click.echo("streamcert: interrupted", err=True)
-            sys.exit(CANNOT_RUN)
+        sys.exit(CANNOT_RUN)
 
-    return run
+
+def file_of(_context: click.Context, option: click.Parameter, text: str | None) -> Path | None:
+    """Return the path of the file that an option was given."""
+    return None if text is None else path(option.opts[0], text)
 
 
 def file_option(name: str, parameter: str, help: str, **more: Any) -> Callable[[F], F]:
     """Return the option `name`, which takes a file."""
-    return click.option(name, parameter, type=Path, metavar="FILE", help=help, **more)
+    return click.option(name, parameter, callback=file_of, metavar="FILE", help=help, **more)
 
 
-@click.group()
+@click.group(cls=Commands)
 @click.version_option(package_name="streamcert", message="%(prog)s %(version)s")
 def cli() -> None:
     """Certify implementations of the asyncio streams API, clause by clause."""
@@ -173,7 +173,6 @@ class Certification:
 @options(*HOW)
 @options(*WHICH)
 @outputs
-@cannot_run_in_one_line
 def certify(implementation: str, workers: str, **given: Any) -> None:
     """Certify IMPLEMENTATION: package.module or package.module:attribute.
 
@@ -208,7 +207,6 @@ def _parted(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path | Non
 @file_option("--json", "json_file", "Write all that is known of them to FILE instead.")
 @file_option("--html", "html_file", "Write a page that shows them to FILE instead.")
 @file_option("--reach", "reach_file", "Write where each is tested to FILE instead, in Markdown.")
-@cannot_run_in_one_line
 def list_clauses(json_file: Path | None, html_file: Path | None, reach_file: Path | None) -> None:
     """List the clauses: id, level, version, text."""
     described = description()
@@ -228,7 +226,6 @@ def list_clauses(json_file: Path | None, html_file: Path | None, reach_file: Pat
 @click.argument("implementation", required=False)
 @options(*HOW)
 @outputs
-@cannot_run_in_one_line
 def explain(clause: str, implementation: str | None, workers: str, **given: Any) -> None:
     """Say what CLAUSE says and why it matters, and what IMPLEMENTATION does about it.
 
@@ -258,7 +255,6 @@ def explain(clause: str, implementation: str | None, workers: str, **given: Any)
     "certificates",
     nargs=-1,
     required=True,
-    type=Path,
     metavar="CERTIFICATE.json...",
 )
 @file_option("--html", "html_file", "Write the page to FILE.", required=True)
@@ -269,8 +265,7 @@ def explain(clause: str, implementation: str | None, workers: str, **given: Any)
     metavar="TEXT",
     help="A line to stand under the heading; may be given more than once.",
 )
-@cannot_run_in_one_line
-def matrix(certificates: tuple[Path, ...], html_file: Path, notes: tuple[str, ...]) -> None:
+def matrix(certificates: tuple[str, ...], html_file: Path, notes: tuple[str, ...]) -> None:
     """Put certificates side by side, clause by clause, on one page."""
-    found = Matrix.of([read_certificate(file) for file in certificates])
+    found = Matrix.of([read_certificate(path("matrix", file)) for file in certificates])
     write(writable(html_file), matrix_page(found, notes))

@@ -218,11 +218,3 @@ async def expect_calls_keep_nothing(
         f"nothing to be kept of {2 * calls} {what}",
         f"{grown // KIB} KiB more in use",
     )
-
-
-async def cancelled(awaitable: Awaitable[object]) -> None:
-    """Wait for a turn of the loop, and cancel."""
-    task = asyncio.ensure_future(awaitable)
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])

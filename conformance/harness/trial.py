@@ -117,7 +117,9 @@ class Trial:
         self._writers: list[asyncio.StreamWriter] = []
         self._test: asyncio.Task[Any] | None = None
         # Weak references: the implementation has to keep waiting tasks alive (a clause checks it).
-        self._started: list[weakref.ref[asyncio.Task[Any]]] = []
+        self._started: weakref.WeakKeyDictionary[asyncio.Task[Any], None] = (
+            weakref.WeakKeyDictionary()  # in their order
+        )
         self._adapted: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._inapplicable: NotApplicable | None = None
         self._passing: float | None = None  # the length of a tick, while time is let pass
@@ -295,7 +297,7 @@ class Trial:
         """
         coroutine = awaitable if inspect.iscoroutine(awaitable) else awaiting(awaitable)
         task = self.loop.create_task(coroutine)
-        self._started.append(weakref.ref(task))
+        self._started[task] = None
         if self.streams.without or self.streams.adapter is not None or self._loop_may_lack:
             task.add_done_callback(self._started_task_ended)
         return task
@@ -369,8 +371,7 @@ class Trial:
                 if quiet == TICKS
                 else f"after {longest:g} s, although bytes move: give it more with --bound"
             )
-            waiting = [each for ref in self._started if (each := ref()) is not None]
-            hang = hang_of(task, waiting, how)
+            hang = hang_of(task, [*self._started], how)
             task.cancel()
             with suppress(Hang), watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(turns())

@@ -7,6 +7,17 @@ from pathlib import Path
 from conformance.errors import CannotRun
 
 
+def path(option: str, text: str) -> Path:
+    """Return the path of the file that `option` was given.
+
+    Raises:
+        CannotRun: it is empty, which would mean the working directory.
+    """
+    if not text:
+        raise CannotRun(f"{option} takes the name of a file, not {text!r}")
+    return Path(text)
+
+
 def writable(path: Path) -> Path:
     """Return `path` if a file can be written there.
 

@@ -12,7 +12,7 @@ from conformance.networks import NETWORKS, network_names
 from conformance.results.certificate import FAILED, KNOWN
 from conformance.results.known_deviations import KnownDeviations
 from conformance.results.matrix import read_certificate
-from conformance.run.files import writable
+from conformance.run.files import path, writable
 from conformance.subject.event_loop import Loop, loop
 from conformance.subject.implementation import Implementation, checked_spec, implementation
 from conformance.subject.loop_modes import PLAIN
@@ -100,10 +100,12 @@ class Order:
             networks=chosen_networks(found, on, words.network),
             spec=found.default_spec if words.spec is None else checked_spec(words.spec),
             bound=bound,
-            known=KnownDeviations({}) if known is None else KnownDeviations.read(Path(known)),
+            known=KnownDeviations({})
+            if known is None
+            else KnownDeviations.read(path("--known-deviations", known)),
             clauses=chosen,
-            first=failed_in(words.failed_first) if words.failed_first else frozenset(),
-            json=None if words.json is None else writable(Path(words.json)),
+            first=frozenset() if words.failed_first is None else failed_in(words.failed_first),
+            json=None if words.json is None else writable(path("--json", words.json)),
         )
 
     @property
@@ -147,7 +149,7 @@ def failed_in(file: str) -> frozenset[str]:
     """Return the ids of the clauses that failed in the certificate in `file`."""
     return frozenset(
         each.clause.id
-        for each in read_certificate(Path(file)).verdicts
+        for each in read_certificate(path("--failed-first", file)).verdicts
         if each.verdict in (FAILED, KNOWN)
     )
 

@@ -80,6 +80,8 @@ class Implementation:
             self._take(target)
         elif isinstance(target, PairAdapter):
             _check_capacity(name, target.unread_capacity)
+            for each in ("virtual_time", "one_end"):
+                _check_flag(f"{name}.{each}", getattr(target, each))
         if named := getattr(self.adapter, "distribution", None):
             _check_distribution(name, named)
         for each in ("IncompleteReadError", "LimitOverrunError"):
@@ -146,6 +148,11 @@ def _needed(kind: type) -> list[str]:
 def _check_capacity(name: str, capacity: object) -> None:
     if not isinstance(capacity, int) or capacity <= 0:
         raise CannotRun(f"{name}.unread_capacity is {capacity!r}: give a number of bytes")
+
+
+def _check_flag(attribute: str, flag: object) -> None:
+    if not isinstance(flag, bool):
+        raise CannotRun(f"{attribute} is {flag!r}: give True or False")
 
 
 def _check_distribution(name: str, distribution: object) -> None:

@@ -22,7 +22,6 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.costs import (
-    cancelled,
     expect_calls_keep_nothing,
     expect_measured_proportion,
     expect_nothing_kept,
@@ -332,7 +331,7 @@ async def test_upgraded_connections_are_not_kept(trial: Trial) -> None:
 async def cancel_reads(trial: Trial, connection: Connection) -> None:
     """Cancel a read of each kind."""
     for read in READS.values():
-        await cancelled(read(connection.reader))
+        await trial.cancelled(read(connection.reader), turns=1)
 
 
 async def exceed_the_limit(trial: Trial, connection: Connection) -> None:
@@ -350,7 +349,7 @@ async def exceed_the_limit(trial: Trial, connection: Connection) -> None:
 async def wait_for_the_peer(trial: Trial, connection: Connection) -> None:
     """Let drain() wait, one that is cancelled and one that goes on."""
     data = await fill(trial, connection.writer)
-    await cancelled(connection.writer.drain())
+    await trial.cancelled(connection.writer.drain(), turns=1)
     draining = trial.start(connection.writer.drain())
     expect(len(await connection.wire.receive(len(data))), len(data), "bytes sent:")
     await draining
@@ -358,7 +357,7 @@ async def wait_for_the_peer(trial: Trial, connection: Connection) -> None:
 
 async def end_each_direction(trial: Trial, connection: Connection) -> None:
     """Let both sides half-close, and cancel a wait_closed()."""
-    await cancelled(connection.writer.wait_closed())
+    await trial.cancelled(connection.writer.wait_closed(), turns=1)
     await connection.wire.send_eof()
     expect(await take_rest(connection.reader), b"")
     connection.writer.write_eof()
@@ -665,7 +664,7 @@ async def test_calls_wait_whatever_came_before(trial: Trial) -> None:
     await fill(trial, writer)
     calls = (lambda: reader.readexactly(100), writer.drain, writer.wait_closed)
     for call in calls:
-        await cancelled(call())
+        await trial.cancelled(call(), turns=1)
     transport.pause_reading()
     await expect_quiet(trial, *(call() for call in calls))
 

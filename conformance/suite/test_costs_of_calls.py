@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -10,7 +11,6 @@ from conformance.errors import NotApplicable
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, Some, clause
 from conformance.harness.costs import (
-    cancelled,
     expect_calls_keep_nothing,
     expect_little_kept,
     taken,
@@ -125,6 +125,7 @@ async def test_reads_that_fail_are_not_kept(trial: Trial) -> None:
 @clause("costs.memory.calls", networks=IN_MEMORY, roles=BY_HAND)
 async def test_reads_that_are_cancelled_are_not_kept(trial: Trial) -> None:
     reader = by_hand(trial, 16)
+    cancelled = partial(trial.cancelled, turns=1)
     await expect_kept_by_none(
         {
             "read(), cancelled": lambda: cancelled(reader.read()),
@@ -140,6 +141,7 @@ async def test_reads_that_are_cancelled_are_not_kept(trial: Trial) -> None:
 @clause("costs.memory.calls", networks=IN_MEMORY)
 async def test_calls_of_a_writer_are_not_kept(trial: Trial) -> None:
     _, writer, _ = await trial.connect()
+    cancelled = partial(trial.cancelled, turns=1)
     wrong: Any = "x"
 
     def pause_and_resume() -> None:

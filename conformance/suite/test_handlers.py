@@ -897,26 +897,22 @@ async def test_cancelled_after_the_clients_eof(trial: Trial) -> None:
 async def test_cancelled_before_it_began(trial: Trial) -> None:
     # A program that ends cancels all its tasks, also those that were made in this turn of the loop.
     kept: list[object] = []
-    cancelled: list[asyncio.Task[Any]] = []
+
+    async def handler(reader: StreamReader, _: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()  # it has begun all the same: the implementation called it in another task
+        await take_rest(reader)
 
     def factory(
         loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
-        if kept and not cancelled and loop.is_running():  # not a task of the suite's own
-            cancelled.append(task)
+        given = [*inspect.getcoroutinelocals(coroutine).values()]
+        if any(getattr(each, "cr_code", None) is handler.__code__ for each in (coroutine, *given)):
+            kept.extend(given)  # a forgotten writer would close the connection
             task.cancel()
         return task
-
-    async def handle(reader: StreamReader) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()  # it has begun all the same: the task that was made first was another one
-        await take_rest(reader)
-
-    def handler(reader: StreamReader, writer: StreamWriter) -> Coroutine[Any, Any, None]:
-        kept.append((reader, writer))  # a forgotten writer would close the connection
-        return handle(reader)
 
     served = await trial.serve(handler)
     trial.loop.set_task_factory(factory)
@@ -924,6 +920,7 @@ async def test_cancelled_before_it_began(trial: Trial) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the coroutine was never awaited
         await wire.receive_to_end()  # hangs if it is left open
+        kept.clear()
 
 
 @clause("handlers.coroutine.cancelled.not-reported", roles=SERVER)

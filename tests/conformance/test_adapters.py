@@ -673,6 +673,8 @@ def function() -> None: ...
         (function, "x lacks .*: it is a function: give an attribute that holds what it makes"),
         (type("Wrong", (Odd,), {"unread_capacity": "8M"}), "x.unread_capacity is '8M': give a num"),
         (type("Wrong", (Odd,), {"unread_capacity": 0}), "x.unread_capacity is 0: give a number of"),
+        (type("Wrong", (Odd,), {"virtual_time": "no"}), "x.virtual_time is 'no': give True or Fal"),
+        (type("Wrong", (Odd,), {"one_end": "yes"}), "x.one_end is 'yes': give True or False"),
         (type("Wrong", (Odd,), {"distribution": "no-such"}), "x.distribution is 'no-such': no dis"),
     ],
 )

@@ -89,7 +89,7 @@ LOOKALIKES = {
         (
             *("*.class", "unix.open.path.missing", "unix.open.refused"),
             *("serving.flags.no-host", "start_tls.own-end"),
-            *("handlers.coroutine.of-any-shape", "handlers.coroutine.cancelled.closes"),
+            "handlers.coroutine.of-any-shape",
         ),
     ),
     "strict": Lookalike(
