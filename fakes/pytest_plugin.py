@@ -576,13 +576,30 @@ def _makers_of_loops(item: pytest.Item) -> Iterator[None]:
 # --- reports --------------------------------------------------------------------------------------
 
 
+def _without_the_loop(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """Return the error at the end of a run with the traceback of the wait, without the loop's."""
+    import fakes
+
+    error = excinfo.value
+    if isinstance(error, (fakes.Deadlock, fakes.TimeLimitExceeded)):
+        end = fakes.Loop._end_run.__code__
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_frame.f_code is not end:
+            traceback = traceback.tb_next
+        if traceback is not None and traceback.tb_next is not None:
+            return pytest.ExceptionInfo.from_exception(error.with_traceback(traceback.tb_next))
+    return excinfo
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the information to the report of a failure that helps to understand and to replay it."""
-    report = yield
     simulation = item.stash.get(SIMULATION, None)
+    if simulation is not None and call.excinfo is not None:
+        call.excinfo = _without_the_loop(call.excinfo)
+    report = yield
     if simulation is None:
         return report
     if item.get_closest_marker("fakes_seeds") is not None:

@@ -17,7 +17,9 @@ Used here:
 * `asyncio.unix_events._UnixReadPipeTransport`, `_UnixWritePipeTransport`: asyncio's own transports
   for pipes, which ask their loop for the same (`fakes._loop.pipes`).
 * `Task._fut_waiter`: the future that a task waits for, to name it in `Deadlock`.
-* `Task._exception`: the exception of a task, which still counts as not retrieved.
+* `Task._exception`, `Task._log_traceback`: the exception of a task, which still counts as not
+  retrieved, and whether it does.
+* `_GatheringFuture._children`: the futures of a `gather()`, to name them.
 * `Task._log_destroy_pending`: whether asyncio reports a task that is destroyed while it waits; a
   search runs a failing program hundreds of times (`fakes._tools.program`).
 * `BaseSelectorEventLoop._make_self_pipe()`: makes the pair of sockets with which a real loop wakes
@@ -71,7 +73,9 @@ __all__ = [
     "described",
     "end_workers",
     "exception_of",
+    "gathered_by",
     "is_executors",
+    "is_unretrieved",
     "makes_a_real_loop",
     "never_run_again",
     "workers_of",
@@ -102,6 +106,16 @@ def callback_of(handle: asyncio.Handle) -> object:
 def exception_of(task: asyncio.Task[Any]) -> BaseException | None:
     """Return the exception of a finished task; it is still reported if nobody retrieves it."""
     return getattr(task, "_exception", None)
+
+
+def is_unretrieved(task: asyncio.Task[Any]) -> bool:
+    """Whether a task has failed, and nobody has retrieved its exception."""
+    return bool(getattr(task, "_log_traceback", False))
+
+
+def gathered_by(future: asyncio.Future[Any] | None) -> list[asyncio.Future[Any]]:
+    """Return the futures of a `gather()` that have not ended; none if it is another future."""
+    return [each for each in getattr(future, "_children", ()) if not each.done()]
 
 
 def never_run_again(thing: Any) -> None:

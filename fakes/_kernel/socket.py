@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import contextlib
 import errno
 import socket
 import sys
@@ -141,9 +142,12 @@ class Socket(socket.socket):
         if self.fileno() == -1:
             return f"<fakes.Socket closed family={self._family.name}>"
         kind = "" if self._kind == socket.SOCK_STREAM else f" type={self._kind.name}"
+        peer = ""
+        with contextlib.suppress(OSError):  # it has none
+            peer = f" raddr={self.getpeername()}"
         return (
             f"<fakes.Socket fd={self._fileno} family={self._family.name}{kind} "
-            f"laddr={self.getsockname()}>"
+            f"laddr={self.getsockname()}{peer}>"
         )
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:

@@ -10,9 +10,10 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from fakes._asyncio.private_api import awaited_by, callback_of
+from fakes._asyncio.private_api import awaited_by, callback_of, exception_of, gathered_by
 from fakes._public import public
 from fakes._trace.frames import is_asyncio, waiting_frames
+from fakes._trace.steps import place_of, raised_at
 
 
 @public
@@ -21,7 +22,8 @@ class Deadlock(RuntimeError):
 
     The message names each waiting task, where it waits and for what; each callback of
     `add_reader()` or `add_writer()` that the loop calls again and again, because it does not change
-    its socket; and each thread that waits for another one, and where.
+    its socket; each thread that waits for another one, and where; and each task that has failed,
+    and whose exception nobody has retrieved. The traceback ends where the first task waits.
 
     Attributes:
         tasks: the waiting tasks, by name, `Task-<n>` in the order of the numbers.
@@ -33,8 +35,10 @@ class Deadlock(RuntimeError):
         in_vain: Iterable[tuple[object, object]] = (),
         threads: Iterable[str] = (),
         refused: Iterable[str] = (),
+        failed: Iterable[asyncio.Task[Any]] = (),
     ) -> None:
         self.tasks = sorted(tasks, key=_order)
+        self.__traceback__ = _traceback(self.tasks)
         lines = [f"nothing is left that could happen, and {_waiting(self.tasks)}"]
         for callback, sock in in_vain:
             lines += [
@@ -42,7 +46,7 @@ class Deadlock(RuntimeError):
                 f"    is called in every turn, and does nothing to {sock}",
             ]
         lines += [f"  the thread {place}" for place in threads]
-        lines += [f"  before, this was refused: {call}" for call in refused]
+        lines += _before(refused, failed)
         super().__init__("\n".join(lines))
 
 
@@ -51,8 +55,8 @@ class TimeLimitExceeded(RuntimeError):
     """A run has taken more virtual time than its limit.
 
     The message names each waiting task, where it waits and for what; each thread that waits for
-    another one; where no task waits, the callback of the next timer; and refused calls, as
-    `Deadlock` does.
+    another one; where no task waits, the callback of the next timer; and refused calls and failed
+    tasks, as `Deadlock` does. The traceback ends where the first task waits.
 
     Attributes:
         limit: the limit in virtual seconds.
@@ -65,16 +69,39 @@ class TimeLimitExceeded(RuntimeError):
         tasks: Iterable[asyncio.Task[Any]],
         threads: Iterable[str] = (),
         refused: Iterable[str] = (),
+        failed: Iterable[asyncio.Task[Any]] = (),
         timer: asyncio.TimerHandle | None = None,
     ) -> None:
         self.limit = limit
         self.tasks = sorted(tasks, key=_order)
+        self.__traceback__ = _traceback(self.tasks)
         lines = [f"the run has not ended after {limit:g} virtual seconds, {_waiting(self.tasks)}"]
         lines += [f"  the thread {place}" for place in threads]
         if timer is not None and not self.tasks:
             lines.append(f"  the next timer calls {_same_in_every_run(callback_of(timer))}")
-        lines += [f"  before, this was refused: {call}" for call in refused]
+        lines += _before(refused, failed)
         super().__init__("\n".join(lines))
+
+
+def _before(refused: Iterable[str], failed: Iterable[asyncio.Task[Any]]) -> list[str]:
+    """Return what happened before, and may be why the tasks wait."""
+    lines = [f"  before, this was refused: {call}" for call in refused]
+    for task in sorted(failed, key=_order):
+        exc = exception_of(task)
+        place = None if exc is None else raised_at(exc)
+        where = "" if place is None else f' at "{place[0].co_filename}:{place[1]}"'
+        lines.append(f"  {task.get_name()} has failed{where}, and nobody awaits it: {exc!r}")
+    return lines
+
+
+def _traceback(tasks: list[asyncio.Task[Any]]) -> types.TracebackType | None:
+    """Return the traceback of the first task's wait, in the program's own code."""
+    traceback = None
+    for task in tasks[:1]:
+        for frame in reversed(waiting_frames(task.get_coro())):
+            if not is_asyncio(frame):
+                traceback = types.TracebackType(traceback, frame, frame.f_lasti, frame.f_lineno)
+    return traceback
 
 
 def _waiting(tasks: list[asyncio.Task[Any]]) -> str:
@@ -109,11 +136,24 @@ def describe(task: asyncio.Task[Any]) -> str:
     return "\n".join(lines)
 
 
+def where(task: asyncio.Task[Any]) -> str:
+    """Return where a task stands, as one line."""
+    place = place_of(task)
+    if place is None:
+        return task.get_name()
+    code, line = place
+    source = linecache.getline(code.co_filename, line).strip()
+    return f'{task.get_name()} in {code.co_qualname}, "{code.co_filename}:{line}": {source}'
+
+
 def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
     """Name the object of a task's wait: a task, a call into asyncio, or the future itself."""
     waiter = awaited_by(task)
     if isinstance(waiter, asyncio.Task):
         return f"the task {waiter.get_name()}"
+    if gathered := gathered_by(waiter):
+        names = [one.get_name() for one in gathered if isinstance(one, asyncio.Task)]
+        return f"gather() of {', '.join(names)}"
     for frame in frames:
         if is_asyncio(frame):
             owner = frame.f_locals.get("self")

@@ -15,6 +15,7 @@ import asyncio
 import socket
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from fakes._kernel import arguments
 from fakes._kernel.addresses import is_address
 from fakes._kernel.errors import NotSimulated, when_refused
 from fakes._loop import socket_module, threads
+from fakes._loop.in_place import Redirection
 from fakes._loop.socket_module import at_work, simulated_here, uses_real_sockets
 from fakes._network import resolver
 from fakes._network.network import Network
@@ -59,6 +61,7 @@ _started: weakref.WeakKeyDictionary[threading.Thread, weakref.ref[asyncio.Abstra
 )
 _lock = threading.Lock()
 _installed = False
+_kept: list[Redirection] = []  # until the process ends
 
 
 def watch() -> None:
@@ -71,6 +74,10 @@ def watch() -> None:
             sys.addaudithook(_look)
             if sys.version_info < (3, 12):
                 _tell_of_threads()
+            if sys.version_info < (3, 13):
+                sleeps = Redirection(time.sleep, _tell_of_sleeps)
+                sleeps.on()
+                _kept.append(sleeps)
 
 
 def _tell_of_threads() -> None:
@@ -84,6 +91,16 @@ def _tell_of_threads() -> None:
     threading._start_new_thread = start_and_tell  # type: ignore[attr-defined]
 
 
+def _tell_of_sleeps(original: Callable[[float], None]) -> Callable[[float], None]:
+    """Raise the audit event that Python 3.13 and newer raise of every sleep."""
+
+    def sleep(seconds: float, /) -> None:
+        sys.audit("time.sleep", seconds)
+        original(seconds)
+
+    return sleep
+
+
 def _look(event: str, args: tuple[Any, ...]) -> None:
     if event in _CALLS:
         if _reaches_out(event, args) and loop_of_this_thread() is not None:
@@ -92,10 +109,17 @@ def _look(event: str, args: tuple[Any, ...]) -> None:
         thread = getattr(args[0], "__self__", None)
         if isinstance(thread, threading.Thread) and (loop := loop_of_this_thread()) is not None:
             _started[thread] = weakref.ref(loop)
-    elif event == "time.sleep":  # Python 3.13 and newer tell of it
-        loop = None if simulated_here() is not None else loop_of_this_thread()
-        if loop is not None:
-            loop.sleeps_again(sys._getframe(1))  # type: ignore[attr-defined]  # as every one of ours
+    elif event == "time.sleep":
+        _tell_loop(args[0])
+
+
+def _tell_loop(seconds: Any) -> None:
+    """Tell the loop of a sleep in real time: of its own thread, or of another one."""
+    loop: Any = loop_of_this_thread()  # one of ours
+    if loop is not None and simulated_here() is None:
+        loop.sleeps_again(sys._getframe(2 if sys.version_info >= (3, 13) else 3))
+    elif loop is not None and isinstance(seconds, (int, float)):
+        loop.let_pass(max(0.0, seconds))
 
 
 def loop_of_this_thread() -> asyncio.AbstractEventLoop | None:

@@ -47,6 +47,9 @@ SELECTING_MODULES = frozenset({"selectors", "fakes._loop.polling"})
 FOREVER = (None, -1)
 """The values of such a timeout without an end."""
 
+WATCHING_MODULE = "fakes._loop.escapes"
+"""Our module whose functions may stand between a thread and a call of C's, such as a sleep."""
+
 WAITING_MODULES = frozenset({"threading", "queue", "concurrent.futures._base"})
 """The modules whose own code waits for locks on behalf of such a method."""
 
@@ -100,8 +103,14 @@ def _reads_a_pipe(thread: threading.Thread, frame: FrameType) -> bool:
 
 
 def frame_of(thread: threading.Thread) -> FrameType | None:
-    """Return the innermost frame of a thread; None if it runs no Python code."""
-    return sys._current_frames().get(thread.ident or 0)
+    """Return the innermost frame of a thread; None if it runs no Python code.
+
+    Calls that are watched are its caller's.
+    """
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_globals.get("__name__") == WATCHING_MODULE:
+        frame = frame.f_back
+    return frame
 
 
 def is_at_a_wait(frame: FrameType) -> bool:

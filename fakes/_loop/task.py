@@ -1,10 +1,13 @@
-"""Tasks that have the same order in a set in every run."""
+"""Tasks that have the same order in a set in every run, and those of a loop."""
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from fakes._asyncio.private_api import is_unretrieved
 
 T = TypeVar("T")
 
@@ -30,3 +33,23 @@ class Task(asyncio.Task[T]):
     def __hash__(self) -> int:
         """Return the number."""
         return self._number
+
+
+class Tasks:
+    """The tasks of a loop that still exist, ended or not. asyncio forgets those that have ended."""
+
+    def __init__(self) -> None:
+        self._known: list[weakref.ref[asyncio.Task[Any]]] = []
+        self._enough = 1000  # when it forgets those that no longer exist
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Add a new task."""
+        self._known.append(weakref.ref(task))
+        if len(self._known) > self._enough:
+            self._known = [one for one in self._known if one() is not None]
+            self._enough = 1000 + 2 * len(self._known)
+
+    def failed(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks whose exception nobody has retrieved."""
+        tasks = [one() for one in self._known]
+        return [task for task in tasks if task is not None and is_unretrieved(task)]

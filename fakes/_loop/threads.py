@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import itertools
 import logging
 import os
@@ -102,6 +103,41 @@ class _Sleep:
         with self._lock:
             self.is_over = True
             self._waking.discard(self._thread)
+
+
+class Notice:
+    """What `threading.Condition.notify()` gives to a thread that waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait in real time; return whether it has come, or `wake()` was called."""
+        return self.lock.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        """End a wait."""
+        with contextlib.suppress(RuntimeError):  # a notification has ended it
+            self.lock.release()
+
+
+class End:
+    """The end of a thread, for which another one waits."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    def wait(self, seconds: float) -> bool:
+        """Wait in real time; return whether the thread has ended."""
+        _join(self._thread, seconds)
+        return not self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Do nothing: the wait is over soon."""
+
+
+_join = threading.Thread.join  # see `fakes._loop.time_and_chance`
 
 
 class _Job:
@@ -210,6 +246,22 @@ class Threads:
             os.close(write)
         return found
 
+    def wait(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        advance: Callable[[float], None],
+        awaited: Notice | End,
+    ) -> None:
+        """As `sleep()`, but only until what the thread waits for has come."""
+        sleep = self._fall_asleep(loop, seconds, awaited.wake, None)
+        try:
+            while not (awaited.wait(CHECK_OF_LOOP) or sleep.is_called):
+                if self._lets_pass(loop, sleep, advance):
+                    break
+        finally:
+            self._wake_up(sleep)
+
     def _fall_asleep(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -265,6 +317,45 @@ class Threads:
             return False
         advance(max(0.0, sleep.until - loop.time()))
         return True
+
+    # --- from the loop's thread, while a callback waits --------------------------------------
+
+    def sleep_here(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, advance: Callable[[float], None]
+    ) -> None:
+        """Let some virtual seconds pass in the loop's own thread; meanwhile the others go on."""
+        until = loop.time() + seconds
+        while self.wait_for_others():
+            pass
+        while self._advance(loop, until, advance):
+            while self.wait_for_others():
+                pass
+
+    def wait_here(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        advance: Callable[[float], None],
+        awaited: Notice | End,
+    ) -> None:
+        """As `sleep_here()`, but only until what the thread waits for has come."""
+        until = loop.time() + seconds
+        going_on = True
+        while not awaited.wait(0) and going_on:
+            if not self.wait_for_others():
+                going_on = self._advance(loop, until, advance)
+
+    def _advance(
+        self, loop: asyncio.AbstractEventLoop, until: float, advance: Callable[[float], None]
+    ) -> bool:
+        """Let time pass until a thread wakes up; return whether one does before `until`."""
+        asleep = [sleep for sleep in list(self._sleeps) if not sleep.is_called]
+        first = min(asleep, key=lambda sleep: sleep.until, default=None)
+        wakes = first is not None and first.until <= until
+        advance(max(0.0, (first.until if first is not None and wakes else until) - loop.time()))
+        if first is not None and wakes:
+            first.wake()
+        return wakes
 
     def sleeps_again(self, frame: FrameType) -> None:
         """Note that this thread sleeps in real time, and where."""

@@ -6,8 +6,8 @@ the thread of the loop while it runs, the jobs of its executors, and the threads
 started; a block of `fakes.real_sockets()` is outside, and so is every other thread.
 
 The functions are exchanged in place (`fakes._loop.in_place`) while at least one such loop runs, and
-each checks its caller. The standard library's own code that waits for locks in real time, by the
-clock, goes on doing so.
+each checks its caller. So are the methods of Python's that wait for other threads with a timeout;
+those of C's (`Lock.acquire()`, `SimpleQueue.get()`) wait in real time.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import time
 import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from fakes._loop import threads
 from fakes._loop.chance_before import ChanceBefore, ChanceInC
 from fakes._loop.escapes import loop_of_this_thread
 from fakes._loop.in_place import ClassMethodRedirection, Redirection
 from fakes._loop.pipes import is_of_this_process
-
-if TYPE_CHECKING:
-    from fakes._loop.threads import Threads
+from fakes._loop.standing import RUNS, WAITING_MODULES
+from fakes._loop.threads import End, Notice, Threads
 
 START_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -46,13 +46,7 @@ STEP = 0.001
 
 # Modules that wait in real time, and read the clock for that: asyncio's own loops do, in a thread.
 _SLEEPING = frozenset({"subprocess"})
-_WAITING = _SLEEPING | {
-    "asyncio.base_events",
-    "concurrent.futures._base",
-    "queue",
-    "selectors",
-    "threading",
-}
+_WAITING = _SLEEPING | {"asyncio.base_events", "selectors"}
 
 # The state that the module `uuid` keeps of the last UUID, and its first value.
 _REMEMBERED = {
@@ -130,10 +124,13 @@ class TimeAndChance:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass: on the loop, whose callbacks are late then; or in a thread."""
-        if self._is_own_thread():
-            self._advance(seconds)
-        else:
-            self._threads.sleep(self._loop, seconds, self._advance)
+        sleep = self._threads.sleep_here if self._is_own_thread() else self._threads.sleep
+        sleep(self._loop, seconds, self._advance)
+
+    def wait_for(self, seconds: float, awaited: Notice | End) -> None:
+        """Wait for another thread, for so many virtual seconds at most."""
+        wait = self._threads.wait_here if self._is_own_thread() else self._threads.wait
+        wait(self._loop, seconds, self._advance, awaited)
 
     def wait(
         self,
@@ -209,10 +206,19 @@ def _here() -> TimeAndChance | None:
 
 
 def clock_of(frame: types.FrameType, waiting: frozenset[str] = _WAITING) -> TimeAndChance | None:
-    """As `_here()`, for a frame; None if its module waits in real time."""
-    caller = frame.f_globals.get("__name__", "")
-    if caller in waiting or caller.startswith("multiprocessing."):
-        return None
+    """As `_here()`, for a frame; None if it waits in real time.
+
+    The modules in which locks are waited for do so for their caller.
+    """
+    caller: types.FrameType | None = frame
+    while caller is not None and caller.f_globals.get("__name__") in WAITING_MODULES:
+        caller = caller.f_back
+    if caller is not None:
+        module = str(caller.f_globals.get("__name__"))
+        if module in waiting or module.startswith("multiprocessing."):
+            return None
+        if module == threads.__name__ and caller.f_code.co_name != RUNS:
+            return None  # the simulation itself waits for a thread
     return _here()
 
 
@@ -428,6 +434,42 @@ def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
 _original_seed = random.Random.seed
 
 
+def _wait(self: Any, timeout: float | None = None) -> bool:
+    """Wait for a condition: in the simulation, a timeout is in virtual time."""
+    own = None
+    if timeout is not None and 0 < timeout <= threading.TIMEOUT_MAX and self._is_owned():
+        own = clock_of(sys._getframe(1))
+    if own is None or timeout is None:
+        return _original_wait(self, timeout)
+    notice = Notice()
+    self._waiters.append(notice.lock)
+    saved = self._release_save()
+    try:
+        own.wait_for(timeout, notice)
+    finally:
+        self._acquire_restore(saved)
+        notified = notice.lock not in self._waiters
+        if not notified:
+            self._waiters.remove(notice.lock)
+    return notified
+
+
+_original_wait = threading.Condition.wait
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    """Wait for the end of a thread: in the simulation, a timeout is in virtual time."""
+    own = clock_of(sys._getframe(1)) if timeout is not None and timeout > 0 else None
+    if own is None or timeout is None:
+        _original_join(self, timeout)
+    else:
+        _original_join(self, 0)  # which checks whether one can
+        own.wait_for(timeout, End(self))
+
+
+_original_join = threading.Thread.join
+
+
 class _StandardLibrary:
     """The exchange in the standard library: how many loops need it."""
 
@@ -448,6 +490,8 @@ class _StandardLibrary:
                 for each in self._exchanged:
                     each.on()
                 random.Random.seed = _seed  # type: ignore[method-assign]
+                threading.Condition.wait = _wait  # type: ignore[method-assign]
+                threading.Thread.join = _join  # type: ignore[method-assign]
                 self._first = own
                 own.chance_in_c.enter()
                 own.exchange_remembered()
@@ -458,6 +502,8 @@ class _StandardLibrary:
             self._loops -= 1
             if not self._loops:
                 random.Random.seed = _original_seed  # type: ignore[method-assign]
+                threading.Condition.wait = _original_wait  # type: ignore[method-assign]
+                threading.Thread.join = _original_join  # type: ignore[method-assign]
                 for each in self._exchanged:
                     each.off()
                 first, self._first = self._first, None

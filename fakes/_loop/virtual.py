@@ -42,7 +42,7 @@ from fakes._kernel.errors import NotSimulated
 from fakes._kernel.readiness import Watch
 from fakes._loop import escapes, polling  # noqa: F401  # polling replaces names of `select`
 from fakes._loop.calls_by_number import follow_copies
-from fakes._loop.deadlock import Deadlock, TimeLimitExceeded
+from fakes._loop.deadlock import Deadlock, TimeLimitExceeded, where
 from fakes._loop.interruptions import let_through
 from fakes._loop.invariants import SHOWN, Invariants
 from fakes._loop.libraries_in_c import refuse_those_known
@@ -51,7 +51,7 @@ from fakes._loop.real_servers import report_real
 from fakes._loop.real_time import monotonic
 from fakes._loop.signals import Signals
 from fakes._loop.socket_module import replaced
-from fakes._loop.task import Task
+from fakes._loop.task import Task, Tasks
 from fakes._loop.threads import Threads
 from fakes._loop.time_and_chance import START_DATE, TimeAndChance, standard_library
 from fakes._network.chance import Seed, parse_seed
@@ -62,6 +62,7 @@ from fakes._public import public
 from fakes._trace.steps import run_step, task_of
 
 logger = logging.getLogger("asyncio")
+report = logging.getLogger("fakes")
 
 # How often a watch may be called without effect, with nothing else going on, before it counts as
 # waiting: a callback may have an effect only after a few calls.
@@ -73,6 +74,10 @@ DUE_AT_ONCE = 1000
 TICK = 1e-6  # seconds
 # Least virtual seconds between two checks, at the end of a run, whether threads still sleep.
 SLEEPING = 0.01
+# How many turns may run at one instant, with nothing new from the network, before time goes on: a
+# task may ask in each turn whether something has happened. Then a few are enough, until it waits.
+BUSY = 300_000
+STILL_BUSY = 1000
 NO_SUBPROCESSES = (
     "subprocesses are not simulated, and virtual time does not wait for them: put a stand-in in "
     "its place"
@@ -169,6 +174,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
     # With the many attributes of asyncio's loops, slots are faster: see `Path`.
     __slots__ = (
         "_arrivals",
+        "_busy_turns",
         "_calls_in_vain",
         "_cancelled_timers",
         "_due_count",
@@ -183,6 +189,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         "_pipes_watched",
         "_signals",
         "_step_observers",
+        "_tasks",
         "_thread_calls",
         "_thread_time",
         "_threads",
@@ -191,6 +198,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         "_timers",
         "_turn_time",
         "_turns_in_vain",
+        "_was_busy",
     )
 
     takes_real_sockets = False
@@ -220,6 +228,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._asyncgens: WeakInOrder[Any] = WeakInOrder()  # for asyncio's methods
         self._task_numbers = itertools.count(1)
         self._task_names = itertools.count(1)
+        self._tasks = Tasks()
         self._closed = True  # a loop that is refused below needs no closing
         self.seed = seed
         self.network = Network() if network is None else network
@@ -243,11 +252,13 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self.time_and_chance: TimeAndChance | None = None
         if deterministic:
             self.time_and_chance = TimeAndChance(
-                self, self._let_pass, self._threads, number, start_date
+                self, self.let_pass, self._threads, number, start_date
             )
         self._step_observers = self.network.step_observers
         self._calls_in_vain = 0  # of watches, in this turn
         self._turns_in_vain = 0  # turns with nothing else, so far
+        self._busy_turns = 0  # turns with something else, so far
+        self._was_busy = False
         self._invariants: Invariants | None = None
         self._host_crashed = False
         self.refusals: dict[str, None] = {}  # the errors of calls that would leave, each once
@@ -346,9 +357,19 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self._pipes_watched:
             self._pipes.look()
         nothing_new = not arrivals or self._turns_in_vain >= TURNS_IN_VAIN
-        if nothing_new and not ready and not self._stopping:
-            self._wait()
+        if nothing_new and not self._stopping:
+            if not ready:
+                self._busy_turns = 0
+                self._wait()
+            else:
+                self._busy_turns += 1
+                if self._busy_turns >= BUSY:
+                    self._is_busy()
+        else:
+            self._busy_turns = 0
         now = self._now
+        if now > self._limit:
+            self._end_of_time()
         if self._kernel:
             kernel = self._kernel
             while kernel and kernel[0][0] <= now:
@@ -385,26 +406,24 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         if self._turn_time or self._invariants is not None:
             if handles and self._turn_time:
                 self._now += self._turn_time * self.network.chance("turn").random()
-                if self._now > self._limit:
-                    self._end_of_time()
             if self._invariants is not None:
                 self._invariants.look()
 
     def _run_watched(self, handle: asyncio.Handle) -> None:
         """Run a callback, call the observers, and in debug mode report it if it took long.
 
-        That is in real time, because it takes no virtual time.
+        That is in real time, or in the virtual time for which it has slept.
         """
         if self._host_crashed and is_dead(handle):
             return
-        start = monotonic()
+        start, before = monotonic(), self._now
         observers = self._step_observers
         task = task_of(handle) if observers else None
         if task is None:
             handle._run()
         else:
             run_step(handle, task, self._now, observers)
-        took = monotonic() - start
+        took = max(monotonic() - start, self._now - before)
         if self._debug and took >= self.slow_callback_duration:
             logger.warning("Executing %s took %.3f seconds", described(handle), took)
 
@@ -429,6 +448,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
             task = super().create_task(coro, **kwargs)
             if isinstance(task, asyncio.Task):
                 task.set_name(name)
+        self._tasks.add(task)
         boot = boot_of(kwargs.get("context"))
         if boot is not None:
             boot.tasks.add(task)
@@ -510,7 +530,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 replaced.leave()
                 self._threads.own = None
 
-    def _let_pass(self, seconds: float) -> None:
+    def let_pass(self, seconds: float) -> None:
         """Let time pass while a callback runs: timers that come due meanwhile are late."""
         self._now += seconds
 
@@ -583,16 +603,38 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 when = timers[0][0]
             if when > self._now:
                 self._now = when
-            if self._now > self._limit:
-                self._end_of_time()
             return
         if not self._threads.wait_for_call():
             self._turns_in_vain = 0
             called = [watch._callback for watch in self._arrivals if isinstance(watch, Watch)]
             in_vain = [(one, one.sock) for one in called if isinstance(one, WatchCallback)]
             self._end_run(
-                Deadlock(asyncio.all_tasks(self), in_vain, self._threads.stuck(), self.refusals)
+                Deadlock(
+                    asyncio.all_tasks(self),
+                    in_vain,
+                    self._threads.stuck(),
+                    self.refusals,
+                    self._tasks.failed(),
+                )
             )
+
+    def _is_busy(self) -> None:
+        """Let time go on although something is ready: the program never waits."""
+        if not self._was_busy:
+            self._was_busy = True
+            task = task_of(self._ready[0])
+            report.warning(
+                "the program has not waited for %s turns of the loop, and virtual time goes on: %s",
+                f"{BUSY:,}",
+                described(self._ready[0]) if task is None else where(task),
+            )
+        if any(not timer.cancelled() for _, _, timer in self._timers) or self._kernel:
+            self._wait()
+        elif self._threads.jobs:
+            self._threads.wait_for_job()
+        elif not self._threads.wait_for_work() and self._limit < math.inf:
+            self._now = math.inf  # nothing else will happen
+        self._busy_turns = BUSY - STILL_BUSY
 
     def _end_of_time(self) -> NoReturn:
         self._now = self._limit
@@ -603,6 +645,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
                 asyncio.all_tasks(self),
                 self._threads.stuck(),
                 self.refusals,
+                self._tasks.failed(),
                 self._timers[0][2] if self._timers else None,
             )
         )

@@ -3,11 +3,14 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 import os
+import re
 import socket
 import sys
 import threading
 import time
+import traceback
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import pytest
 
 import fakes
+from fakes._loop import virtual
 
 
 def test_time_starts_at_zero_and_jumps() -> None:
@@ -109,6 +113,118 @@ def test_deadlock_names_the_tasks_the_places_and_the_causes() -> None:
     assert "the task the waiting one" in message  # what main() waits for
     assert " at 0x" not in message  # the same in every run
     assert [task.get_name() for task in caught.value.tasks][1] == "the waiting one"
+
+
+@pytest.mark.parametrize("limit", [None, 60])
+def test_the_traceback_ends_where_the_first_task_waits(limit: float | None) -> None:
+    async def waits() -> None:
+        if limit is not None:
+            await asyncio.sleep(limit + 1)
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        await waits()
+
+    with pytest.raises((fakes.Deadlock, fakes.TimeLimitExceeded)) as caught:
+        fakes.run(main(), time_limit=limit)
+    *_, before, last = traceback.extract_tb(caught.value.__traceback__)
+    assert before.line == "await waits()"
+    assert last.line == f"await asyncio.{'Event().wait()' if limit is None else 'sleep(limit + 1)'}"
+
+
+def test_a_deadlock_names_what_a_gather_waits_for_and_a_task_that_has_failed() -> None:
+    """The failure is why the others wait: nobody else would tell of it before the end."""
+
+    async def fails() -> None:
+        raise ValueError("broken")
+
+    async def main() -> None:
+        task = asyncio.create_task(fails(), name="the broken one")
+        await asyncio.gather(asyncio.Event().wait(), asyncio.sleep(1))
+        await task
+
+    with pytest.raises(fakes.Deadlock) as caught:
+        fakes.run(main())
+    message = str(caught.value)
+    assert re.search(r"for gather\(\) of Task-\d\n", message)
+    line = fails.__code__.co_firstlineno + 1
+    assert f'the broken one has failed at "{__file__}:{line}", and nobody awaits it: ' in message
+    assert "ValueError('broken')" in message
+
+
+def test_a_program_that_never_waits_is_reported_and_time_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(virtual, "BUSY", 2000)
+
+    async def main(seconds: float) -> float:
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        loop.call_later(seconds, over.set)
+        await asyncio.to_thread(sum, range(100_000))
+        while not over.is_set():  # noqa: ASYNC110  # that is the mistake
+            await asyncio.sleep(0)
+        return loop.time()
+
+    with caplog.at_level("WARNING", "fakes"):
+        assert fakes.run(main(3600)) == 3600.0
+        with pytest.raises(fakes.TimeLimitExceeded, match=r"await asyncio\.sleep\(0\)"):
+            fakes.run(main(3600), time_limit=60)
+        with pytest.raises(fakes.TimeLimitExceeded, match=r"await asyncio\.sleep\(0\)"):
+            fakes.run(main(math.inf), time_limit=60)
+    assert len(caplog.records) == 3
+    for record in caplog.records:
+        assert "not waited for 2,000 turns" in record.getMessage()
+        assert f'main, "{__file__}:' in record.getMessage()
+        assert record.getMessage().endswith(": await asyncio.sleep(0)")
+
+
+def test_a_busy_program_does_not_overtake_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual, "BUSY", 2000)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        loop.call_later(3600, int)
+        job = loop.run_in_executor(None, sum, range(3_000_000))
+        while not job.done():  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0)
+        return loop.time()
+
+    assert fakes.run(main()) == 0.0
+
+
+def test_a_callback_that_sleeps_makes_others_late() -> None:
+    """It sleeps in real time, too, unless the run is deterministic."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        ran: list[float] = []
+        loop.call_later(0.001, lambda: ran.append(loop.time()))
+        time.sleep(0.01)  # noqa: ASYNC251  # that is the mistake
+        await asyncio.sleep(0)
+        return ran
+
+    assert fakes.run(main()) == [0.01]
+
+
+def test_debug_mode_reports_a_callback_that_sleeps_in_virtual_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        time.sleep(5)  # noqa: ASYNC251  # that is the mistake
+
+    fakes.run(main(), deterministic=True, debug=True)
+    assert "took 5.000 seconds" in caplog.text
+
+
+def test_a_program_that_only_sleeps_in_the_loop_reaches_the_time_limit() -> None:
+    async def main() -> None:
+        while True:
+            time.sleep(10)  # noqa: ASYNC251  # that is the mistake
+            await asyncio.sleep(0)
+
+    with pytest.raises(fakes.TimeLimitExceeded):
+        fakes.run(main(), time_limit=60, deterministic=True)
 
 
 def test_a_thread_takes_no_virtual_time_and_answers_come_in_order() -> None:
@@ -281,7 +397,9 @@ def test_deadlock_names_the_watch_that_leaves_its_socket_as_it_is() -> None:
         message = str(caught.value)
         assert "1 task is waiting:" in message
         assert f"{callback.__name__}>\n    is called in every turn, and does nothing to" in message
-        assert "<fakes.Socket fd=1048577 family=AF_INET laddr=('127.0.0.1', 32768)>" in message
+        assert (
+            "<fakes.Socket fd=1048577 family=AF_INET laddr=('127.0.0.1', 32768) raddr=" in message
+        )
         assert " at 0x" not in message
 
 

@@ -169,6 +169,26 @@ SEEDED = """
 """
 
 
+@pytest.mark.parametrize("asyncio_mode", [None, "strict"])
+def test_the_report_of_a_deadlock_shows_the_line_of_the_test_and_not_the_loop(
+    run: Suite, asyncio_mode: str | None
+) -> None:
+    result = run(
+        """
+        @pytest.mark.fakes
+        async def test_that_waits():
+            await asyncio.Event().wait()
+        """,
+        asyncio_mode=asyncio_mode,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [">       await asyncio.Event().wait()", "E*fakes.Deadlock: nothing*"]
+    )
+    result.stdout.no_fnmatch_line("*_run_once*")
+    result.stdout.no_fnmatch_line("*run_forever*")
+
+
 def test_each_seed_is_a_test_and_the_failing_one_can_be_replayed(run: Suite) -> None:
     result = run(SEEDED)
     result.assert_outcomes(passed=19, failed=1)

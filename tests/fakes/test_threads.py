@@ -305,7 +305,6 @@ def test_virtual_time_does_not_run_ahead_of_a_process_whose_output_a_thread_read
     assert fakes.run(main()) == ("hello\n", 0.0)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python 3.13 tells of time.sleep()")
 def test_threads_that_ask_again_and_again_see_all_that_the_loop_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

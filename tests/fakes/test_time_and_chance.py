@@ -550,21 +550,146 @@ def test_the_end_of_a_run_waits_for_jobs_that_sleep_and_wakes_threads() -> None:
     thread.join()
 
 
-def test_waits_for_locks_are_in_real_time() -> None:
-    """Theirs is a real wait: by a clock that stands still it would have no end."""
+def wait_for_an_event() -> bool:
+    return threading.Event().wait(60)
 
-    async def main() -> None:
+
+def wait_for_an_item() -> bool:
+    try:
+        return bool(queue.Queue[bool]().get(timeout=60))
+    except queue.Empty:
+        return False
+
+
+def wait_for_room() -> bool:
+    items = queue.Queue[int](1)
+    items.put(1)
+    try:
+        items.put(2, timeout=60)
+    except queue.Full:
+        return False
+    return True
+
+
+def wait_for_a_condition() -> bool:
+    condition = threading.Condition()
+    with condition:
+        return condition.wait_for(lambda: False, timeout=60)
+
+
+def wait_for_a_semaphore() -> bool:
+    return threading.Semaphore(0).acquire(timeout=60)
+
+
+def wait_for_a_thread() -> bool:
+    thread = threading.Thread(target=time.sleep, args=(100,))
+    thread.start()
+    thread.join(60)
+    return not thread.is_alive()
+
+
+def wait_for_a_future() -> bool:
+    future: concurrent.futures.Future[bool] = concurrent.futures.Future()
+    try:
+        return future.result(60)
+    except TimeoutError:
+        return False
+
+
+def wait_for_futures() -> bool:
+    future: concurrent.futures.Future[bool] = concurrent.futures.Future()
+    return future in concurrent.futures.wait([future], 60).done
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["in the loop's thread", "in another"])
+@pytest.mark.parametrize(
+    "wait",
+    [
+        wait_for_an_event,
+        wait_for_an_item,
+        wait_for_room,
+        wait_for_a_condition,
+        wait_for_a_semaphore,
+        wait_for_a_thread,
+        wait_for_a_future,
+        wait_for_futures,
+    ],
+)
+def test_a_wait_for_another_thread_ends_in_virtual_time(
+    wait: Callable[[], bool], here: bool
+) -> None:
+    async def main() -> float:
+        assert not (wait() if here else await asyncio.to_thread(wait))
+        return time.monotonic()
+
+    assert fakes.run(main(), deterministic=True) == 60.0
+
+
+def test_a_wait_ends_early_when_it_is_over() -> None:
+    """As that of a worker of huey's, which its program ends."""
+
+    async def main() -> tuple[list[float], float]:
+        ended = threading.Event()
+        ticks: list[float] = []
+
+        def work() -> None:
+            while not ended.wait(1):
+                ticks.append(time.monotonic())
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        await asyncio.sleep(3.5)
+        ended.set()
+        worker.join(60)
+        return ticks, time.monotonic()
+
+    assert fakes.run(main(), deterministic=True) == ([1.0, 2.0, 3.0], 3.5)
+
+
+@pytest.mark.parametrize("seconds", [5, 0.5])
+def test_a_callback_that_asks_again_and_again_whether_a_thread_has_ended(seconds: float) -> None:
+    async def main() -> float:
+        ended: list[bool] = []
+
+        def work() -> None:
+            sum(range(300_000))  # real work
+            time.sleep(3)
+            ended.append(True)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not ended:
+            time.sleep(seconds)
+        thread.join()
+        return time.monotonic()
+
+    assert fakes.run(main(), deterministic=True) == (5.0 if seconds == 5 else 3.0)
+
+
+def test_a_callback_waits_no_longer_than_until_a_thread_that_sleeps_has_answered() -> None:
+    async def main() -> tuple[bool, float]:
+        answered = threading.Event()
+        timer = threading.Timer(7, answered.set)
+        timer.start()
+        found = answered.wait(60)
+        timer.join()
+        return found, time.monotonic()
+
+    assert fakes.run(main(), deterministic=True) == (True, 7.0)
+
+
+def test_a_lock_of_c_waits_in_real_time() -> None:
+    """Its type cannot be changed, and it reads no clock of Python's."""
+
+    async def main() -> float:
+        lock = threading.Lock()
+        lock.acquire()
+        assert not await asyncio.to_thread(lock.acquire, timeout=0.01)
         with pytest.raises(queue.Empty):
-            await asyncio.to_thread(queue.Queue[int]().get, timeout=0.01)
-        condition = threading.Condition()
+            await asyncio.to_thread(queue.SimpleQueue[int]().get, timeout=0.01)
+        return time.monotonic()
 
-        def wait() -> bool:
-            with condition:
-                return condition.wait_for(lambda: False, timeout=0.01)
-
-        assert not await asyncio.to_thread(wait)
-
-    fakes.run(main(), deterministic=True)
+    assert fakes.run(main(), deterministic=True) == 0.0
 
 
 def test_a_program_that_looks_at_the_clock_until_time_has_passed() -> None:
