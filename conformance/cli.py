@@ -177,8 +177,8 @@ def certify(implementation: str, workers: str, **given: Any) -> None:
     """Certify IMPLEMENTATION: package.module or package.module:attribute.
 
     Exit status: 0 it conforms, 1 it deviates, 2 it cannot be certified, or the run was interrupted.
-    With --known-deviations: 0 as long as nothing else deviates, at any level, and everything in the
-    file still does. A test that fails is tried once more; if it passes then, the clause is flaky.
+    With --known-deviations: 0 if no other clause fails, at any level, and each clause in the file
+    still does. A test that fails runs once more; if it passes then, the clause is flaky.
     """
     words, files = _parted(given)
     asked = Certification(Words(implementation, again=True, **words), workers, files)
@@ -204,11 +204,11 @@ def _parted(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path | Non
 
 
 @cli.command("clauses")
-@file_option("--json", "json_file", "Write all that is known of them to FILE instead.")
-@file_option("--html", "html_file", "Write a page that shows them to FILE instead.")
-@file_option("--reach", "reach_file", "Write where each is tested to FILE instead, in Markdown.")
+@file_option("--json", "json_file", "Write them, with every field, to FILE as JSON.")
+@file_option("--html", "html_file", "Write them to FILE as a page.")
+@file_option("--reach", "reach_file", "Write where each is tested to FILE, in Markdown.")
 def list_clauses(json_file: Path | None, html_file: Path | None, reach_file: Path | None) -> None:
-    """List the clauses: id, level, version, text."""
+    """List the clauses (id, level, version, text), or write them to files."""
     described = description()
     if json_file is not None:
         write(writable(json_file), described.to_json())
@@ -227,10 +227,10 @@ def list_clauses(json_file: Path | None, html_file: Path | None, reach_file: Pat
 @options(*HOW)
 @outputs
 def explain(clause: str, implementation: str | None, workers: str, **given: Any) -> None:
-    """Say what CLAUSE says and why it matters, and what IMPLEMENTATION does about it.
+    """Show what CLAUSE says and why it matters, and whether IMPLEMENTATION keeps it.
 
-    Where the implementation fails the clause, the test is shown, the traceback if it raised
-    something, and in memory what crossed the wire. The exit status is 1 if it fails.
+    If it fails the clause, show the test, the traceback if it raised an exception, and in memory
+    what crossed the wire; the exit status is then 1.
     """
     found = named(clause)
     console = Console(highlight=False)
@@ -263,7 +263,7 @@ def explain(clause: str, implementation: str | None, workers: str, **given: Any)
     "notes",
     multiple=True,
     metavar="TEXT",
-    help="A line to stand under the heading; may be given more than once.",
+    help="A line under the heading. Can be given repeatedly.",
 )
 def matrix(certificates: tuple[str, ...], html_file: Path, notes: tuple[str, ...]) -> None:
     """Put certificates side by side, clause by clause, on one page."""

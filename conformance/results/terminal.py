@@ -239,10 +239,10 @@ def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
     if deviations > len(decisive):
         text.append(f"; {counted(deviations - len(decisive))} beyond the description")
     if certificate.summary[KNOWN]:
-        text.append(f"; {certificate.summary[KNOWN]} of all these known")
+        text.append(f"; {certificate.summary[KNOWN]} of them known")
     if gone:
         text.append(
-            f"\n{counted(len(gone))} listed as known passed: remove from the file what is gone"
+            f"\n{counted(len(gone))} listed as known passed: remove the entries from the file"
         )
     return text
 

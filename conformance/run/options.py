@@ -41,7 +41,8 @@ HOW = (
         "network",
         "NAMES",
         "The networks, separated by commas.  "
-        "[default: all; in memory only with asyncio's loop, since the fakes stand in for its own]",
+        "[default: all; those in memory only with asyncio's loop, whose transports the fakes "
+        "replace]",
     ),
     Option(
         "spec",
@@ -52,7 +53,7 @@ HOW = (
     Option(
         "bound",
         "SECONDS",
-        "Seconds without progress after which a test counts as hung. "
+        "Seconds of real time without progress after which a test counts as hung. "
         "Raise it for slow implementations.",
         "1",
     ),

@@ -43,9 +43,11 @@ class Clients(SockMethods):
     ) -> Connection:
         """Connect to a simulated host, with every argument of asyncio's method (3.15).
 
-        Raises what asyncio's does: `socket.gaierror`, `OSError` with the reason of every address
-        that was tried, `ExceptionGroup` with `all_errors`, `ValueError` for arguments that
-        exclude each other.
+        Raises:
+            socket.gaierror: the name is unknown.
+            OSError: no address answers; the message has the reason of each that was tried.
+            ExceptionGroup: the same, with `all_errors`.
+            ValueError: the arguments exclude each other.
         """
         if sock is not None and host is None and port is None:
             real, sock = sock, self._taken(sock)

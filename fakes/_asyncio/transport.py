@@ -250,12 +250,15 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Send `data`, or buffer the bytes that the kernel does not take.
 
-        Raises `TypeError` if `data` is not bytes-like and `RuntimeError` after `write_eof()`.
-        Without effect on a lost connection. (asyncio-protocol, 3.15)
+        On a lost connection it has no effect. (asyncio-protocol, 3.15)
 
         The buffer is that of asyncio's transport on the running Python: from 3.12 on it keeps the
         caller's object, not a copy, and counts its items. A program that changes a bytearray after
         writing it, or writes a memoryview of wider items, fails here as it fails there.
+
+        Raises:
+            TypeError: `data` is not bytes-like.
+            RuntimeError: `write_eof()` was called.
         """
         if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(

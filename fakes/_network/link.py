@@ -243,11 +243,13 @@ class Link:
 
         This holds for future connections, too, and resets each connection once, at both ends. The
         bytes before the reset arrive; they are counted in both directions together, or in one.
-        Raises `ValueError` for a negative size.
 
         Args:
             size: how many bytes.
             from_client: as for `stall()`.
+
+        Raises:
+            ValueError: the size is negative.
         """
         self._end_after(size, False, from_client)
 

@@ -122,7 +122,8 @@ class Resolver:
     ) -> list[AddressInfo]:
         """Return the result that `socket.getaddrinfo()` would.
 
-        Raises `socket.gaierror` for unknown names and for services that are not known.
+        Raises:
+            socket.gaierror: the name or the service is unknown.
         """
         name = _name(host)
         flags &= ~socket.AI_ADDRCONFIG
@@ -151,7 +152,8 @@ class Resolver:
     def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """Return `(host, service)` as `socket.getnameinfo()` would.
 
-        Raises `socket.gaierror` with NI_NAMEREQD for an address without a name.
+        Raises:
+            socket.gaierror: the address has no name, and the flags have NI_NAMEREQD.
         """
         # The C library looks up only the service: it knows other names.
         plain = flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST
