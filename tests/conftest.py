@@ -1,4 +1,4 @@
-"""Which tests are asked of which Python: most of all, what takes long of few."""
+"""Which tests run on which Pythons: those that take long run on few."""
 
 import sys
 
@@ -12,14 +12,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--any-python",
         action="store_true",
-        help="run what is asked of other Pythons on this one, too",
+        help="run the tests for other Pythons on this one, too",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "pythons(*versions, why): asked of these only ('3.14', 'oldest', 'newest'); the rest skip",
+        "pythons(*versions, why): runs on these only ('3.14', 'oldest', 'newest')",
     )
 
 
@@ -30,6 +30,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         versions = [NAMED.get(each, each) for each in mark.args]
         if RUNNING not in versions:
             pytest.skip(
-                f"{mark.kwargs['why']}: asked of Python {' and '.join(versions)} only "
-                "(--any-python runs it)"
+                f"{mark.kwargs['why']}: runs on Python {' and '.join(versions)} only "
+                "(--any-python runs it here, too)"
             )

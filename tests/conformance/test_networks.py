@@ -1,4 +1,4 @@
-"""What the suite asks of the kernel about an implementation."""
+"""The suite's questions to the kernel, and the files of its certificates."""
 
 import itertools
 import socket

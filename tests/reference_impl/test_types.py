@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.pythons("newest", why="the checkers are told which Python to think of")
+pytestmark = pytest.mark.pythons("newest", why="the checkers get the version as an option")
 
 USES = Path(__file__).with_name("typed_uses.py")
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@
     tox -e lookalikes [-- NAME ...] [-- --clause GLOB ...]
 
 The certificates are kept in build/lookalikes, and the page has all existing ones, even those of
-other Pythons from earlier runs. With --clause, only these clauses are tested, on asyncio's loop, and
-nothing is written. The exit status is 1 if a lookalike fails a clause that it should keep.
+other Pythons from earlier runs. With --clause, only these clauses are tested, on asyncio's loop,
+and nothing is written. The exit status is 1 if a lookalike fails a clause that it should keep.
 """
 
 import json
