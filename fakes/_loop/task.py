@@ -40,14 +40,14 @@ class Tasks:
 
     def __init__(self) -> None:
         self._known: list[weakref.ref[asyncio.Task[Any]]] = []
-        self._enough = 1000  # when it forgets those that no longer exist
+        self._enough = 100  # when it forgets those that no longer exist
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """Add a new task."""
         self._known.append(weakref.ref(task))
         if len(self._known) > self._enough:
             self._known = [one for one in self._known if one() is not None]
-            self._enough = 1000 + 2 * len(self._known)
+            self._enough = 100 + 2 * len(self._known)
 
     def failed(self) -> list[asyncio.Task[Any]]:
         """Return the tasks whose exception nobody has retrieved."""
