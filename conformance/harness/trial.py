@@ -147,6 +147,18 @@ class Trial:
             return await self.open(listener, **options)
         return await self.accept(await self.serve(**options))
 
+    async def unkept(self) -> Connection:
+        """Connect without keeping the implementation's objects alive, as `connect()` does."""
+        if self.role == "client":
+            listener = await self.listen()
+            accepting = self.start(listener.accept())
+            reader, writer = await self.network.open(self.streams, listener)
+            return Connection(reader, writer, await accepting)
+        pairs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+        served = await self.serve(lambda *pair: pairs.put_nowait(pair))
+        wire = await self.dial(served.server)
+        return Connection(*await pairs.get(), wire)
+
     async def _adapt(
         self, adapter: ReaderAdapter | PairAdapter, options: ConnectionOptions
     ) -> Connection:

@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from unittest import mock
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from conformance.networks.base import ClientOptions, Listener, Network, ServerOptions
 from conformance.networks.kernel import TcpNetwork
@@ -27,6 +32,8 @@ T = TypeVar("T")
 HOST_NAME = "streams.test"  # the name that the certificates are for
 OTHER_HOST_NAME = "other.test"  # a name for which they are not valid
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when the certificates that have expired did so
+FOR_SERVERS = ExtendedKeyUsageOID.SERVER_AUTH  # the purpose of a certificate
+FOR_CLIENTS = ExtendedKeyUsageOID.CLIENT_AUTH
 FAR_AHEAD = datetime(2900, 1, 1, tzinfo=UTC)  # when those begin that are not valid yet
 
 
@@ -48,6 +55,7 @@ def server_context(
     name: str = HOST_NAME,
     expired: bool = False,
     not_yet: bool = False,
+    purpose: x509.ObjectIdentifier | None = None,
 ) -> ssl.SSLContext:
     """Return a context for the serving side, with a certificate.
 
@@ -56,9 +64,12 @@ def server_context(
         name: the name that it is for.
         expired: whether its time is over.
         not_yet: whether its time is to come.
+        purpose: what alone it is for; by default for anything.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return show_certificate(context, issuer, name=name, expired=expired, not_yet=not_yet)
+    return show_certificate(
+        context, issuer, name=name, expired=expired, not_yet=not_yet, purpose=purpose
+    )
 
 
 def show_certificate(
@@ -68,12 +79,13 @@ def show_certificate(
     name: str = HOST_NAME,
     expired: bool = False,
     not_yet: bool = False,
+    purpose: x509.ObjectIdentifier | None = None,
 ) -> ssl.SSLContext:
     """Let `context` show a certificate, a client's to servers that ask for one, and return it.
 
     The arguments are those of `server_context()`.
     """
-    context.load_cert_chain(_certificate(issuer or authority(), name, expired, not_yet))
+    context.load_cert_chain(_certificate(issuer or authority(), name, expired, not_yet, purpose))
     return context
 
 
@@ -94,7 +106,13 @@ atexit.register(_files.close)
 
 
 @cache
-def _certificate(issuer: trustme.CA, name: str, expired: bool, not_yet: bool) -> str:
+def _certificate(
+    issuer: trustme.CA,
+    name: str,
+    expired: bool,
+    not_yet: bool,
+    purpose: x509.ObjectIdentifier | None,
+) -> str:
     """Return the file of a certificate and its key.
 
     It stays until the process ends: an implementation may read it at each use, not only when a
@@ -105,7 +123,29 @@ def _certificate(issuer: trustme.CA, name: str, expired: bool, not_yet: bool) ->
         not_before=FAR_AHEAD if not_yet else None,
         not_after=LONG_AGO if expired else None,
     )
-    return _files.enter_context(certificate.private_key_and_cert_chain_pem.tempfile())
+    if purpose is None:
+        return _files.enter_context(certificate.private_key_and_cert_chain_pem.tempfile())
+    path = _files.enter_context(certificate.private_key_pem.tempfile())
+    _for_purpose(certificate, issuer, purpose).write_to_path(path, append=True)
+    return path
+
+
+def _for_purpose(
+    certificate: trustme.LeafCert, issuer: trustme.CA, purpose: x509.ObjectIdentifier
+) -> trustme.Blob:
+    """Return the certificate signed anew, for that purpose alone: trustme's are for any."""
+    old = x509.load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes())
+    new = x509.CertificateBuilder(
+        *(old.issuer, old.subject, old.public_key(), old.serial_number),
+        *(old.not_valid_before_utc, old.not_valid_after_utc),
+    )
+    for each in old.extensions:
+        is_purpose = isinstance(each.value, x509.ExtendedKeyUsage)
+        value = x509.ExtendedKeyUsage([purpose]) if is_purpose else each.value
+        new = new.add_extension(value, each.critical)
+    key = load_pem_private_key(issuer.private_key_pem.bytes(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return trustme.Blob(new.sign(key, SHA256()).public_bytes(Encoding.PEM))
 
 
 @cache

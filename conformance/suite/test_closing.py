@@ -202,19 +202,6 @@ async def test_reports_nothing(trial: Trial) -> None:
     expect(trial.reported, [], "the loop's exception handler was told")
 
 
-async def unkept(trial: Trial) -> Connection:
-    """Connect without the trial keeping the implementation's objects alive."""
-    if trial.role == "server":
-        pairs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-        served = await trial.serve(lambda *pair: pairs.put_nowait(pair))
-        accepted = await trial.dial(served.server)
-        return Connection(*await pairs.get(), accepted)
-    listener = await trial.listen()
-    accepting = trial.start(listener.accept())
-    reader, writer = await trial.network.open(trial.streams, listener)
-    return Connection(reader, writer, await accepting)
-
-
 async def collect(trial: Trial) -> None:
     """Collect what nothing refers to any more, and let what that causes happen."""
     # The loop refers to what woke this task until it has given control back.
@@ -226,7 +213,7 @@ async def collect(trial: Trial) -> None:
 
 @clause("close.without-wait_closed", networks=RESETTABLE)
 async def test_without_wait_closed(trial: Trial) -> None:
-    connection = await unkept(trial)
+    connection = await trial.unkept()
     await lost(trial, connection)
     connection.writer.close()
     await trial.turns()
@@ -238,7 +225,7 @@ async def test_without_wait_closed(trial: Trial) -> None:
 @clause("close.forgotten.warns")
 async def test_forgotten_warns(trial: Trial) -> None:
     gc.collect()  # what other tests left behind gives its warnings before
-    reader, writer, wire = await unkept(trial)
+    reader, writer, wire = await trial.unkept()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del reader, writer
@@ -251,7 +238,7 @@ async def test_forgotten_warns(trial: Trial) -> None:
 @clause("close.collected")
 async def test_collected_when_closed(trial: Trial) -> None:
     gc.collect()  # what other tests left behind gives its warnings before
-    reader, writer, wire = await unkept(trial)
+    reader, writer, wire = await trial.unkept()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         writer.close()
@@ -266,7 +253,7 @@ async def test_collected_when_closed(trial: Trial) -> None:
 
 @clause("close.forgotten.ends")
 async def test_forgotten_ends(trial: Trial) -> None:
-    reader, writer, wire = await unkept(trial)
+    reader, writer, wire = await trial.unkept()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         del reader, writer
@@ -278,7 +265,7 @@ async def test_forgotten_ends(trial: Trial) -> None:
 
 @clause("write.without-drain")
 async def test_forgotten_with_bytes_to_send(trial: Trial) -> None:
-    reader, writer, wire = await unkept(trial)
+    reader, writer, wire = await trial.unkept()
     data = await fill(trial, writer)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -293,7 +280,7 @@ def test_collected_when_the_loop_is_closed(trial: Trial) -> None:
     kept: list[Connection] = []
 
     async def connect() -> None:
-        kept.append(await unkept(trial))
+        kept.append(await trial.unkept())
 
     trial.run(connect())
     trial.close()  # which knows nothing of this connection

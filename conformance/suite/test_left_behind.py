@@ -1,4 +1,4 @@
-"""Connections that have ended leave neither a task nor a timer on the event loop."""
+"""Connections and servers that have ended leave neither a task nor a timer on the event loop."""
 
 import asyncio
 from contextlib import suppress
@@ -6,14 +6,14 @@ from typing import Any
 
 from conformance.harness.addresses import carrier_of, listening
 from conformance.harness.addresses import closing as closing_wire
-from conformance.harness.clause import CLIENT, UPGRADED, Some, clause
+from conformance.harness.clause import CLIENT, SERVER, UPGRADED, Some, clause
 from conformance.harness.costs import expect_nothing_left
 from conformance.harness.expect import expect, expect_error
 from conformance.harness.patterns import fill
 from conformance.harness.reading import take
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Trial
-from conformance.harness.upgrading import arguments, upgraded
+from conformance.harness.upgrading import arguments
 
 WHY = "only the loop in virtual time tells what is left on it"
 ANY = Some(("memory", "tls-memory"), WHY)
@@ -46,14 +46,6 @@ async def use_and_end(trial: Trial, connection: Connection) -> None:
 async def test_a_connection(trial: Trial) -> None:
     async def use() -> None:
         await use_and_end(trial, await trial.connect())
-
-    await expect_nothing_left(trial, use)
-
-
-@clause("costs.left-behind", networks=UPGRADED_ONLY)
-async def test_an_upgraded_connection(trial: Trial) -> None:
-    async def use() -> None:
-        await use_and_end(trial, await upgraded(trial))
 
     await expect_nothing_left(trial, use)
 
@@ -131,3 +123,51 @@ async def test_an_attempt_that_failed(trial: Trial) -> None:
         expect(isinstance(opening.exception(), OSError), True, "open_connection() failed:")
 
     await expect_nothing_left(trial, use)
+
+
+# Servers.
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send five bytes back, and close."""
+    writer.write(await reader.readexactly(5))
+    writer.close()
+    await writer.wait_closed()
+
+
+@clause("costs.left-behind", networks=ANY, roles=SERVER)
+async def test_a_server(trial: Trial) -> None:
+    async def use() -> None:
+        served = await trial.serve()
+        await use_and_end(trial, await trial.accept(served))
+        served.server.close()
+        await served.server.wait_closed()
+
+    await expect_nothing_left(trial, use)
+
+
+@clause("costs.left-behind", networks=ANY, roles=SERVER)
+async def test_a_server_whose_serving_was_cancelled(trial: Trial) -> None:
+    async def use() -> None:
+        server = (await trial.serve(answer)).server
+        serving = trial.start(server.serve_forever())
+        wire = await trial.dial(server)
+        await wire.send(b"hello")
+        expect(await wire.receive_rest(), b"hello")
+        await wire.close()
+        serving.cancel()
+        await asyncio.wait([serving])
+        await server.wait_closed()
+
+    await expect_nothing_left(trial, use)
+
+
+@clause("costs.left-behind", networks=PLAIN_ONLY, roles=SERVER)
+async def test_a_server_that_could_not_start(trial: Trial) -> None:
+    with listening(trial, "127.0.0.1") as (port, _):
+
+        async def use() -> None:
+            starting = trial.streams.start_server(answer, "127.0.0.1", port)
+            await expect_error(OSError, starting)
+
+        await expect_nothing_left(trial, use)

@@ -6,7 +6,7 @@ Only in memory: that TLS begins later makes no difference to the network.
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, Unpack, cast
+from typing import Any, Never, Unpack, cast
 
 from conformance.errors import NotApplicable
 from conformance.harness.clause import BOTH, ClauseMark, Some, clause
@@ -14,10 +14,31 @@ from conformance.harness.trial import Connection, Trial
 from conformance.harness.upgrading import upgrade
 from conformance.networks.base import ConnectionOptions
 from conformance.suite import (
+    test_after_errors as after_errors,
+)
+from conformance.suite import (
+    test_again as again,
+)
+from conformance.suite import (
+    test_callers as callers,
+)
+from conformance.suite import (
+    test_cancelled as cancelled,
+)
+from conformance.suite import (
     test_closing as closing,
 )
 from conformance.suite import (
     test_draining as draining,
+)
+from conformance.suite import (
+    test_left_behind as left_behind,
+)
+from conformance.suite import (
+    test_losses as losses,
+)
+from conformance.suite import (
+    test_meanwhile as meanwhile,
 )
 from conformance.suite import (
     test_read as read,
@@ -35,6 +56,18 @@ from conformance.suite import (
     test_readuntil as readuntil,
 )
 from conformance.suite import (
+    test_sequences as sequences,
+)
+from conformance.suite import (
+    test_side_by_side as side_by_side,
+)
+from conformance.suite import (
+    test_sizes as sizes,
+)
+from conformance.suite import (
+    test_tls as tls,
+)
+from conformance.suite import (
     test_transport as transport,
 )
 from conformance.suite import (
@@ -44,13 +77,24 @@ from conformance.suite import (
 IN_MEMORY = Some(("memory",), "that TLS begins later makes no difference to the network")
 
 MODULES = (
+    after_errors,
+    again,
+    callers,
+    cancelled,
     closing,
     draining,
+    left_behind,
+    losses,
+    meanwhile,
     read,
     reader,
     readexactly,
     readline,
     readuntil,
+    sequences,
+    side_by_side,
+    sizes,
+    tls,
     transport,
     writing,
 )
@@ -77,6 +121,22 @@ class Upgrading:
         reader, writer, _ = connection = await self._trial.connect(**options)
         return Connection(reader, writer, await upgrade(self._trial, connection))
 
+    async def unkept(self) -> Connection:
+        """Connect as the trial does without keeping anything alive, and upgrade."""
+        connection = await self._trial.unkept()
+        wire = await upgrade(self._trial, connection)
+        return Connection(connection.reader, connection.writer, wire)
+
+    async def refuse(self, *_: object, **__: object) -> Never:
+        """Refuse what a test connects by that upgrades nothing.
+
+        Raises:
+            NotApplicable: always.
+        """
+        raise NotApplicable("the test connects in its own way")
+
+    listen = serve = refuse
+
     def __getattr__(self, name: str) -> Any:
         """Return the trial's attribute."""
         return getattr(self._trial, name)
@@ -94,9 +154,8 @@ def on_top(test: Callable[[Trial], None], mark: ClauseMark) -> Callable[[Trial],
 
 
 def applies(mark: ClauseMark) -> bool:
-    """Return whether a test connects in both roles, and over TLS, too."""
-    connects = "connect" in mark.code.co_names
-    return connects and "tls-memory" in mark.networks and mark.roles == BOTH
+    """Return whether a test is about both roles, and about TLS, too."""
+    return "tls-memory" in mark.networks and mark.roles == BOTH
 
 
 for module in MODULES:

@@ -31,6 +31,8 @@ from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.base import Listener
 from conformance.networks.tls import (
+    FOR_CLIENTS,
+    FOR_SERVERS,
     HOST_NAME,
     OTHER_HOST_NAME,
     TlsWire,
@@ -279,6 +281,7 @@ def impostors() -> Iterator[tuple[str, ssl.SSLContext]]:
         yield f"a certificate for {name}", server_context(name=name)
     yield "a certificate that has expired", server_context(expired=True)
     yield "a certificate that is not valid yet", server_context(not_yet=True)
+    yield "a certificate for clients alone", server_context(purpose=FOR_CLIENTS)
 
 
 async def expect_certificate_shown(trial: Trial, way: Opening) -> None:
@@ -578,6 +581,10 @@ async def expect_clients_checked(trial: Trial, way: Serving) -> None:
         (
             "a client whose certificate is not valid yet",
             show_certificate(client_context(), not_yet=True),
+        ),
+        (
+            "a client whose certificate is for servers alone",
+            show_certificate(client_context(), purpose=FOR_SERVERS),
         ),
     ):
         await expect_not_served_over_tls(trial, way, what, theirs, ours)

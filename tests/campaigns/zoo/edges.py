@@ -11,6 +11,7 @@ from .sound import (
     StreamReader,
     StreamWriter,
     open_connection,
+    start_server,
 )
 from .specimen import specimen
 
@@ -475,6 +476,45 @@ async def leaves_a_task(host: Any = None, port: Any = None, **options: Any) -> A
         return await open_connection(host, port, **options)
     except OSError:
         asyncio.get_running_loop().create_task(asyncio.sleep(60))
+        raise
+
+
+@specimen(
+    "Half a minute after it was closed, a server aborts the connections that are left.",
+    "costs.left-behind",
+    seen="due in [30",
+    basic=True,
+)
+class LooksBackAtItsClients(Server):
+    def close(self) -> None:
+        super().close()
+        self._loop.call_later(30, self.abort_clients)
+
+
+@specimen(
+    "A task that watches over serve_forever() outlives it.",
+    "costs.left-behind",
+    seen="sleep",
+    basic=True,
+)
+class WatchesOverServing(Server):
+    async def serve_forever(self) -> None:
+        self.watching = self._loop.create_task(asyncio.sleep(3600))
+        await super().serve_forever()
+
+
+@specimen(
+    "A start_server() that fails leaves a timer.",
+    "costs.left-behind",
+    seen="due in [5",
+    basic=True,
+    replaces=start_server,
+)
+async def leaves_a_timer_when_refused(*arguments: Any, **options: Any) -> Any:
+    try:
+        return await start_server(*arguments, **options)
+    except OSError:
+        asyncio.get_running_loop().call_later(5, int)
         raise
 
 

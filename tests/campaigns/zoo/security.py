@@ -3,7 +3,11 @@
 import ssl as ssl_module
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from ..lookalikes.plain import check_client_tls
 from .sound import (
@@ -469,3 +473,39 @@ async def true_announces_nothing(host: Any = None, port: Any = None, **options: 
         writer.transport.abort()
         raise ssl_module.SSLCertVerificationError(f"the certificate is not for {name!r}")
     return reader, writer
+
+
+@specimen(
+    "open_connection() checks certificates by itself, and not what they are for.",
+    "connecting.ssl.checks",
+    "connecting.sock.ssl-checks",
+    seen={
+        "connecting.ssl.checks": "a connection",
+        "connecting.sock.ssl-checks": "a connection",
+    },
+    basic=True,
+    replaces=open_connection,
+)
+async def checks_all_but_the_purpose(*address: Any, **options: Any) -> Any:
+    context, name = options.get("ssl"), options.get("server_hostname")
+    if not isinstance(context, ssl_module.SSLContext) or not context.check_hostname:
+        return await open_connection(*address, **options)
+    with changed(context, trusting_anybody):
+        reader, writer = await open_connection(*address, **options)
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    if not is_right(x509.load_der_x509_certificate(shown), name, context):
+        writer.transport.abort()
+        raise ssl_module.SSLCertVerificationError(f"no certificate for {name!r}")
+    return reader, writer
+
+
+def is_right(certificate: x509.Certificate, name: Any, context: ssl_module.SSLContext) -> bool:
+    """Return whether a certificate is by an authority of the context, of today, for that name."""
+    authorities = context.get_ca_certs(binary_form=True)
+    try:
+        certificate.verify_directly_issued_by(x509.load_der_x509_certificate(authorities[0]))
+    except (ValueError, InvalidSignature):
+        return False
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begin <= datetime.now(UTC) <= end and name in names.get_values_for_type(x509.DNSName)

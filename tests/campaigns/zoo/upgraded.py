@@ -385,3 +385,58 @@ class ReportsUpgradesInDebugMode(StreamWriter):
                 report = {"message": "it failed", "exception": error}
                 self._loop.call_exception_handler(report)
             raise
+
+
+# Ends of upgraded connections.
+
+
+@specimen(
+    "A forgotten writer of an upgraded connection gives no warning.",
+    "close.forgotten.warns",
+    basic=True,
+)
+class ForgetsToWarnWhenUpgraded(Writer):
+    def __del__(self) -> None:
+        if not self.is_upgraded:
+            super().__del__()
+        elif not self.is_closing() and not self._loop.is_closed():
+            self.close()
+
+
+@specimen(
+    "The reader of an upgraded connection takes a timeout of the network for EOF.",
+    "reader.lost.other-errors",
+    seen="b'' returned",
+    basic=True,
+)
+class TakesATimeoutForTheEndWhenUpgraded(Reader):
+    def set_exception(self, error: BaseException) -> None:
+        if self.is_upgraded and isinstance(error, TimeoutError):
+            self.feed_eof()
+        else:
+            super().set_exception(error)
+
+
+@specimen(
+    "set_exception() of the program's closes an upgraded connection.",
+    "reader.set-exception.connection",
+    seen="is_closing() after set_exception(): True",
+    basic=True,
+)
+class ClosesForAnExceptionWhenUpgraded(Reader):
+    def set_exception(self, error: BaseException) -> None:
+        super().set_exception(error)
+        if self.is_upgraded and self._transport is not None:
+            self._transport.close()
+
+
+@specimen(
+    "close() of an upgraded connection drops the part that a read waits with.",
+    "close.ends-reads",
+    basic=True,
+)
+class DropsThePartWhenUpgraded(Reader):
+    def let_close(self) -> None:
+        if self.is_upgraded and self._readers:
+            self._received.take(len(self._received))
+        super().let_close()
