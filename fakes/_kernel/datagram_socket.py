@@ -300,7 +300,9 @@ class DatagramSocket(Socket):
         """
         broadcasts = as_int(self._option(BROADCAST)) and ip.endswith(".255")
         if broadcasts or ip == EVERYBODY or ip_address(ip).is_multicast:
-            raise NotSimulated(f"broadcasts and multicasts ({ip}) are not simulated")
+            raise NotSimulated(
+                f"broadcasts and multicasts ({ip}) are not simulated: use the addresses of hosts"
+            ) from None
 
     def _target(self, path: str | bytes) -> DatagramSocket:
         target = self.host.socket_at(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fakes._asyncio.private_api import awaited_by, callback_of, exception_of, gathered_by
 from fakes._public import public
-from fakes._trace.frames import is_asyncio, waiting_frames
+from fakes._trace.frames import is_asyncio, is_loops, is_programs, waiting_frames
 from fakes._trace.steps import place_of, raised_at
 
 
@@ -99,7 +99,7 @@ def _traceback(tasks: list[asyncio.Task[Any]]) -> types.TracebackType | None:
     traceback = None
     for task in tasks[:1]:
         for frame in reversed(waiting_frames(task.get_coro())):
-            if not is_asyncio(frame):
+            if not is_loops(frame):
                 traceback = types.TracebackType(traceback, frame, frame.f_lasti, frame.f_lineno)
     return traceback
 
@@ -125,13 +125,17 @@ def describe(task: asyncio.Task[Any]) -> str:
     frames = waiting_frames(task.get_coro())
     lines = [f"  {task.get_name()}"]
     if frames:
-        own = [frame for frame in frames if not is_asyncio(frame)]
-        frame = own[-1] if own else frames[-1]
+        shown = [frame for frame in frames if not is_asyncio(frame)] or frames
+        outside = [frame for frame in shown if not is_loops(frame)] or shown
+        frame = ([frame for frame in outside if is_programs(frame)] or outside)[-1]
         code = frame.f_code
         lines.append(f'    waits in {code.co_qualname}, "{code.co_filename}:{frame.f_lineno}"')
         source = linecache.getline(code.co_filename, frame.f_lineno).strip()
         if source:
             lines.append(f"      {source}")
+        if frame is not outside[-1]:
+            code, line = outside[-1].f_code, outside[-1].f_lineno
+            lines.append(f'    by way of {code.co_qualname}, "{code.co_filename}:{line}"')
     lines.append(f"    for {_awaited(task, frames)}")
     return "\n".join(lines)
 
@@ -155,10 +159,11 @@ def _awaited(task: asyncio.Task[Any], frames: list[types.FrameType]) -> str:
         names = [one.get_name() for one in gathered if isinstance(one, asyncio.Task)]
         return f"gather() of {', '.join(names)}"
     for frame in frames:
-        if is_asyncio(frame):
-            owner = frame.f_locals.get("self")
+        if is_loops(frame):
+            owner = frame.f_locals.get("sock", frame.f_locals.get("self"))
             of = "" if owner is None else f" of {_same_in_every_run(owner)}"
-            return f"{frame.f_code.co_qualname}(){of}"
+            name = frame.f_code.co_qualname if is_asyncio(frame) else frame.f_code.co_name
+            return f"{name}(){of}"
     return _same_in_every_run(waiter)
 
 

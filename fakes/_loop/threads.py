@@ -106,7 +106,7 @@ class _Sleep:
 
 
 class Notice:
-    """What `threading.Condition.notify()` gives to a thread that waits for it."""
+    """A notification of a `threading.Condition`, for which a thread waits."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes._asyncio.private_api import exception_of
-from fakes._trace.frames import is_asyncio, waiting_frames
-
-_FAKES = str(Path(__file__).parents[1])
+from fakes._trace.frames import is_loops, waiting_frames
 
 LONGEST = 60  # characters of a line of the source
 
@@ -78,8 +76,7 @@ def place_of(task: asyncio.Task[Any]) -> Place | None:
     """Return where a task waits, in code that is neither asyncio's nor this package's."""
     found: Place | None = None
     for frame in waiting_frames(task.get_coro()):
-        file = frame.f_code.co_filename
-        if not is_asyncio(frame) and not file.startswith(_FAKES):
+        if not is_loops(frame):
             found = frame.f_code, frame.f_lineno
     return found
 
@@ -101,7 +98,7 @@ def raised_at(exc: BaseException) -> Place | None:
     traceback = exc.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
-        if not is_asyncio(frame) and not frame.f_code.co_filename.startswith(_FAKES):
+        if not is_loops(frame):
             found = frame.f_code, traceback.tb_lineno
         traceback = traceback.tb_next
     return found
