@@ -42,7 +42,7 @@ napoleon_use_ivar = True  # attributes are described once, in the class's docstr
 
 
 def for_the_site(app: object, page: str, source: list[str]) -> None:
-    """Turn what only the repository's pages can follow into what the site can.
+    """Rewrite links and anchors that work in the repository into ones that work on the site.
 
     Args:
         app: Sphinx.
@@ -67,5 +67,5 @@ def for_the_site(app: object, page: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
-    """Have each page pass through `for_the_site()`."""
+    """Let Sphinx call `for_the_site()` for each page."""
     app.connect("source-read", for_the_site)

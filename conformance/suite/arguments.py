@@ -11,7 +11,7 @@ from typing import NamedTuple
 from conformance.harness.clause import ClauseMark
 
 HEAD = """
-# The values of each argument
+## The values of each argument
 
 For each argument that is a number, and each way to call its function: values far apart whose effect
 is tested, and the clauses that ask for it. *with TLS* is with `ssl`; *happy eyeballs* is a host
