@@ -23,7 +23,7 @@ from conformance.results.matrix import Matrix, read_certificate
 from conformance.run import preflight
 from conformance.run.files import path, writable, write
 from conformance.run.options import HOW, JSON, WHICH, Option
-from conformance.run.request import Order, Words, matching
+from conformance.run.request import RawRequest, Request, matching
 from conformance.run.runner import run_suite
 from conformance.run.session import Session
 from conformance.suite.reach import reach
@@ -37,10 +37,10 @@ MOST_WORKERS = 64
 
 
 class Commands(click.Group):
-    """Commands that cannot run in one line: it goes to standard error, with exit status 2."""
+    """A group whose commands say in one line, on standard error, why they cannot run."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; turn `CannotRun`, or an interrupt, into that line."""
+        """Run the command; turn `CannotRun`, or an interrupt, into a line and exit status 2."""
         try:
             with listening():
                 return super().invoke(ctx)
@@ -123,25 +123,25 @@ def outputs(command: F) -> F:
 
 
 class Certification:
-    """The common part of certify and explain: a checked order, the run, and the files.
+    """The common part of certify and explain: the checked request, the run, and the files.
 
     The constructor checks everything that the user gave, before any test runs.
 
     Args:
-        words: the user's request.
+        raw: the user's request.
         workers: the number of processes, or `auto`.
         files: the files to write, by the name of the parameter.
     """
 
-    def __init__(self, words: Words, workers: str, files: dict[str, Path | None]) -> None:
+    def __init__(self, raw: RawRequest, workers: str, files: dict[str, Path | None]) -> None:
         if workers != "auto" and workers not in map(str, range(MOST_WORKERS + 1)):
             raise CannotRun(f"-n takes auto or a number from 0 to {MOST_WORKERS}, not {workers!r}")
         self.workers = workers
-        self.order = Order.of(words)
-        preflight.check(self.order.streams, self.order.loop, self.order.networks)
+        self.request = Request.of(raw)
+        preflight.check(self.request.streams, self.request.loop, self.request.networks)
         contents: dict[str, Callable[[Certificate], str]] = {
             "json_file": Certificate.to_json,
-            "new_known_file": self.order.known.updated,
+            "new_known_file": self.request.known.updated,
             "html_file": certificate_page,
             "junit_file": junit_xml,
             "badge_file": badge,
@@ -155,7 +155,7 @@ class Certification:
 
     def run(self) -> Session:
         """Run the suite."""
-        return run_suite(self.order, self.workers)
+        return run_suite(self.request, self.workers)
 
     def end(self, certificate: Certificate, gone: Sequence[str]) -> NoReturn:
         """Write the files, and exit with the status that `certificate` deserves."""
@@ -163,7 +163,7 @@ class Certification:
             write(file, content(certificate))
         if not certificate.complete:
             raise CannotRun("interrupted: the certificate has the results so far")
-        if self.order.words.known_deviations is None and not self.order.words.explain:
+        if self.request.raw.known_deviations is None and not self.request.raw.explain:
             sys.exit(CONFORMS if certificate.conforms else DEVIATES)
         sys.exit(DEVIATES if certificate.summary[FAILED] or gone else CONFORMS)
 
@@ -180,25 +180,25 @@ def certify(implementation: str, workers: str, **given: Any) -> None:
     With --known-deviations: 0 if no other clause fails, at any level, and each clause in the file
     still does. A test that fails runs once more; if it passes then, the clause is flaky.
     """
-    words, files = _parted(given)
-    asked = Certification(Words(implementation, again=True, **words), workers, files)
+    raw, files = _parted(given)
+    asked = Certification(RawRequest(implementation, again=True, **raw), workers, files)
     certificate = asked.run().certificate()
     if certificate.complete and certificate.applied == 0:
-        which = "no clause that you chose applies" if words["clause"] else "no clause applies"
-        chosen = matching(words["clause"] or ("*",))
+        which = "no clause that you chose applies" if raw["clause"] else "no clause applies"
+        chosen = matching(raw["clause"] or ("*",))
         verdicts = [each for each in certificate.verdicts if each.clause.id in chosen]
         reasons = [reason for each in verdicts for reason in each.detail.splitlines()]
         missing = [each for each in reasons if each.endswith(" is not offered")]
         most = Counter(missing or reasons).most_common(3)
         why = "; ".join(reason for reason, _ in most) or "it has none of the streams API"
         raise CannotRun(f"{which} to {implementation}: {why}")
-    gone = asked.order.known.gone(certificate)
+    gone = asked.request.known.gone(certificate)
     terminal.show(certificate, Console(highlight=False), gone)
     asked.end(certificate, gone)
 
 
 def _parted(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path | None]]:
-    """Return the values of options that are words, and those that are files to write."""
+    """Return the values of the options of `RawRequest`, and those that are files to write."""
     files = {name: value for name, value in given.items() if name.endswith("_file")}
     return {name: value for name, value in given.items() if name not in files}, files
 
@@ -237,9 +237,9 @@ def explain(clause: str, implementation: str | None, workers: str, **given: Any)
     if implementation is None:
         terminal.explain(found, console)
         return
-    words, files = _parted(given)
+    raw, files = _parted(given)
     asked = Certification(
-        Words(implementation, clause=(clause,), explain=True, again=True, **words),
+        RawRequest(implementation, clause=(clause,), explain=True, again=True, **raw),
         "1" if workers == "auto" else workers,
         files,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.errors import CannotRun
-from conformance.run import ORDER, SESSION
+from conformance.run import REQUEST, SESSION
 from conformance.run.options import HOW, JSON, WHICH
 
 if TYPE_CHECKING:
@@ -46,35 +46,35 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "streams_clause(mark): the clause of the streams API that the test checks"
     )
-    words: dict[str, Any] | None = getattr(config, "workerinput", {}).get("streams-words")
-    if config.getoption("--streams") is None and words is None and ORDER not in config.stash:
+    sent: dict[str, Any] | None = getattr(config, "workerinput", {}).get("streams-request")
+    if config.getoption("--streams") is None and sent is None and REQUEST not in config.stash:
         return
     from conformance.run import preflight
-    from conformance.run.request import Order, Words
+    from conformance.run.request import RawRequest, Request
     from conformance.run.session import Session
 
     try:
-        order = config.stash.get(ORDER, None)
-        if words is not None:
-            order = Order.of(Words(**words))
-        elif order is None:
-            order = Order.of(Words(**_said(config)))
-            preflight.check(order.streams, order.loop, order.networks)
-        session = Session(order, is_worker=words is not None)
+        request = config.stash.get(REQUEST, None)
+        if sent is not None:
+            request = Request.of(RawRequest(**sent))
+        elif request is None:
+            request = Request.of(RawRequest(**_given(config)))
+            preflight.check(request.streams, request.loop, request.networks)
+        session = Session(request, is_worker=sent is not None)
     except CannotRun as reason:
         raise pytest.UsageError(str(reason)) from None
     config.stash[SESSION] = session
     config.pluginmanager.register(session)
 
 
-def _said(config: pytest.Config) -> dict[str, Any]:
+def _given(config: pytest.Config) -> dict[str, Any]:
     """Return the values of pytest's options."""
-    said = {each.key: config.getoption(f"--streams-{each.name}") for each in (*HOW, *WHICH, JSON)}
+    given = {each.key: config.getoption(f"--streams-{each.name}") for each in (*HOW, *WHICH, JSON)}
     selections = {"-k": config.getoption("keyword"), "-m": config.getoption("markexpr")}
     chosen = [f"{option} {text!r}" for option, text in selections.items() if text]
-    return said | {
+    return given | {
         "streams": config.getoption("--streams"),
-        "clause": tuple(said["clause"]),
+        "clause": tuple(given["clause"]),
         "again": config.getoption("--streams-again"),
         "part": " ".join(chosen),
     }

@@ -323,13 +323,15 @@ class Trial:
         return task
 
     def _started_task_ended(self, task: "asyncio.Task[Any]") -> None:
-        self._see(None if task.cancelled() else task.exception())
+        self._end_if_inapplicable(None if task.cancelled() else task.exception())
 
     def _report(self, context: dict[str, Any]) -> None:
         self.reported.append(context)
-        self._see(context.get("exception"))  # of a handler that needs something lacking
+        self._end_if_inapplicable(
+            context.get("exception")
+        )  # of a handler that needs something lacking
 
-    def _see(self, reason: BaseException | None) -> None:
+    def _end_if_inapplicable(self, reason: BaseException | None) -> None:
         """End the test if `reason` is that it is not applicable."""
         if not isinstance(reason, NotApplicable):
             reason = self._lacked_by_loop(reason)
@@ -387,7 +389,7 @@ class Trial:
             task.cancel()
             with suppress(Hang), watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(turns())
-            raise Hang(hang.expected, hang.seen + self._told(), hang.line)
+            raise Hang(hang.expected, hang.seen + self._first_report(), hang.line)
         try:
             return task.result()
         except Exception as error:
@@ -395,11 +397,11 @@ class Trial:
                 raise lacked from error
             raise
 
-    def _told(self) -> str:
-        """Return what a hang may come from: the first exception that nobody caught."""
+    def _first_report(self) -> str:
+        """Return a possible cause of a hang, in words: the first exception that nobody caught."""
         for context in self.reported:
             if isinstance(error := context.get("exception"), BaseException):
-                return f"; the loop's exception handler was told of {seen_of(error)}"
+                return f"; the loop's exception handler got {seen_of(error)}"
         return ""
 
     def _let_pass(self, seconds: float, began: float) -> None:

@@ -237,7 +237,7 @@ def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
         if certificate.applied < total:
             text.append(f" in the {certificate.applied} of {total} clauses that apply to it")
     if deviations > len(decisive):
-        text.append(f"; {counted(deviations - len(decisive))} beyond the description")
+        text.append(f"; it fails {counted(deviations - len(decisive))} beyond the description")
     if certificate.summary[KNOWN]:
         text.append(f"; {certificate.summary[KNOWN]} of them known")
     if gone:

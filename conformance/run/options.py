@@ -25,7 +25,7 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The name of the attribute of `Words` that holds its value."""
+        """The name of the attribute of `RawRequest` that holds its value."""
         return self.name.replace("-", "_")
 
 

@@ -19,8 +19,8 @@ from conformance.subject.loop_modes import PLAIN
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The user's request, in the user's words: everything that another process needs to know.
+class RawRequest:
+    """The user's request, as it was given: everything that another process needs to know.
 
     Attributes:
         streams: the name of the implementation.
@@ -35,7 +35,7 @@ class Words:
         json: the file to write the certificate to.
         explain: whether to keep what crossed the wire, and tracebacks.
         again: whether a test that fails is tried once more.
-        part: the selection that pytest makes, in its words; empty without.
+        part: the selection that pytest makes, as its options; empty without.
     """
 
     streams: str
@@ -54,11 +54,11 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Request:
     """The user's request, found and checked.
 
     Attributes:
-        words: the user's words.
+        raw: the request as it was given.
         streams: the implementation.
         loop: the event loop.
         networks: the names of the networks, in the order of `NETWORKS`.
@@ -70,7 +70,7 @@ class Order:
         json: where the certificate is to be written, if anywhere.
     """
 
-    words: Words
+    raw: RawRequest
     streams: Implementation
     loop: Loop
     networks: tuple[str, ...]
@@ -82,37 +82,37 @@ class Order:
     json: Path | None
 
     @classmethod
-    def of(cls, words: Words) -> "Order":
-        """Return the order that the user gave in these words.
+    def of(cls, raw: RawRequest) -> "Request":
+        """Find and check everything that a raw request names.
 
         Raises:
             CannotRun: the request names something that does not exist; the message says what.
         """
-        bound = seconds("--bound", words.bound)
-        chosen = matching(words.clause) if words.clause else None
-        found = implementation(words.streams)
-        on = loop(words.loop, words.loop_mode)
-        known = words.known_deviations
+        bound = seconds("--bound", raw.bound)
+        chosen = matching(raw.clause) if raw.clause else None
+        found = implementation(raw.streams)
+        on = loop(raw.loop, raw.loop_mode)
+        known = raw.known_deviations
         return cls(
-            words=words,
+            raw=raw,
             streams=found,
             loop=on,
-            networks=chosen_networks(found, on, words.network),
-            spec=found.default_spec if words.spec is None else checked_spec(words.spec),
+            networks=chosen_networks(found, on, raw.network),
+            spec=found.default_spec if raw.spec is None else checked_spec(raw.spec),
             bound=bound,
             known=KnownDeviations({})
             if known is None
             else KnownDeviations.read(path("--known-deviations", known)),
             clauses=chosen,
-            first=frozenset() if words.failed_first is None else failed_in(words.failed_first),
-            json=None if words.json is None else writable(path("--json", words.json)),
+            first=frozenset() if raw.failed_first is None else failed_in(raw.failed_first),
+            json=None if raw.json is None else writable(path("--json", raw.json)),
         )
 
     @property
     def part(self) -> str:
         """The selection of tests in words, if not all are run."""
-        chosen = [f"--clause {each!r}" for each in self.words.clause]
-        return " ".join([*chosen, *([self.words.part] if self.words.part else [])])
+        chosen = [f"--clause {each!r}" for each in self.raw.clause]
+        return " ".join([*chosen, *([self.raw.part] if self.raw.part else [])])
 
 
 def seconds(option: str, text: str) -> float:

@@ -13,26 +13,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.errors import CannotRun
-from conformance.run import ORDER, SESSION
-from conformance.run.request import Order
+from conformance.run import REQUEST, SESSION
+from conformance.run.request import Request
 from conformance.run.session import Session
 
 SILENCE = 10.0
 """Seconds between reports of the progress if no bar is shown."""
 
 
-def run_suite(order: Order, workers: str) -> Session:
+def run_suite(request: Request, workers: str) -> Session:
     """Run the suite in pytest, showing progress on standard error; return what it recorded.
 
     Args:
-        order: what to certify, and how.
+        request: what to certify, and how.
         workers: the number of processes, or `auto`.
 
     Raises:
         CannotRun: the run could not begin, or broke off before any test.
     """
     suite = resources.files("conformance.suite")
-    run = Run(order)
+    run = Run(request)
     with isolated_pytest(), run.progress:
         status = pytest.main(
             [
@@ -80,7 +80,7 @@ class Run:
     """A pytest plug-in that shows progress in place of pytest's own terminal output.
 
     Args:
-        order: what to certify.
+        request: what to certify.
 
     Attributes:
         session: the certification, once pytest has set it up.
@@ -88,8 +88,8 @@ class Run:
         progress: the progress bar.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
+    def __init__(self, request: Request) -> None:
+        self.request = request
         self.session: Session | None = None
         self.problem: str | None = None
         self.failures = 0
@@ -110,8 +110,8 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> None:
-        """Hand the order over, before anybody looks for it in pytest's options."""
-        config.stash[ORDER] = self.order
+        """Hand the request over, before the plug-in makes one of pytest's options."""
+        config.stash[REQUEST] = self.request
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:

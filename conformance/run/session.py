@@ -39,7 +39,7 @@ from conformance.results.certificate import (
 from conformance.results.terminal import certificate_text
 from conformance.run import SESSION
 from conformance.run.files import write
-from conformance.run.request import Order
+from conformance.run.request import Request
 from conformance.subject import capabilities
 
 __all__ = ["FINDING", "SESSION", "Session"]
@@ -50,7 +50,7 @@ FINDING = "streams-finding"
 FLAKY = "streams-flaky"
 EVIDENCE = "streams-evidence"
 
-WORDS = "streams-words"
+RAW_REQUEST = "streams-request"
 """The request, as data for a worker."""
 
 
@@ -61,7 +61,7 @@ class Session:
     record.
 
     Args:
-        order: what the user asked for.
+        request: what the user asked for.
         is_worker: whether this process runs the tests for another.
 
     Attributes:
@@ -69,11 +69,15 @@ class Session:
         interrupted: whether the run ended before all tests were run.
     """
 
-    def __init__(self, order: Order, *, is_worker: bool) -> None:
-        self.order = order
+    def __init__(self, request: Request, *, is_worker: bool) -> None:
+        self.request = request
         self.is_worker = is_worker
         self.record = Record(
-            order.streams.name, order.loop.name, order.spec, order.networks, circumstances(order)
+            request.streams.name,
+            request.loop.name,
+            request.spec,
+            request.networks,
+            circumstances(request),
         )
         self.evidence: dict[tuple[Finding, Variant], Evidence] = {}
         self.interrupted = False
@@ -83,16 +87,16 @@ class Session:
 
     def trial(self, network: str, role: str) -> Trial:
         """Return a trial on the network of that name, in that role."""
-        adapter = self.order.streams.adapter
+        adapter = self.request.streams.adapter
         made = NETWORKS[network]() if adapter is None else network_of(adapter)
-        if self.order.words.explain:
+        if self.request.raw.explain:
             made.start_trace()
-        return Trial(self.order.streams, made, role, self.order.loop, self.order.bound)
+        return Trial(self.request.streams, made, role, self.request.loop, self.request.bound)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Send the request to a worker before it starts."""
-        node.workerinput[WORDS] = asdict(self.order.words)
+        node.workerinput[RAW_REQUEST] = asdict(self.request.raw)
 
     # Which tests there are.
 
@@ -102,9 +106,9 @@ class Session:
             raise pytest.UsageError(f"{metafunc.function.__name__}: no clause {mark.clause!r}")
         variants = [
             Variant(mark.clause, network, role)
-            for network in self.order.networks
-            if network in mark.networks and clauses()[mark.clause].applies_to(self.order.spec)
-            if self.order.clauses is None or mark.clause in self.order.clauses
+            for network in self.request.networks
+            if network in mark.networks and clauses()[mark.clause].applies_to(self.request.spec)
+            if self.request.clauses is None or mark.clause in self.request.clauses
             for role in mark.roles
         ]
         metafunc.parametrize(
@@ -129,12 +133,12 @@ class Session:
         if dropped:
             config.hook.pytest_deselected(items=dropped)
             items[:] = [each for each in items if each not in dropped]
-        if self.order.first:
+        if self.request.first:
             items.sort(key=self._comes_later)
 
     def _comes_later(self, item: pytest.Item) -> bool:
         variant = Variant.of(item.nodeid)
-        return variant is None or variant.clause not in self.order.first
+        return variant is None or variant.clause not in self.request.first
 
     # The outcomes.
 
@@ -155,7 +159,7 @@ class Session:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = self._run(item, nextitem)
         failed = [each for each in reports if each.failed]
-        if failed and self.order.words.again and self._passes(item, nextitem):
+        if failed and self.request.raw.again and self._passes(item, nextitem):
             for each in failed:
                 each.user_properties.append((FLAKY, True))
         for report in reports:
@@ -195,7 +199,7 @@ class Session:
             error = call.excinfo.value
             finding = finding_of(error, mark.args[0])
             report.user_properties.append((FINDING, list(finding)))
-            if self.order.words.explain and isinstance(item, pytest.Function):
+            if self.request.raw.explain and isinstance(item, pytest.Function):
                 tried = item.funcargs.get("trial")
                 wire = tried.network.trace() if isinstance(tried, Trial) else ""
                 report.user_properties.append((EVIDENCE, [wire, traceback_of(error)]))
@@ -244,7 +248,7 @@ class Session:
             return
         try:
             certificate = self.certificate()
-            gone = self.order.known.gone(certificate)
+            gone = self.request.known.gone(certificate)
             terminalreporter.write_line(certificate_text(certificate, gone))
         except CannotRun as reason:
             terminalreporter.write_line(f"no certificate: {reason}", red=True)
@@ -255,12 +259,12 @@ class Session:
             gc.freeze()  # the process ends, and sooner if it does not collect garbage first
             return
         gc.unfreeze()
-        if self.order.json is None:
+        if self.request.json is None:
             return
         with suppress(CannotRun):  # said in the summary
             text = self.certificate().to_json()
             try:
-                write(self.order.json, text)
+                write(self.request.json, text)
             except CannotRun as reason:
                 pytest.exit(str(reason), pytest.ExitCode.USAGE_ERROR)
 
@@ -270,18 +274,18 @@ class Session:
         Raises:
             CannotRun: some have not, or none has.
         """
-        return self.order.known.marked(self.record.certificate(incomplete=self.interrupted))
+        return self.request.known.marked(self.record.certificate(incomplete=self.interrupted))
 
 
-def circumstances(order: Order) -> Circumstances:
+def circumstances(request: Request) -> Circumstances:
     """Return the circumstances of a certification that are known before it begins."""
-    names = ("streamcert", order.streams.distribution, order.loop.distribution)
+    names = ("streamcert", request.streams.distribution, request.loop.distribution)
     versions = {name: metadata.version(name) for name in names if name is not None}
     return Circumstances(
         versions=versions,
-        without=tuple(sorted(order.streams.without)),
-        loop_mode=order.loop.mode,
-        part=order.part,
+        without=tuple(sorted(request.streams.without)),
+        loop_mode=request.loop.mode,
+        part=request.part,
     )
 
 

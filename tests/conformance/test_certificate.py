@@ -153,7 +153,7 @@ def test_the_text_of_a_conforming_implementation_names_what_lies_beyond() -> Non
     )
     assert (
         f"some.streams conforms to specification 3.15 in the 2 of {len(clauses())} clauses that "
-        "apply to it; 1 clause beyond the description"
+        "apply to it; it fails 1 clause beyond the description"
     ) in " ".join(text.split())
 
 

@@ -246,7 +246,7 @@ def test_certify_writes_all_that_is_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, deviating: Certificate
 ) -> None:
     session = SimpleNamespace(certificate=lambda: deviating)
-    monkeypatch.setattr(cli, "run_suite", lambda order, workers: session)
+    monkeypatch.setattr(cli, "run_suite", lambda request, workers: session)
     files = ["--html", "page.html", "--junit-xml", "junit.xml", "--badge", "badge.svg"]
     result = CliRunner().invoke(cli.cli, ["certify", "asyncio", *files])
     assert isinstance(result.exception, SystemExit)
@@ -265,7 +265,7 @@ def test_what_utf_8_cannot_hold_is_written_as_an_escape(folder: Path) -> None:
 def test_a_file_that_cannot_be_written_is_said_before_the_tests(
     option: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "run_suite", lambda order, workers: pytest.fail("the suite was run"))
+    monkeypatch.setattr(cli, "run_suite", lambda request, workers: pytest.fail("the suite was run"))
     result = CliRunner().invoke(cli.cli, ["certify", "asyncio", option, "no/such/file"])
     assert result.exit_code == 2
     assert result.stderr == "streamcert: cannot write 'no/such/file': No such file or directory\n"

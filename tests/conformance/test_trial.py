@@ -255,7 +255,7 @@ async def uncancellable(_trial: Trial) -> None:
         ),
         (
             waiting_for_what_has_failed,
-            r"never\(\) at `await asyncio.get_run.*`; the loop's exception handler was told of "
+            r"never\(\) at `await asyncio.get_run.*`; the loop's exception handler got "
             r"LookupError: the reason",
         ),
         (uncancellable, r"uncancellable\(\) waits in test_trial.py:\d+ never\(\) at `await as"),

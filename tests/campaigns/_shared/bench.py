@@ -349,7 +349,7 @@ class Bench:
                 if name in self.subject.modules or name == module or name in packages - {"asyncio"}:
                     del sys.modules[name]
         session = self.config.stash[SESSION]
-        session.order = replace(session.order, streams=implementation(streams))
+        session.request = replace(session.request, streams=implementation(streams))
 
     def _run(self, item: pytest.Item) -> None:
         self.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
