@@ -238,8 +238,8 @@ def conclusion(certificate: Certificate, gone: Sequence[str]) -> Text:
             text.append(f" in the {certificate.applied} of {total} clauses that apply to it")
     if deviations > len(decisive):
         text.append(f"; it fails {counted(deviations - len(decisive))} beyond the description")
-    if certificate.summary[KNOWN]:
-        text.append(f"; {certificate.summary[KNOWN]} of them known")
+    if number := certificate.summary[KNOWN]:
+        text.append(f"; {number} deviation{'' if number == 1 else 's'} known")
     if gone:
         text.append(
             f"\n{counted(len(gone))} listed as known passed: remove the entries from the file"

@@ -32,8 +32,14 @@ class WriteFlowControl:
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the high-water and low-water marks, in bytes.
 
-        `high` defaults to 64 KiB, or to four times `low` if that is given; `low` to a quarter of
-        `high`. Raises `ValueError` unless `high >= low >= 0`. (asyncio-protocol, 3.15)
+        As asyncio-protocol (3.15) describes it.
+
+        Args:
+            high: by default 64 KiB, or four times `low` if that is given.
+            low: by default a quarter of `high`.
+
+        Raises:
+            ValueError: not `high >= low >= 0`.
         """
         if high is None:
             high = DEFAULT_HIGH_WATER if low is None else 4 * low

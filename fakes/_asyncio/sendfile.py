@@ -15,8 +15,11 @@ async def send_file(
 ) -> int:
     """Send a file over a transport, from `offset` on, `count` bytes of it or all.
 
-    Meanwhile the transport calls only `connection_lost()` of its protocol. Returns how many
-    bytes were sent; leaves the file behind the last of them.
+    Meanwhile the transport calls only `connection_lost()` of its protocol. The file's position is
+    behind the last byte that was sent.
+
+    Returns:
+        How many bytes were sent.
 
     Raises:
         RuntimeError: the transport is closing.

@@ -168,7 +168,9 @@ class SockMethods(Names):
         """Return the simulated socket that `fd` means: a socket, its number, or a transport's
         number.
 
-        As asyncio, raises `ValueError` if it is closed, and `RuntimeError` if a transport uses it.
+        Raises:
+            ValueError: it is closed.
+            RuntimeError: a transport uses it.
         """
         sock: Socket
         if isinstance(fd, int):

@@ -299,7 +299,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         self._maybe_pause_protocol()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        """Send the chunks, as one piece if the kernel takes all of them. Raises as `write()`."""
+        """Send the chunks, as one piece if the kernel takes all of them; otherwise as `write()`."""
         if COPIES_WHAT_IT_BUFFERS:
             self.write(b"".join(list_of_data))
             return
@@ -467,7 +467,7 @@ class SocketTransport(WriteFlowControl, asyncio.Transport):
         self._loop.call_soon(self._connection_lost, exc, context=self._context)
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, and tell nobody, the protocol neither."""
+        """Disappear without a callback, even to the protocol: the host has crashed."""
         self._sock = self._server = None
         self._closing = True
         self._lost = 1

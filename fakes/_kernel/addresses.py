@@ -67,7 +67,9 @@ def in_family(address: Any, family: int) -> Any:
 def unix_path(path: str | bytes | bytearray | memoryview[Any]) -> str | bytes:
     """Return a Unix path as `getsockname()` gives it: an abstract one as bytes, others as text.
 
-    As `socket.bind()`, raises `TypeError`, and `OSError` if it is too long.
+    Raises:
+        TypeError: it is not a path.
+        OSError: it is too long.
     """
     if isinstance(path, (bytearray, memoryview)):
         path = bytes(path)

@@ -285,7 +285,7 @@ class Endpoint:
             self._forget_if_done()
 
     def vanish(self) -> None:
-        """The host has crashed: be gone, and tell nobody."""
+        """Disappear without a callback or a segment: the host has crashed."""
         self.closed = self.vanished = True
         self.unwatch()
         self.received.clear()

@@ -101,7 +101,7 @@ class Socket(socket.socket):
         _descriptors: Descriptors[Any]
         _fileno: int
 
-    # socket.socket() may be told to return one of these, and then calls __init__ with its own
+    # socket.socket() may return one of these, and then calls __init__ with its own
     # arguments; so there is nothing to initialize, and `create()` sets up.
 
     def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:

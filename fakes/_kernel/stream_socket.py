@@ -106,7 +106,7 @@ class StreamSocket(Socket):
         "_listener",
         "_released",
         "_unconnected",
-        "_untold",
+        "_unreported",
         "attempt",
     )
 
@@ -116,7 +116,7 @@ class StreamSocket(Socket):
         _listener: Listener | None
         _last_name: Any  # the result of getsockname() after a failed attempt
         attempt: Attempt | None  # the attempt to connect that is under way
-        _untold: int | None  # the outcome of an attempt that connect() has not reported yet
+        _unreported: int | None  # the outcome of an attempt that connect() has not reported yet
         _ephemeral: bool  # the port was chosen by connect()
         _released: bool
 
@@ -136,7 +136,7 @@ class StreamSocket(Socket):
         sock = cls.create(network, host, family, proto, timeout)
         sock._endpoint = endpoint
         sock._unconnected = sock._listener = sock._last_name = sock.attempt = None
-        sock._untold = None
+        sock._unreported = None
         sock._ephemeral = sock._released = False
         return sock
 
@@ -269,7 +269,7 @@ class StreamSocket(Socket):
         error = self.network.connect_now(self, address)
         if isinstance(error, BlockingIOError):
             self.would_block("connect()", error)
-        self._untold = None
+        self._unreported = None
         if error is not None:
             self.take_error()
             raise error
@@ -278,18 +278,22 @@ class StreamSocket(Socket):
         """Do the part of `connect()` before the network; return whether the network has to connect.
 
         It does not if connect() still has to report the previous attempt, which Linux does once:
-        that it has succeeded, or ECONNABORTED. Raises `OverflowError`, `OSError` (EISCONN, ...).
+        that it has succeeded, or ECONNABORTED.
+
+        Raises:
+            OverflowError: there is no such port.
+            OSError: the socket is connected or listens (EISCONN), or the previous attempt failed.
         """
         check_address(self._family, address, "connect")
         self.check_open()
-        untold, self._untold = self._untold, None
-        if untold == 0:
+        unreported, self._unreported = self._unreported, None
+        if unreported == 0:
             return False
-        if untold is not None:
+        if unreported is not None:
             if self._last_name is not None:
                 self._last_name = (NO_NAME[self._family][0], *self._last_name[1:])
             assert self._unconnected is not None
-            raise os_error(self._unconnected.forgive() or untold)
+            raise os_error(self._unconnected.forgive() or unreported)
         if self._endpoint is not None or self._listener is not None:
             raise os_error(errno.EISCONN)
         if self._unconnected is not None:
@@ -300,7 +304,7 @@ class StreamSocket(Socket):
     def failed(self, number: int) -> None:
         """The attempt to connect has failed. A port that it has chosen is free again."""
         self.attempt = None
-        self._untold = errno.ECONNABORTED
+        self._unreported = errno.ECONNABORTED
         if self._ephemeral:
             self._last_name = self._bound
             self._ports.free(self._bound[1])
@@ -310,15 +314,17 @@ class StreamSocket(Socket):
         assert isinstance(end, Unconnected)
         end.refuse(number)
 
-    def connected(self, endpoint: Endpoint, *, told: bool = True) -> None:
+    def connected(self, endpoint: Endpoint, *, reported: bool = True) -> None:
         """The connection is established. The local port is taken until it has ended.
 
-        `told` is false if `connect()` did not wait for it, and has not reported it yet.
+        Args:
+            endpoint: its end here.
+            reported: whether `connect()` has waited for it; otherwise its next call reports it.
         """
         self._endpoint = endpoint
         self.attempt = None
-        if not told:
-            self._untold = 0
+        if not reported:
+            self._unreported = 0
         before, self._unconnected = self._unconnected, None
         if before is not None:
             before.hand_over(endpoint)
@@ -344,7 +350,7 @@ class StreamSocket(Socket):
         """
         check_arguments("listen", backlog)
         self.check_open()
-        if self._endpoint is not None or self._untold is not None:
+        if self._endpoint is not None or self._unreported is not None:
             raise os_error(errno.EINVAL)
         if self._listener is not None:
             self._listener.backlog = backlog

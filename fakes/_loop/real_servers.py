@@ -19,12 +19,12 @@ logger = logging.getLogger("fakes")
 _OPEN_FILES = "/dev/fd"  # on Linux and macOS
 
 
-def report_real(address: Any, told: dict[str, None]) -> None:
+def report_real(address: Any, reported: dict[str, None]) -> None:
     """Report the real server at an address, once, if this process or the path has one.
 
     Args:
         address: an IP address with a port, or a path.
-        told: what has been reported; the report is added.
+        reported: the messages of earlier reports, to which the new one is added.
     """
     if not (_is_real_socket(address) if isinstance(address, str) else _listens(address[1])):
         return
@@ -33,8 +33,8 @@ def report_real(address: Any, told: dict[str, None]) -> None:
         f"nobody listens at {where} in the simulation, and the real socket there is not reached: "
         "run its server on the simulated loop, or both of them without the simulation"
     )
-    if message not in told:
-        told[message] = None
+    if message not in reported:
+        reported[message] = None
         logger.warning(message)
 
 

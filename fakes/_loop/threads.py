@@ -477,13 +477,13 @@ class Threads:
                 break
         else:
             return self._has_news()  # from before the thread began to wait
-        began, told = monotonic(), False
+        began, reported = monotonic(), False
         while not (self._is_over(job) or job.asleep or self._has_news()):
             if not self._event.wait(CHECK_INTERVAL):
                 if self._is_stuck(job):
                     return True
-                if not told and monotonic() - began > LONG:
-                    told = True
+                if not reported and monotonic() - began > LONG:
+                    reported = True
                     self._report([self._worker(job)])
                     if job.calls_loop:  # it may ask again and again whether the loop has done it
                         job.left = True

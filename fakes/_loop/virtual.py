@@ -344,7 +344,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         heapq.heappush(self._kernel, (when, next(self._timer_order), callback))
 
     def nobody_listens(self, address: Any) -> None:
-        """Be told by the network of an attempt to connect to nobody; there may be a real server."""
+        """Report a real server at an address where, on the network, nobody listens."""
         report_real(address, self.refusals)
 
     # --- turns --------------------------------------------------------------------------------
@@ -541,7 +541,7 @@ class Loop(Networking, asyncio.BaseEventLoop):  # type: ignore[misc]  # as in Ne
         self._threads.wake()
 
     def _interrupt(self, raised: BaseException) -> None:
-        """A signal handler has raised: end, and do not wait for threads."""
+        """End the run without waiting for threads: a signal handler has raised an exception."""
         self._interruptions.append(raised)
         self._threads.give_up()
         self.stop()

@@ -67,10 +67,11 @@ class Connector:
     ) -> None:
         """Connect a TCP socket to `(ip, port, ...)`, then call `done(None)` or `done(error)`.
 
-        `done` is called when the loop reports a socket as writable. Raises `OSError` for errors
-        that a kernel finds without the network: ENETUNREACH, EHOSTUNREACH.
+        `done` is called when the loop reports a socket as writable. While an attempt is under way,
+        there is no second one: `done` is called for the first.
 
-        While an attempt is under way, there is no second one: `done` is called for the first.
+        Raises:
+            OSError: an error that a kernel finds without the network: ENETUNREACH, EHOSTUNREACH.
         """
         if sock.attempt is not None:
             sock.attempt.done = done

@@ -48,7 +48,7 @@ class Environment:
         self.observers: list[Callable[[Note], None]] = []
         self.down: set[object] = set()
         self.call_at: Callable[[float, Callable[[], None]], object] = _no_time
-        self.nobody_listens: Callable[[Any], object] = _untold
+        self.nobody_listens: Callable[[Any], object] = _ignore
         self.context = contextvars.Context()
         self._vary = vary
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -82,7 +82,7 @@ class Environment:
         self.call_at = getattr(loop, "call_kernel_at", None) or functools.partial(
             loop.call_at, context=self.context
         )
-        self.nobody_listens = getattr(loop, "nobody_listens", _untold)
+        self.nobody_listens = getattr(loop, "nobody_listens", _ignore)
         self.down.clear()
         return True
 
@@ -137,7 +137,7 @@ class Environment:
             observer(note)
 
     def observe(self, observer: Callable[[Note], None]) -> Callable[[], None]:
-        """Hand an observer a note of every segment from now on. Returns a function that ends it."""
+        """Hand an observer a note of every segment from now on; return a function that ends it."""
         self.observers.append(observer)
         return lambda: self.observers.remove(observer)
 
@@ -146,7 +146,7 @@ def _no_time(when: float, callback: Callable[[], None]) -> None:
     raise RuntimeError("this network has no event loop yet: pass it to one")
 
 
-def _untold(address: Any) -> None: ...
+def _ignore(address: Any) -> None: ...
 
 
 def _no_loop(handle: asyncio.Handle) -> None:

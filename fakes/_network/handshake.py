@@ -119,7 +119,7 @@ class Handshake:
             elif self.sock.closed:
                 client.close()
             else:
-                self.sock.connected(client, told=False)
+                self.sock.connected(client, reported=False)
                 self.done(None)
 
         def accepted() -> None:

@@ -243,7 +243,8 @@ class Network:
     def observe(self, observer: Callable[[Segment], None]) -> Callable[[], None]:
         """Show an observer every segment from now on, when it is sent.
 
-        Returns a function that ends it.
+        Returns:
+            A function that ends the observation.
         """
         return self.observe_notes(lambda note: observer(segment_of(note)))
 
@@ -257,7 +258,8 @@ class Network:
     def observe_steps(self, observer: Callable[[Any], None]) -> Callable[[], None]:
         """Show an observer every step of a task that `fakes.Loop` runs, from the next turn on.
 
-        Returns a function that ends it.
+        Returns:
+            A function that ends the observation.
         """
         self.step_observers.append(observer)
         return lambda: self.step_observers.remove(observer)
@@ -391,6 +393,10 @@ class Network:
         self._datagrams.send(sock, data, source, destination)
 
     def address_of(self, name: str, family: int) -> str:
-        """Return the first address of a name. Raises `socket.gaierror` if there is none."""
+        """Return the first address of a name.
+
+        Raises:
+            socket.gaierror: it has none.
+        """
         address: str = self.dns.getaddrinfo(name, None, family)[0][4][0]
         return address

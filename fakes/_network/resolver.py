@@ -62,7 +62,9 @@ class Resolver:
     def fail(self, name: str, error: Exception | None = None) -> None:
         """Make lookups of a name fail, until `heal()`, after the usual delay.
 
-        `error` is the exception that they raise (default: `socket.gaierror`, EAI_AGAIN).
+        Args:
+            name: the name.
+            error: the exception that they raise (default: `socket.gaierror`, EAI_AGAIN).
         """
         if error is None:
             error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -73,7 +75,11 @@ class Resolver:
         self._failures.pop(name.lower(), None)
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Return the addresses of a name. Raises `socket.gaierror` if it is unknown."""
+        """Return the addresses of a name.
+
+        Raises:
+            socket.gaierror: the name is unknown.
+        """
         name = name.lower().removesuffix(".")
         answers = self._answers.get(name)
         if answers:
@@ -171,7 +177,11 @@ class Resolver:
 
 
 def _name(host: str | bytes | None) -> str | None:
-    """Return a host's name as text. Raises the error of `socket.getaddrinfo()` for other types."""
+    """Return a host's name as text.
+
+    Raises:
+        TypeError: it is of another type; the message is that of `socket.getaddrinfo()`.
+    """
     if isinstance(host, bytes):
         return host.decode("idna")
     if host is not None:

@@ -41,12 +41,12 @@ async def open_transport_pair(
 ) -> tuple[tuple[asyncio.Transport, P], tuple[asyncio.Transport, Q]]:
     """Return two connected `(transport, protocol)` pairs, on any event loop.
 
+    It is a TCP connection with the network's buffers, and with the faults of its link from
+    localhost to localhost. Both `connection_made()` have been called.
+
     Args:
         one, other: called without arguments, they make the protocols.
         network: the network between them (default: the running loop's, or a new one).
-
-    Returns when both `connection_made()` have been called. It is a TCP connection with the
-    network's buffers, and with the faults of its link from localhost to localhost.
     """
     loop = asyncio.get_running_loop()
     pairs: list[Any] = []

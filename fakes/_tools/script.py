@@ -176,15 +176,21 @@ class Script:
     ) -> bytes:
         """Connect to a server and play to the end; then close the connection.
 
+        It waits as long as the script does: use `asyncio.timeout()` if the server may stay silent;
+        the `CancelledError` then has a note that says what the script expected.
+
         Args:
             host, port: where to connect; or
             path: a Unix path; or
             sock: a connected socket.
             ssl, server_hostname: as for `loop.create_connection()`.
 
-        Returns all the bytes that the server sent. Raises `ScriptMismatch`, and what connecting
-        raises. It waits as long as the script does: use `asyncio.timeout()` if the server may stay
-        silent; the `CancelledError` then has a note that says what the script expected.
+        Returns:
+            All the bytes that the server sent.
+
+        Raises:
+            ScriptMismatch: the server does something that the script does not expect.
+            OSError: the connection cannot be made.
         """
         loop = asyncio.get_running_loop()
         conversation = Conversation()
