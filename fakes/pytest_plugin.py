@@ -53,6 +53,7 @@ class Simulation:
     opened: list[asyncio.Transport | asyncio.StreamWriter] = field(default_factory=list)
     make_network: Callable[[], fakes.Network] | None = None  # unless the project has its own
     is_used: bool = False  # by a loop that another plug-in has asked for
+    has_loop: bool = False  # or has had one
 
     def renew(self) -> None:
         """Make a network without leftovers of the previous run, and its trace."""
@@ -70,6 +71,7 @@ class Simulation:
         """Return a loop with the test's seed, over its network."""
         from fakes._loop.virtual import Loop
 
+        self.has_loop = True
         return Loop(seed=self.seed, network=self.network, **self.options)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
@@ -270,11 +272,20 @@ def _is_anyios(item: pytest.Item) -> bool:
     return "anyio_backend" in getattr(item, "fixturenames", ())
 
 
+def _is_of(item: pytest.Item, marker: str, plugin: str) -> bool:
+    """Whether a plug-in runs a test that has its marker."""
+    manager = item.config.pluginmanager
+    return item.get_closest_marker(marker) is not None and manager.has_plugin(plugin)
+
+
 def _is_trios(item: pytest.Item) -> bool:
     """Whether pytest-trio runs a test."""
-    return item.get_closest_marker("trio") is not None and item.config.pluginmanager.has_plugin(
-        "trio"
-    )
+    return _is_of(item, "trio", "trio")
+
+
+def _is_cooperative(item: pytest.Item) -> bool:
+    """Whether pytest-asyncio-cooperative runs a test, with others at the same time."""
+    return _is_of(item, "asyncio_cooperative", "asyncio-cooperative")
 
 
 def _has_loop_factories(config: pytest.Config) -> bool:
@@ -289,7 +300,8 @@ def _adopt(item: pytest.Item) -> None:
     if not _is_async(item):
         return
     own = item.get_closest_marker("fakes")
-    all_are = item.config.getoption("fakes") and not _is_trios(item)
+    others = _is_trios(item) or _is_cooperative(item)
+    all_are = item.config.getoption("fakes") and not others
     if all_are and own is None and not _is_marked(item):
         item.add_marker(pytest.mark.fakes)
     mark = _marker(item)
@@ -319,6 +331,17 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests of unittest, which are made otherwise."""
     _adopt(item)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of a plug-in that asks nobody before it runs them."""
+    for item in items:
+        if _is_marked(item) and _is_cooperative(item):
+            raise pytest.UsageError(
+                f"{item.nodeid}: pytest-asyncio-cooperative runs it on a real loop, at the same "
+                "time as others: remove @pytest.mark.asyncio_cooperative, or exempt it by "
+                "@pytest.mark.fakes(False)"
+            )
 
 
 @pytest.hookimpl(optionalhook=True, trylast=True)
@@ -372,6 +395,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     if _is_marked(item) or any(name.startswith("fakes_") for name in names):
         names.insert(0, "_fakes_simulation")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a marked async test that another plug-in has run on a loop of its own."""
+    try:
+        yield
+    finally:
+        simulation = item.stash.get(SIMULATION, None)
+        function: Any = getattr(item, "obj", None)
+        if (
+            simulation is not None
+            and not simulation.has_loop
+            and function is not None
+            and _is_marked(item)
+            and item.get_closest_marker("fakes_search") is None
+            and inspect.iscoroutinefunction(inspect.unwrap(function))
+        ):
+            pytest.fail(
+                "another plug-in has run this test on a real loop: disable it (-p no:NAME), or "
+                "exempt the test by @pytest.mark.fakes(False)",
+                pytrace=False,
+            )
 
 
 @pytest.hookimpl(tryfirst=True)

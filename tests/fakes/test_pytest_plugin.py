@@ -820,3 +820,65 @@ def test_time_and_chance_by_marker_and_by_option(run: Suite) -> None:
     both = run(text, "--fakes-deterministic", "--fakes-time-limit", "60")
     both.assert_outcomes(passed=1, failed=3)
     both.stdout.fnmatch_lines(["*the run has not ended after 60 virtual seconds*"])
+
+
+def test_a_test_that_another_plug_in_runs_on_a_real_loop_is_refused(
+    run: Suite, pytester: pytest.Pytester
+) -> None:
+    """As alt-pytest-asyncio does, which makes a test one that is not async."""
+    pytester.makeconftest("""
+        import asyncio
+        import functools
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.obj = in_real_time(item.obj)
+
+        def in_real_time(test):
+            @functools.wraps(test)
+            def run():
+                asyncio.run(test())
+            return run
+    """)
+    result = run("""
+        @pytest.mark.fakes
+        async def test_that_passes(): pass
+
+        @pytest.mark.fakes
+        async def test_that_fails():
+            raise ValueError
+
+        @pytest.mark.fakes(False)
+        async def test_in_real_time(): pass
+    """)
+    result.assert_outcomes(failed=2, passed=1)
+    refused = "another plug-in has run this test on a real loop: *"
+    result.stdout.fnmatch_lines([refused, refused])
+
+
+@pytest.mark.parametrize("option", ["--fakes", "--strict-markers"])
+def test_a_test_that_runs_at_the_same_time_as_others_is_refused(
+    run: Suite, pytester: pytest.Pytester, option: str
+) -> None:
+    """As those of pytest-asyncio-cooperative, which asks no other plug-in before it runs them."""
+    pytester.makeconftest("""
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "asyncio_cooperative: as the plug-in has it")
+            config.pluginmanager.register(object(), "asyncio-cooperative")
+
+        def pytest_pyfunc_call(pyfuncitem):
+            return True if pyfuncitem.get_closest_marker("asyncio_cooperative") else None
+    """)
+    mark = "" if option == "--fakes" else "@pytest.mark.fakes"
+    result = run(
+        f"""
+        {mark}
+        @pytest.mark.asyncio_cooperative
+        async def test_of_the_plug_in(): pass
+        """,
+        option,
+    )
+    if option == "--fakes":
+        result.assert_outcomes(passed=1)
+    else:
+        result.stderr.fnmatch_lines(["ERROR: *::test_of_the_plug_in: pytest-asyncio-cooperative *"])
