@@ -22,8 +22,8 @@ COMMANDS = [
     if "tox" not in line
 ]
 SHORTER = {
-    "certify mystreams": " --network unix",
-    "asyncio --loop uvloop": " --network tcp --clause 'r*'",
+    "certify mystreams": " --network unix --clause 'r*'",
+    "asyncio --loop uvloop": " --network tcp --clause 'read.*'",
     "--json certificate.json": " --clause 'c*'",
     "known-deviations known.toml": " --clause 'd*'",
 }

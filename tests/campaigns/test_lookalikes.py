@@ -1,7 +1,7 @@
 """Implementations that are right but unlike ours conform: no clause asks for more than it says.
 
-Here each is certified by a fifth of the clauses that it has to keep, most of them in memory and
-without the searches for programs; five or six lookalikes share a clause. `tox -e lookalikes`
+Here each is certified by a seventh of the clauses that it has to keep, most of them in memory and
+without the searches for programs; two or three lookalikes share a clause. `tox -e lookalikes`
 certifies them by all clauses, on every network and loop.
 """
 
@@ -55,11 +55,11 @@ BY_SINGLE_BYTES = {
 pytestmark = pytest.mark.pythons("3.14", why="once is enough, and 3.15 has enough to do")
 
 
-def fifth_for(name: str) -> list[str]:
+def seventh_for(name: str) -> list[str]:
     """Return the ids of the clauses that a lookalike is certified by here."""
-    start = sorted(LOOKALIKES).index(name) % 5
+    start = sorted(LOOKALIKES).index(name) % 7
     levels = {each.id: each.level for each in clauses().values()}
-    return [each for each in sorted(levels)[start::5] if not may_fail(name, each, levels[each])]
+    return [each for each in sorted(levels)[start::7] if not may_fail(name, each, levels[each])]
 
 
 IN_MEMORY = {*LOOKALIKES} - {"plain", "one_byte", "raw_sockets", "on_trio"}
@@ -74,12 +74,12 @@ def suite() -> Iterator[ForkedSuite]:
 @pytest.mark.parametrize("name", sorted(IN_MEMORY))
 def test_it_conforms(name: str, suite: ForkedSuite) -> None:
     streams = f"campaigns.lookalikes.{name}:streams"
-    asked = {*fifth_for(name)} - (BY_SINGLE_BYTES if name == "short_reads" else set())
+    asked = {*seventh_for(name)} - (BY_SINGLE_BYTES if name == "short_reads" else set())
     answer = suite.certify(
         Request(streams=streams, networks=("memory",), clauses=tuple(asked), searches=False)
     )
     assert not answer.unusable
-    assert answer.tests > 150
+    assert answer.tests > 100
     assert not answer.failures
 
 
@@ -103,7 +103,7 @@ def test_it_reads_one_byte_at_a_time(tmp_path: Path) -> None:
             ),
             *("--streams-bound=60", f"--streams-json={file}"),
             *("-k", f"not ({' or '.join(MEGABYTES)})"),
-            *(f"--streams-clause={each}" for each in fifth_for("one_byte")),
+            *(f"--streams-clause={each}" for each in seventh_for("one_byte")),
         ],
         cwd=TESTS,
         env=os.environ | {"PYTHONPATH": str(TESTS)},
@@ -114,7 +114,7 @@ def test_it_reads_one_byte_at_a_time(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     certificate = json.loads(file.read_text(encoding="utf-8"))
     assert certificate["summary"]["failed"] == 0, process.stdout
-    assert certificate["summary"]["passed"] > 90
+    assert certificate["summary"]["passed"] > 60
 
 
 def test_the_other_choice_about_files_of_sockets() -> None:
@@ -131,7 +131,7 @@ def test_the_other_choice_about_files_of_sockets() -> None:
 def test_without_transports_and_tls(name: str) -> None:
     certificate = certificate_of(
         *(f"campaigns.lookalikes.{name}:streams", "--network=tcp,unix", "-n0", "--bound=2"),
-        *(f"--clause={each}" for each in fifth_for(name)),
+        *(f"--clause={each}" for each in seventh_for(name)),
         folder=TESTS,
     )
     assert failed_though_right(name, certificate) == []
@@ -162,5 +162,5 @@ def test_without_transports_and_tls(name: str) -> None:
         *(f"server.{call}.upgraded" for call in ("wait-closed", "close-clients", "abort-clients")),
     }
     assert {id_ for id_ in about_upgrades if not id_.startswith("start_tls.")} == (
-        besides_start_tls.intersection(fifth_for(name))
+        besides_start_tls.intersection(seventh_for(name))
     )

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from conformance.clauses import clauses
 from conformance.cli import cli
 from conformance.run.runner import SILENCE, Run
 
@@ -57,13 +58,20 @@ def refused(
 
 @pytest.mark.pythons("3.12", "3.13", "3.14", why="all on the newest; `tox -e readme` on the oldest")
 def test_the_reference_conforms_in_memory(tmp_path: Path) -> None:
+    """By a third of the clauses on each of the Pythons in between."""
     file = tmp_path / "reference.json"
-    process = run("certify", "reference_impl", "--json", str(file), "-n1", "--network=memory")
+    third = sorted({each.id for each in clauses().values()})[sys.version_info.minor % 3 :: 3]
+    asked = [f"--clause={each}" for each in third]
+    process = run(
+        *("certify", "reference_impl", "--json", str(file), "-n1", "--network=memory", *asked)
+    )
     assert process.returncode == 0, process.stdout + process.stderr
     certificate = json.loads(file.read_text(encoding="utf-8"))
     assert certificate["summary"]["failed"] == 0, process.stdout
-    others = [each for each in certificate["clauses"] if each["verdict"] != "passed"]
-    assert {each["detail"] for each in others} == {
+    answered = [each for each in certificate["clauses"] if each["id"] in third]
+    passed = [each for each in answered if each["verdict"] == "passed"]
+    assert len(passed) > 150
+    assert {each["detail"] for each in answered if each not in passed} <= {
         "none of its tests was run (networks chosen: memory)",
         "start_tls() has a context of its own",  # the rest of its tests are on networks with TLS
     }

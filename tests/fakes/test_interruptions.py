@@ -313,6 +313,7 @@ HANGS = """
 """
 
 
+@pytest.mark.pythons("oldest", "newest", why="it waits for real timeouts")
 @pytest.mark.parametrize("method", ["signal", "thread"])
 def test_pytest_timeout(
     pytester: pytest.Pytester, request: pytest.FixtureRequest, method: str
