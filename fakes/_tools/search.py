@@ -20,7 +20,7 @@ from fakes._network.network import Network
 from fakes._public import public
 from fakes._tools.program import Failure, Program
 from fakes._tools.report import Found, Report, SeedCommand
-from fakes._tools.shrink import shrink
+from fakes._tools.shrink import Shrunk, shrink
 
 SEEDS = 200
 TURN_TIME = 0.005
@@ -127,22 +127,41 @@ def search(
         if time.monotonic() - said >= SHOWN_EVERY:
             said = time.monotonic()
             say(f"{done} of {len(numbers)} seeds, {len(failures)} fail")
-    report = Report(program, numbers, dict(sorted(failures.items())))
+    failures = dict(sorted(failures.items()))
+    report = Report(program, numbers, failures)
     if failures:
-        first = min(failures)
-        alike = [seed for seed in sorted(failures) if failures[first].is_like(failures[seed])]
-        runs = shrinking_runs
-        for seed in alike[:SHRUNK] if shrinking_runs else ():
-            say(f"{len(failures)} of {len(numbers)} seeds fail; shrinking seed {seed}")
-            shrunk = shrink(program, seed, failures[first], runs)
-            if shrunk is not None:
-                runs -= shrunk.runs
-                if report.shrunk is None or len(shrunk.draws) < len(report.shrunk.draws):
-                    report.shrunk = shrunk
-            if runs <= 0 or (report.shrunk is not None and len(report.shrunk.draws) <= FEW):
-                break
-        _raise(program, report, report.shrunk.seed if report.shrunk else first)
+        count = f"{len(failures)} of {len(numbers)} seeds fail"
+        report.shrunk = _shortest(
+            program, failures, shrinking_runs, lambda seed: say(f"{count}; shrinking seed {seed}")
+        )
+        _raise(program, report, report.shrunk.seed if report.shrunk else min(failures))
     return report
+
+
+def _shortest(
+    program: Program, failures: dict[int, Failure], most: int, say: Callable[[int], None]
+) -> Shrunk | None:
+    """Shrink the first seeds that fail in the same way; return the run that needs fewest draws.
+
+    Args:
+        program: the program.
+        failures: how it fails, by seed, in the order of the seeds.
+        most: how many runs all of this may take.
+        say: called with each seed before it is shrunk.
+    """
+    first = next(iter(failures.values()))
+    alike = [seed for seed, failure in failures.items() if first.is_like(failure)]
+    best: Shrunk | None = None
+    for seed in alike[:SHRUNK]:
+        if most <= 0 or (best is not None and len(best.draws) <= FEW):
+            break
+        say(seed)
+        shrunk = shrink(program, seed, first, most)
+        if shrunk is not None:
+            most -= shrunk.runs
+            if best is None or len(shrunk.draws) < len(best.draws):
+                best = shrunk
+    return best
 
 
 def _replay(program: Program, seed: Seed) -> Report:
