@@ -71,10 +71,11 @@ def test_the_reference_conforms_in_memory(tmp_path: Path) -> None:
     answered = [each for each in certificate["clauses"] if each["id"] in third]
     passed = [each for each in answered if each["verdict"] == "passed"]
     assert len(passed) > 150
-    assert {each["detail"] for each in answered if each not in passed} <= {
-        "none of its tests was run (networks chosen: memory)",
-        "start_tls() has a context of its own",  # the rest of its tests are on networks with TLS
-    }
+    for each in answered:
+        assert each in passed or each["detail"].startswith(
+            # The rest of the tests of that clause are on networks with TLS.
+            ("none of its tests was run", "start_tls() has a context of its own")
+        )
 
 
 @ENDS
