@@ -17,7 +17,7 @@ from conformance.harness.expect import (
     expect_that,
 )
 from conformance.harness.extra_info import known
-from conformance.harness.patterns import fill, overfill
+from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.reading import take
 from conformance.harness.trial import Connection, Served, Trial
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
@@ -95,6 +95,22 @@ async def expect_drain_waits(
     expect_pending(draining, what)
     expect(await wire.receive(len(data)), data, "bytes:")
     await draining
+
+
+async def expect_held_back(trial: Trial, wire: Wire) -> None:
+    """Expect the far end not to be able to send more than the network holds for a reader."""
+    piece = bytes(64 * KIB)
+    count = 2 * trial.network.unread_capacity // len(piece)
+
+    async def send() -> None:
+        for _ in range(count):
+            await wire.send(piece)
+
+    sending = trial.start(send())
+    await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
+    what = f"sending {count * len(piece)} bytes to a reader that nobody reads from"
+    expect_pending(sending, what)
+    sending.cancel()
 
 
 async def expect_drain_does_not_yield(trial: Trial, writer: asyncio.StreamWriter) -> None:
@@ -192,6 +208,33 @@ async def expect_talk(connection: Connection) -> None:
     expect(await wire.receive(23), b"from the implementation")
     await wire.send(b"from the far end")
     expect(await take(reader, 16), b"from the far end")
+
+
+async def expect_both_directions(trial: Trial, connection: Connection, size: int) -> None:
+    """Expect every byte of two transfers to arrive that go on at the same time.
+
+    Args:
+        trial: the trial.
+        connection: the connection.
+        size: the bytes that the far end sends; the implementation fills its direction.
+    """
+    reader, writer, wire = connection
+    out, back = overfill(trial), pattern(size)
+
+    async def write() -> None:
+        for start in range(0, len(out), 50_000):
+            writer.write(out[start : start + 50_000])
+            await writer.drain()
+
+    writing = trial.start(write())
+    reading = trial.start(take(reader, len(back)))
+    sending = trial.start(wire.send(back))
+    await wire.settle()  # one direction is full, and bytes arrive in the other
+    receiving = trial.start(wire.receive(len(out)))
+    await sending
+    expect(await reading, back, "bytes received:")
+    expect(await receiving, out, "bytes sent:")
+    await writing
 
 
 async def expect_client_never_blocks(

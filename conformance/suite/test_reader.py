@@ -12,7 +12,7 @@ from conformance.errors import Deviation, described, shown
 from conformance.harness.by_hand import by_hand
 from conformance.harness.clause import BY_HAND, PLAIN, RESETTABLE, Some, clause
 from conformance.harness.expect import expect, expect_error, expect_pending, expect_that
-from conformance.harness.expectations import expect_exception_of
+from conformance.harness.expectations import expect_exception_of, expect_held_back
 from conformance.harness.reading import next_line, take, take_rest
 from conformance.harness.trial import Trial
 
@@ -252,18 +252,7 @@ async def test_iteration_and_the_limit(trial: Trial) -> None:
 async def test_peer_is_held_back(trial: Trial) -> None:
     _, writer, wire = await trial.connect(limit=LIMIT)
     expect(writer.is_closing(), False, "is_closing()")  # a reader alone has no back pressure
-    piece = bytes(2**16)
-    count = 2 * trial.network.unread_capacity // len(piece)
-
-    async def send() -> None:
-        for _ in range(count):
-            await wire.send(piece)
-
-    sending = trial.start(send())
-    await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
-    what = f"sending {count * len(piece)} bytes to a reader that nobody reads from"
-    expect_pending(sending, what)
-    sending.cancel()
+    await expect_held_back(trial, wire)
 
 
 @clause("reader.flow.goes-on")

@@ -24,9 +24,11 @@ from conformance.harness.expect import (
     expect_that,
 )
 from conformance.harness.expectations import (
+    expect_both_directions,
     expect_done_after,
     expect_drain_waits,
     expect_encrypted,
+    expect_held_back,
     expect_talk,
     unanswered,
 )
@@ -143,23 +145,7 @@ async def test_reads(trial: Trial) -> None:
 
 @clause("start_tls.both-directions", networks=UPGRADED)
 async def test_both_directions(trial: Trial) -> None:
-    reader, writer, wire = await upgraded(trial)
-    out, back = overfill(trial), pattern(3 * KIB * KIB)
-
-    async def write() -> None:
-        for start in range(0, len(out), 50_000):
-            writer.write(out[start : start + 50_000])
-            await writer.drain()
-
-    writing = trial.start(write())
-    reading = trial.start(take(reader, len(back)))
-    sending = trial.start(wire.send(back))
-    await wire.settle()  # one direction is full, and bytes arrive in the other
-    receiving = trial.start(wire.receive(len(out)))
-    await sending
-    expect(await reading, back, "bytes received:")
-    expect(await receiving, out, "bytes sent:")
-    await writing
+    await expect_both_directions(trial, await upgraded(trial), 3 * KIB * KIB)
 
 
 @clause("costs.delays", networks=IN_VIRTUAL_TIME)
@@ -721,22 +707,6 @@ async def test_early_peer_is_held_back(trial: Trial) -> None:
     await connection.writer.start_tls(**arguments(trial))
     await shaking
     await expect_held_back(trial, wire)
-
-
-async def expect_held_back(trial: Trial, wire: TlsWire) -> None:
-    """Expect the far end not to be able to send more than the network holds for a reader."""
-    piece = bytes(64 * KIB)
-    count = 2 * trial.network.unread_capacity // len(piece)
-
-    async def send() -> None:
-        for _ in range(count):
-            await wire.send(piece)
-
-    sending = trial.start(send())
-    await trial.turns(2 * count)  # enough for a reader that goes on receiving to receive all of it
-    what = f"sending {count * len(piece)} bytes to a reader that nobody reads from"
-    expect_pending(sending, what)
-    sending.cancel()
 
 
 # After a failed upgrade.

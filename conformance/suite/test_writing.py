@@ -15,7 +15,7 @@ from conformance.harness.clause import (
     clause,
 )
 from conformance.harness.expect import expect, expect_raises, expect_that
-from conformance.harness.expectations import lost
+from conformance.harness.expectations import expect_both_directions, lost
 from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.reading import take, take_rest
 from conformance.harness.trial import Trial
@@ -220,23 +220,7 @@ async def test_later_changes_while_the_peer_is_slow(trial: Trial) -> None:
 
 @clause("write.both-directions")
 async def test_both_directions(trial: Trial) -> None:
-    reader, writer, wire = await trial.connect()
-    out, back = overfill(trial), pattern(2 * KIB * KIB)
-
-    async def write() -> None:
-        for start in range(0, len(out), 50_000):
-            writer.write(out[start : start + 50_000])
-            await writer.drain()
-
-    writing = trial.start(write())
-    reading = trial.start(take(reader, len(back)))
-    sending = trial.start(wire.send(back))
-    await wire.settle()  # one direction is full, and bytes arrive in the other
-    receiving = trial.start(wire.receive(len(out)))
-    await sending
-    expect(await reading, back, "bytes received:")
-    expect(await receiving, out, "bytes sent:")
-    await writing
+    await expect_both_directions(trial, await trial.connect(), 2 * KIB * KIB)
 
 
 @clause("write.many-small")
