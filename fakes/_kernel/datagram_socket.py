@@ -23,7 +23,7 @@ from fakes._kernel.arguments import check_arguments
 from fakes._kernel.errors import NotSimulated, os_error
 from fakes._kernel.options import BROADCAST, DEFAULT_BUFFER, Option, as_int
 from fakes._kernel.readiness import Pollable, Watch
-from fakes._kernel.socket import Socket
+from fakes._kernel.socket import PEEK, RECEIVING_FLAGS, Socket
 
 EVERYBODY = "255.255.255.255"
 LARGEST = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527, socket.AF_UNIX: 212_960}
@@ -39,7 +39,6 @@ _INFORMS = {
 _REPORTS = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
 _PKTINFO, _PKTINFO6 = struct.Struct("=i4s4s"), struct.Struct("=16si")
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
-_FLAGS = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 class DatagramSocket(Socket):
@@ -358,7 +357,7 @@ class DatagramSocket(Socket):
         """
         check_arguments("recv", bufsize, flags)
         self.check_open()
-        if flags & ~_FLAGS:
+        if flags & ~RECEIVING_FLAGS:
             raise NotSimulated(f"recv() with the flags {socket.MsgFlag(flags)!r} is not simulated")
         self._raise_error()
         queue = self._queue
@@ -367,7 +366,7 @@ class DatagramSocket(Socket):
                 return b"", None
             self.would_block("recv()", BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
         data, source, _ = queue[0]
-        if not flags & socket.MSG_PEEK:
+        if not flags & PEEK:
             queue.popleft()
             self._queued -= _counted(data)
             self._descriptors.operations += 1

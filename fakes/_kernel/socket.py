@@ -49,6 +49,11 @@ from fakes._public import public
 
 S = TypeVar("S", bound="Socket")
 
+# Plain numbers: to combine the members of an enumeration takes longer than to receive.
+PEEK = int(socket.MSG_PEEK)
+RECEIVING_FLAGS = PEEK | int(socket.MSG_DONTWAIT) | int(socket.MSG_NOSIGNAL)
+"""The flags that a socket receives with."""
+
 
 @public
 class Socket(socket.socket):

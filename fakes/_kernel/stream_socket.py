@@ -31,7 +31,7 @@ from fakes._kernel.options import (
     as_int,
 )
 from fakes._kernel.readiness import Pollable, Watch
-from fakes._kernel.socket import Socket
+from fakes._kernel.socket import PEEK, RECEIVING_FLAGS, Socket
 from fakes._kernel.surroundings import Attempt, Machine, Surroundings, World
 from fakes._kernel.tcp_state import TCPState
 
@@ -514,12 +514,12 @@ class StreamSocket(Socket):
             bufsize = operator.index(bufsize)
             if not bufsize:
                 return b""
-        if flags & ~(socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL):
+        if flags & ~RECEIVING_FLAGS:
             raise NotSimulated(f"recv() with the flags {socket.MsgFlag(flags)!r} is not simulated")
         end = self.end
         if self.attempt is not None:
             self.would_block("recv()", BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
-        if flags & socket.MSG_PEEK and end.received:
+        if flags & PEEK and end.received:
             return b"".join(end.received)[:bufsize]
         end.merge = len(end.received)
         try:
