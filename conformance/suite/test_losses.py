@@ -198,9 +198,9 @@ async def time_out(trial: Trial, wire: Wire) -> None:
 async def expect_no_reports(
     trial: Trial, connect: Callable[[], Awaitable[Connection]], endings: Iterable[Ending]
 ) -> None:
-    """Expect no `ending` to be reported: in quiet, while a read waits, and while drain() does."""
+    """Expect no `ending` to be reported: in quiet, while a call waits, and while close() sends."""
     for end in endings:
-        for busy in (None, "reading", "writing"):
+        for busy in (None, "reading", "writing", "closing"):
             reader, writer, wire = await connect()
             waiting: list[asyncio.Task[Any]] = []
             if busy == "reading":
@@ -208,6 +208,9 @@ async def expect_no_reports(
             elif busy == "writing":
                 await fill(trial, writer)
                 waiting = [trial.start(writer.drain())]
+            elif busy == "closing":
+                await fill(trial, writer)
+                writer.close()
             await trial.turns()
             await end(wire)
             await wire.settle()

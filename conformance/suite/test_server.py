@@ -17,7 +17,7 @@ from conformance.harness.expect import (
     expect_that,
 )
 from conformance.harness.expectations import close_server, expect_not_served, expect_talk
-from conformance.harness.patterns import overfill, pattern
+from conformance.harness.patterns import KIB, fill, overfill, pattern
 from conformance.harness.trial import Connection, Served, Trial
 
 
@@ -224,6 +224,24 @@ async def test_connections_stay(trial: Trial) -> None:
     served.server.close()
     await connection.wire.settle()
     await expect_talk(connection)
+
+
+@clause("server.close.connections-stay", roles=SERVER)
+async def test_busy_connections_stay(trial: Trial) -> None:
+    served = await trial.serve(limit=KIB)
+    unread, unsent = await trial.accept(served), await trial.accept(served)
+    size = 64 * KIB
+    sending = trial.start(unread.wire.send(bytes(size)))
+    data = await fill(trial, unsent.writer)
+    await unsent.wire.settle()
+    await close_server(trial, served.server)
+    for what, connection in (("unread", unread), ("unsent", unsent)):
+        expect(connection.writer.is_closing(), False, f"is_closing(), with much {what}:")
+    expect(len(await unread.reader.readexactly(size)), size, "bytes that were unread:")
+    await sending
+    expect(await unsent.wire.receive(len(data)), data, "bytes that were unsent:")
+    for connection in (unread, unsent):
+        await expect_talk(connection)
 
 
 @clause("server.close.connections-stay.after-serve-forever", roles=SERVER)

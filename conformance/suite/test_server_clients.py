@@ -134,6 +134,30 @@ async def test_wait_closed_waits_after_the_handler(trial: Trial) -> None:
 
 
 @clause("server.wait-closed.waits-for-connections", roles=SERVER)
+async def test_wait_closed_while_the_handler_returns(trial: Trial) -> None:
+    pairs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    may_return = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pairs.put_nowait((reader, writer))
+        await may_return.wait()
+
+    served = await trial.serve(handle)
+    wire = await trial.dial(served.server)
+    _, writer = await pairs.get()
+    served.server.close()
+    waiting = trial.start(served.server.wait_closed())
+    await trial.turns()
+    may_return.set()
+    await wire.settle()
+    expect_pending(waiting, "wait_closed(), when the handler has left its connection open,")
+    writer.close()
+    await wire.receive_to_end()
+    await wire.close()
+    await waiting
+
+
+@clause("server.wait-closed.waits-for-connections", roles=SERVER)
 async def test_wait_closed_waits_for_what_is_sent(trial: Trial) -> None:
     served = await trial.serve()
     _, writer, wire = await trial.accept(served)

@@ -290,6 +290,16 @@ async def test_pause_reading_when_closed(trial: Trial) -> None:
     reading_side(writer).pause_reading()
 
 
+@clause("close.ends-the-stream")
+async def test_close_while_reading_is_paused(trial: Trial) -> None:
+    _, writer, wire = await trial.connect()
+    reading_side(writer).pause_reading()
+    writer.write(b"the end")
+    writer.close()
+    expect(await wire.receive_rest(), b"the end", "bytes:")
+    await wire.close()
+
+
 def reading_side(writer: asyncio.StreamWriter) -> asyncio.ReadTransport:
     """Return the writer's transport, which has both directions."""
     return cast(asyncio.ReadTransport, writer.transport)

@@ -273,3 +273,64 @@ class ClosesAllInDebugMode(Server):
         super().close()
         if self._loop.get_debug():
             self.close_clients()
+
+
+# Servers that are closed, and connections that are closed in some state.
+
+
+@specimen(
+    "A server that is closed closes the clients that back pressure has stopped.",
+    "server.close.connections-stay",
+    seen="with much unread: True",
+    basic=True,
+)
+class ClosesTheHeldBack(Server):
+    def close(self) -> None:
+        super().close()
+        for each in [each for each in self._connections if each.reader._holding_back]:
+            each.close()
+
+
+@specimen(
+    "A server that is closed closes the clients that have not read everything.",
+    "server.close.connections-stay",
+    seen="with much unsent: True",
+    basic=True,
+)
+class ClosesTheSlow(Server):
+    def close(self) -> None:
+        super().close()
+        for each in [each for each in self._connections if each.is_full]:
+            each.close()
+
+
+@specimen(
+    "close() does nothing while the program has paused the transport.",
+    "close.ends-the-stream",
+    seen="a hang",
+    basic=True,
+)
+class StaysOpenWhenPaused(Protocol):
+    def close(self) -> None:
+        if self.transport.is_reading() or self.reader._holding_back:
+            super().close()
+
+
+@specimen(
+    "A reset while close() sends the rest is reported to the loop's exception handler.",
+    "close.peer-ends.reports-nothing",
+    seen="lost after close()",
+    basic=True,
+)
+class ReportsLateResets(Protocol):
+    has_closed = False
+
+    def close(self) -> None:
+        self.has_closed = True
+        super().close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.has_closed and error is not None:
+            report = {"message": "lost after close()", "exception": error}
+            self.loop.call_exception_handler(report)
+        super().connection_lost(error)
