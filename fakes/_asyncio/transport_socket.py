@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import trsock
 from typing import Any, NoReturn
 
+from fakes._kernel.errors import NotSimulated
 from fakes._kernel.socket import Socket
 
 
@@ -44,6 +45,13 @@ class TransportSocket:
     def simulated(self) -> Socket:
         """The socket that the transport uses."""
         return self._sock
+
+    def dup(self) -> NoReturn:
+        """Raise `NotSimulated`."""
+        raise NotSimulated(
+            f"dup() of {self!r} is not simulated, because two would read from one connection: "
+            "give its transport another protocol by set_protocol()"
+        )
 
     def fileno(self) -> int:
         """Return a number that no real file has, or -1 when closed."""

@@ -152,6 +152,7 @@ def _innermost(function: Any) -> Any:
     return function
 
 
+@functools.lru_cache(maxsize=1000)  # a thread may wait at one place thousands of times
 def _called(code: CodeType, at: int) -> str | None:
     """Return the name of the method that the code has called at an instruction, if it is one."""
     name = None

@@ -35,7 +35,9 @@ logger = logging.getLogger("fakes")
 
 T = TypeVar("T")
 
-# Seconds of real time between two checks whether a thread still lives.
+# Seconds of real time between two checks whether a thread still lives or works: at first, so that a
+# thread that soon waits again costs little, and at most.
+FIRST_CHECK = 0.0005
 CHECK_INTERVAL = 0.01
 
 # Seconds of real time between two checks, in a thread that sleeps in virtual time, whether the
@@ -188,6 +190,7 @@ class Threads:
         self._waking: set[int] = set()  # threads whose sleep is over, and that have not noticed yet
         self._interruptions = 0
         self._work_began: float | None = None  # since when threads are waited for, in real time
+        self._moment = FIRST_CHECK  # seconds until the next check
 
     # --- from other threads -------------------------------------------------------------------
 
@@ -631,13 +634,15 @@ class Threads:
         now = monotonic()
         if self._work_began is None:
             self._work_began = now
+            self._moment = FIRST_CHECK
         if now - self._work_began > LONG:
             self._work_began = now
             working = [each for each in threads if not all_wait([each])]
             self._report(working)
             self._left.update(each for each in working if each.daemon)
-        self._event.wait(CHECK_INTERVAL)
+        self._event.wait(self._moment)
         self._event.clear()
+        self._moment = min(2 * self._moment, CHECK_INTERVAL)
 
     def _report(self, threads: Iterable[threading.Thread | None]) -> None:
         for each in threads:
