@@ -5,9 +5,10 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType, MappingProxyType
 
 _SUITE = str(Path(__file__).parent) + os.sep
 _FAKES = str(Path(__file__).parents[1] / "fakes") + os.sep
@@ -137,12 +138,15 @@ class Hang(Deviation):
     Args:
         expected: what did not happen.
         seen: which coroutine waits, and at which line.
-        line: the number of the line at which the test waits; 0 if that is not known.
+        lines: the line at which each coroutine from the test on waits, by its code. The test need
+            not be the outermost one: another may run it on a connection of its own.
     """
 
-    def __init__(self, expected: str, seen: str, line: int = 0) -> None:
+    def __init__(
+        self, expected: str, seen: str, lines: Mapping[CodeType, int] = MappingProxyType({})
+    ) -> None:
         super().__init__(expected, seen)
-        self.line = line
+        self.lines = lines
 
 
 LONGEST_VALUE = 120  # characters of a value's repr that are printed before it is shortened

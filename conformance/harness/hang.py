@@ -93,17 +93,17 @@ def hang_of(test: "asyncio.Task[Any]", started: Iterable["asyncio.Task[Any]"], h
         names = list(dict.fromkeys(call.name for call in calls))
         waits = list(dict.fromkeys(str(call) for call in calls))
         return Hang(
-            f"{' and '.join(names)} to return", f"a hang {how}: {'; '.join(waits)}", _line(chain)
+            f"{' and '.join(names)} to return", f"a hang {how}: {'; '.join(waits)}", _lines(chain)
         )
     far_end = _waited_for_at_far_end(chain)
     if far_end:
-        return Hang(far_end, f"a hang {how}", _line(chain))
+        return Hang(far_end, f"a hang {how}", _lines(chain))
     frame = chain[0].frame if chain else None
     source = source_line(frame.f_code.co_filename, frame.f_lineno) if frame else ""
     inner = [each for each in chain if each.frame is not None and each.file not in _TOOLS]
     where = f": the test waits in {_shown(inner[-1].frame, inner[-1].name)}" if inner else ""
     return Hang(
-        f"`{source}` to end" if source else "the test to end", f"a hang {how}{where}", _line(chain)
+        f"`{source}` to end" if source else "the test to end", f"a hang {how}{where}", _lines(chain)
     )
 
 
@@ -172,9 +172,10 @@ def _waited_for_at_far_end(chain: list[_Link]) -> str:
     return "client_connected_cb to be called" if chain and chain[-1].name == "Queue.get" else ""
 
 
-def _line(chain: list[_Link]) -> int:
-    """Return the number of the line at which the test, the outermost, waits."""
-    return chain[0].frame.f_lineno if chain and chain[0].frame is not None else 0
+def _lines(chain: list[_Link]) -> dict[CodeType, int]:
+    """Return the number of the line at which each coroutine waits, by its code."""
+    frames = [each.frame for each in reversed(chain) if each.frame is not None]
+    return {frame.f_code: frame.f_lineno for frame in frames}
 
 
 def _shown(frame: FrameType | None, name: str) -> str:
@@ -204,12 +205,11 @@ def _hang_of_running(frame: FrameType | None) -> Hang:
             break
         inner.append(each)
     if not inner:
-        return Hang("the test to end", "a hang", 0)
+        return Hang("the test to end", "a hang")
     at = next((each for each in inner if not is_standard(each.f_code.co_filename)), inner[0])
     return Hang(
         f"{inner[-1].f_code.co_qualname}() to give control back to the event loop",
         f"a hang: it never does, in {_shown(at, at.f_code.co_qualname)}",
-        0,
     )
 
 

@@ -389,7 +389,7 @@ class Trial:
             task.cancel()
             with suppress(Hang), watchdog(LONGEST * self.bound):
                 self.loop.run_until_complete(turns())
-            raise Hang(hang.expected, hang.seen + self._first_report(), hang.line)
+            raise Hang(hang.expected, hang.seen + self._first_report(), hang.lines)
         try:
             return task.result()
         except Exception as error:

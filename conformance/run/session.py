@@ -293,7 +293,7 @@ def finding_of(error: BaseException, mark: ClauseMark) -> Finding:
     """Return the outcome of a test that `error` ended."""
     code = mark.code
     file, test = place_of(code.co_filename), code.co_name
-    line = line_of(error, code) or (error.line if isinstance(error, Hang) else 0)
+    line = line_of(error, code) or (error.lines.get(code, 0) if isinstance(error, Hang) else 0)
     place = (file, line or code.co_firstlineno, test)
     if isinstance(error, Deviation):
         return Finding(error.expected, error.seen, *place)

@@ -279,6 +279,17 @@ def test_what_an_implementation_does_about_a_clause_is_explained_with_the_wire()
     assert ["b'abcd'"] in sent
 
 
+def test_a_hang_shows_the_line_at_which_each_test_waits() -> None:
+    """On an upgraded connection, too, where another test runs this one."""
+    clause = "readexactly.returns-n-bytes"
+    process = run("explain", clause, "misbehaving:hanging", "--network=memory", "--spec=3.14")
+    assert process.returncode == 1
+    tests = process.stdout.split("\n  The test:\n")[1:]
+    assert len(tests) > 1
+    for each in tests:
+        assert re.search(r"^  > +\d+ +.*readexactly\(", each, flags=re.MULTILINE), each
+
+
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError('No click', name='click')")
     process = run("--version", cwd=tmp_path)
