@@ -84,11 +84,11 @@ def _first_difference(seen: bytes, expected: bytes) -> tuple[str, str]:
     at = next((place for place, (one, other) in pairs if one != other), None)
     at = min(len(seen), len(expected)) if at is None else at
 
-    def told(data: bytes) -> str:
+    def there(data: bytes) -> str:
         here = shown(data[at : at + 16]) if at < len(data) else "the end"
         return f"{len(data)} bytes, with {here} at {at}"
 
-    return told(expected), told(seen)
+    return there(expected), there(seen)
 
 
 def _expression(frame: FrameType) -> str:

@@ -30,7 +30,7 @@ async def expect_sent(
         data = await wire.receive(copies * size)
         expect(len(data), copies * size, "the number of bytes that arrived:")
         # Bytes too many would come with the next data, which begins with the same byte.
-        expect(data == copies * PATTERN[:size], True, f"the {size} bytes that were written:")
+        expect(data, copies * PATTERN[:size], f"the bytes of a write of {size}:")
 
 
 def view_within(data: bytes) -> memoryview:
@@ -68,7 +68,7 @@ async def expect_read(
     for size in SIZES:
         data = PATTERN[: max(size - len(end), 0)] + end
         reader.feed_data(data)
-        expect(await read(reader, len(data)) == data, True, f"the {len(data)} bytes that were fed:")
+        expect(await read(reader, len(data)), data, f"the bytes of a piece of {len(data)}:")
 
 
 @clause("read.n.every-byte-in-order", roles=BY_HAND)

@@ -493,7 +493,7 @@ async def test_write_eof_twice_while_sending(trial: Trial) -> None:
     for _ in range(3):
         writer.write_eof()
         await wire.settle()
-    expect(await wire.receive_rest() == data, True, "all that was written before:")
+    expect(await wire.receive_rest(), data, "all that was written before:")
 
 
 @clause("write_eof.after-reset", networks=RESET_AND_HALF_CLOSED)
