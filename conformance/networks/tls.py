@@ -133,7 +133,7 @@ def _certificate(
 def _for_purpose(
     certificate: trustme.LeafCert, issuer: trustme.CA, purpose: x509.ObjectIdentifier
 ) -> trustme.Blob:
-    """Return the certificate signed anew, for that purpose alone: trustme's are for any."""
+    """Return the certificate signed again, for that purpose alone: trustme's are for any."""
     old = x509.load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes())
     new = x509.CertificateBuilder(
         *(old.issuer, old.subject, old.public_key(), old.serial_number),
