@@ -218,6 +218,12 @@ def abstract_name() -> str:
     return f"\0streams-{uuid.uuid4()}"
 
 
+def free_path(trial: Trial) -> str:
+    """Return a path that nothing is at, for a trial on Unix sockets."""
+    assert isinstance(trial.network, UnixNetwork)
+    return trial.network.free_path()
+
+
 def bound_socket(trial: Trial) -> socket.socket:
     """Return a non-blocking socket that is bound to a free address of the trial's network."""
     network = carrier(trial)

@@ -77,6 +77,11 @@ class Connection(NamedTuple):
     wire: Wire
 
 
+async def tick_of(test: "asyncio.Task[Any]", seconds: float) -> None:
+    """Wait for a test, but no longer than that."""
+    await asyncio.wait([test], timeout=seconds)
+
+
 class Trial:
     """The object that a clause's test is given.
 
@@ -254,6 +259,12 @@ class Trial:
         self._writers.append(writer)
         return Connection(reader, writer, wire)
 
+    def close_servers(self) -> None:
+        """Close the servers that the implementation has started, as far as it can."""
+        for each in self._servers:
+            with suppress(Exception, NotApplicable):
+                each.close()
+
     # Watching what the implementation does.
 
     async def turns(self, count: int = 50) -> None:
@@ -365,7 +376,7 @@ class Trial:
             try:
                 with watchdog(LONGEST * self.bound, self.progress):
                     tick = self._passing or bound / TICKS
-                    self.loop.run_until_complete(asyncio.wait([task], timeout=tick))
+                    self.loop.run_until_complete(tick_of(task, tick))
             except SystemExit:
                 self._let_stop()
                 raise

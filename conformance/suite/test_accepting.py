@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from conformance.harness.addresses import bound_socket, carrier, free_port
+from conformance.harness.addresses import bound_socket, carrier, free_path, free_port
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import INTERNET, SERVER, TLS, UNIX, UPGRADED, clause
 from conformance.harness.expect import expect, expect_pending, expect_that
 from conformance.harness.expectations import collected, expect_not_served, expect_talk
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.trial import Connection, Served, Trial
-from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
 
@@ -205,10 +204,9 @@ async def test_start_server_cancelled_with_a_socket(trial: Trial) -> None:
 
 @clause("unix.serve.cancelled.at-any-moment", networks=UNIX, roles=SERVER)
 async def test_start_unix_server_cancelled(trial: Trial) -> None:
-    assert isinstance(trial.network, UnixNetwork)
     for turns in range(6):
         before = open_sockets(trial)
-        path = trial.network.free_path()
+        path = free_path(trial)
         starting = trial.streams.start_unix_server(Served().accepted, path)
         await cancel_start(trial, starting, turns)
         await expect_not_served(trial, socket.AF_UNIX, path)

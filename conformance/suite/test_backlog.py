@@ -4,11 +4,11 @@ import asyncio
 import socket
 from contextlib import closing
 
+from conformance.harness.addresses import free_path
 from conformance.harness.clause import CLIENT, UNIX, clause
 from conformance.harness.expect import expect, expect_that
 from conformance.harness.reading import take
 from conformance.harness.trial import Trial
-from conformance.networks.kernel import UnixNetwork
 from conformance.networks.sockets import SocketListener, SocketWire
 from conformance.networks.wire import Wire
 
@@ -17,8 +17,7 @@ CLIENTS = 8
 
 @clause("unix.open.backlog-full", networks=UNIX, roles=CLIENT)
 async def test_backlog_full(trial: Trial) -> None:
-    assert isinstance(trial.network, UnixNetwork)
-    path = trial.network.free_path()
+    path = free_path(trial)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.bind(path)
         sock.listen(1)

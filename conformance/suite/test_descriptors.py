@@ -3,9 +3,8 @@
 import os
 import resource
 import socket
-import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -66,8 +65,9 @@ def let_time_pass(trial: Trial) -> None:
     uvloop has a clock of its own; it tries immediately, and drops clients that it cannot serve.
     """
     loop: Any = trial.loop
+    now: Callable[[], float] = loop.time
     with suppress(AttributeError):
-        loop.time = lambda: time.monotonic() + LATER
+        loop.time = lambda: now() + LATER
 
 
 async def echo(reader: StreamReader, writer: StreamWriter) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from conformance.harness.addresses import bound, carrier_of, stall
+from conformance.harness.addresses import bound, carrier_of, free_path, stall
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, INTERNET, SERVER, TLS, UNIX, UPGRADED, clause
 from conformance.harness.expect import expect_error
@@ -30,7 +30,6 @@ from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Served, Trial
 from conformance.harness.upgrading import arguments
 from conformance.networks.base import Listener
-from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import HOST_NAME, client_context
 from conformance.networks.wire import Wire
 
@@ -227,12 +226,6 @@ async def test_failed_server(trial: Trial) -> None:
     numeric = start_server(Served().accepted, "localhost", 0, flags=socket.AI_NUMERICHOST)
     await expect_error(Exception, numeric)
     await expect_nothing_reported(trial, "reported of a start_server():")
-
-
-def free_path(trial: Trial) -> str:
-    """Return a path that nothing is at."""
-    assert isinstance(trial.network, UnixNetwork)
-    return trial.network.free_path()
 
 
 @clause("unix.serve.failed.leaves-nothing", networks=UNIX, roles=SERVER)

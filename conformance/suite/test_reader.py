@@ -873,8 +873,9 @@ async def test_set_exception_with_attributes(trial: Trial) -> None:
     reader.set_exception(given)
     for read in READS.values():
         error = await expect_error(ConnectionResetError, read(reader))
-        seen = getattr(error, "code", None), getattr(error, "__notes__", None)
-        expect(seen, (104, ["of the program"]), "an attribute that the program set, and its note:")
+        expect(getattr(error, "code", None), 104, "an attribute that the program set:")
+        notes = getattr(error, "__notes__", [])  # the implementation may add one of its own
+        expect_that("of the program" in notes, "the program's note", repr(notes))
 
 
 @clause("reader.by-hand.exception", roles=BY_HAND)

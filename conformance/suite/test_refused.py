@@ -8,13 +8,12 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from conformance.harness.addresses import accepted, listening
+from conformance.harness.addresses import accepted, free_path, listening
 from conformance.harness.clause import CLIENT, INTERNET, SERVER, UNIX, clause
 from conformance.harness.expect import expect, expect_error, expect_raises
 from conformance.harness.leaks import expect_no_new_socket, open_sockets
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Served, Trial
-from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import client_context
 
 Options = dict[str, Any]
@@ -44,12 +43,6 @@ def of_clients() -> list[Options]:
 def of_servers() -> list[Options]:
     """Return arguments that a server's call refuses, whatever the address."""
     return [{"ssl": True}, {"ssl": "context"}, *LIMITS, *WITHOUT_TLS]
-
-
-def free_path(trial: Trial) -> str:
-    """Return a path that nothing is at."""
-    assert isinstance(trial.network, UnixNetwork)
-    return trial.network.free_path()
 
 
 # Clients.

@@ -516,7 +516,7 @@ def _abort_clients(served: Served) -> None:
 async def test_async_with_gives_the_server(trial: Trial) -> None:
     served = await trial.serve()
     async with served.server as given:
-        expect_that(given is served.server, "the server", given)
+        expect_that(given is served.server, f"the object itself, {served.server!r}", given)
 
 
 @clause("server.async-with.closes", roles=SERVER)

@@ -20,6 +20,7 @@ from conformance.harness.addresses import (
     bound_socket,
     carrier,
     family_at,
+    free_path,
     free_port,
     listening,
 )
@@ -29,7 +30,6 @@ from conformance.harness.expect import expect, expect_error, expect_that
 from conformance.harness.expectations import expect_keep_alive, expect_limit
 from conformance.harness.resolving import NAME, resolving
 from conformance.harness.trial import Connection, Served, Trial
-from conformance.networks.kernel import UnixNetwork
 from conformance.networks.tls import HOST_NAME, TlsWire, client_context, server_context
 from conformance.networks.wire import Wire
 
@@ -433,10 +433,9 @@ async def expect_cleanup(trial: Trial, wanted: bool) -> None:
         {"start_serving": False},
         {"limit": 10, "backlog": 1},
     )
-    assert isinstance(trial.network, UnixNetwork)
     for options in ways:
         for end in (close, leave, stop_serving):
-            path = trial.network.free_path()
+            path = free_path(trial)
             server = await trial.streams.start_unix_server(
                 Served().accepted, path, cleanup_socket=wanted, **options
             )

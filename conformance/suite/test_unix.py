@@ -9,7 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
-from conformance.harness.addresses import BACKLOGS, abstract_name, address_of, connected_socket
+from conformance.harness.addresses import (
+    BACKLOGS,
+    abstract_name,
+    address_of,
+    connected_socket,
+    free_path,
+)
 from conformance.harness.addresses import closing as closing_wire
 from conformance.harness.clause import CLIENT, SERVER, UNIX, clause
 from conformance.harness.expect import expect, expect_error, expect_raises, expect_that
@@ -42,11 +48,6 @@ class PathOfBytes:
     def __fspath__(self) -> bytes:
         """Return the path."""
         return os.fsencode(self.path)
-
-
-def free_path(trial: Trial) -> str:
-    """Return a path at which there is no file."""
-    return network(trial).free_path()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from conformance.harness.addresses import (
     carrier,
     carrier_of,
     connected_socket,
+    free_path,
     stall,
 )
 from conformance.harness.addresses import closing as closing_wire
@@ -205,7 +206,8 @@ async def test_server_limit_with_tls_on_a_socket(trial: Trial) -> None:
 async def test_unix_server_limit_with_tls(trial: Trial) -> None:
     async def by_path(callback: Any, sock: socket.socket, **options: Any) -> Any:
         path = sock.getsockname()
-        sock.close()  # a stale one, whose place may be taken
+        sock.close()
+        os.unlink(path)
         return await trial.streams.start_unix_server(callback, path, **options)
 
     for serve in (by_path, trial.streams.start_unix_server):
@@ -624,12 +626,11 @@ async def unix_server(
     trial: Trial, by_path: bool, **options: Any
 ) -> tuple["asyncio.Task[asyncio.StreamWriter]", SocketWire]:
     """Return a future TLS connection that a Unix server accepts, and its far end."""
-    served, bound_ = Served(), unix_socket(trial)
-    path = bound_.getsockname()
-    address: dict[str, Any] = {"sock": bound_}
-    if by_path:
-        bound_.close()  # a stale one, whose place may be taken
-        address = {"path": path}
+    served, path = Served(), free_unix_path()
+    address: dict[str, Any] = {"path": path}
+    if not by_path:
+        given = unix_socket(trial)
+        path, address = given.getsockname(), {"sock": given}
     server = await trial.streams.start_unix_server(
         served.accepted, ssl=server_context(), **address, **options
     )
@@ -816,8 +817,7 @@ async def test_open_any_path_like(trial: Trial) -> None:
 async def test_serve_any_path_like(trial: Trial) -> None:
     for encode in (os.fsdecode, os.fsencode):
         served = Served()
-        with bound_socket(trial) as sock:
-            path = sock.getsockname()  # a stale one, whose place may be taken
+        path = free_path(trial)
         with closing(
             await trial.streams.start_unix_server(served.accepted, PathLike(encode(path)))
         ):
