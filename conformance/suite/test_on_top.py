@@ -133,7 +133,7 @@ class Upgrading:
         Raises:
             NotApplicable: always.
         """
-        raise NotApplicable("the test connects in its own way")
+        raise NotApplicable("the test connects in its own way, and upgrades nothing")
 
     listen = serve = refuse
 
