@@ -30,6 +30,8 @@ CERTIFY_COMMAND = (
 )
 TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install --quiet tox && .venv/bin/tox"
 
+pytestmark = pytest.mark.pythons("oldest", "newest", why="commands are the same on every Python")
+
 
 def test_there_are_snippets_of_each_kind() -> None:
     assert len(PROGRAMS) == 2

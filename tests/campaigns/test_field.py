@@ -85,6 +85,7 @@ def test_a_finding_has_a_short_program_and_names_clauses_that_there_are(finding:
     assert re.search(r"none found|\]\(https://github\.com/", finding.upstream)
 
 
+@pytest.mark.pythons("newest", why="the pages are the same on every Python")
 def test_every_failure_is_explained_and_every_finding_is_of_one() -> None:
     assert [*field.unexplained()] == []
     failed = {subject.name: summary["failed"] for subject, summary in field.summaries()}
@@ -102,5 +103,6 @@ def test_what_stands_on_asyncio_has_its_findings() -> None:
     assert explained("aiohttp", "", "wait_closed.cancelled.later-calls") == []
 
 
+@pytest.mark.pythons("newest", why="the pages are the same on every Python")
 def test_the_page_is_what_its_command_writes() -> None:
     assert field.PAGE.read_text(encoding="utf-8") == field.page()

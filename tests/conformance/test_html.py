@@ -32,6 +32,8 @@ from conformance.run.files import write
 
 VOID = {"meta", "input", "wbr"}
 
+pytestmark = pytest.mark.pythons("oldest", "newest", why="pages are the same on every Python")
+
 
 class Page(HTMLParser):
     """A page's elements, checked for each end to have its start.

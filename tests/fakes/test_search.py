@@ -24,6 +24,8 @@ import pytest
 import fakes
 from fakes._tools.search import _can_fork
 
+ENDS = pytest.mark.pythons("oldest", "newest", why="processes are much the same on every Python")
+
 Main = Callable[[], Coroutine[Any, Any, object]]
 
 
@@ -316,6 +318,7 @@ class Recorder(Executor):
         return future
 
 
+@ENDS
 def test_any_executor_runs_it() -> None:
     executor = Recorder()
     report = found(lost_update, executor=executor).report
@@ -323,6 +326,7 @@ def test_any_executor_runs_it() -> None:
     assert report.failures == found_once().report.failures
 
 
+@ENDS
 @pytest.mark.parametrize("lost", [1, 20, 10_000])
 def test_what_a_worker_loses_is_done_again(lost: int) -> None:
     report = fakes.search(never_fails, seeds=100, executor=Recorder(lost))
@@ -338,6 +342,7 @@ def test_an_executor_that_takes_nothing() -> None:
     assert str(fakes.search(never_fails, seeds=10, executor=pool)) == "0 of 10 seeds fail"
 
 
+@ENDS
 def test_a_process_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     program = textwrap.dedent(
@@ -358,6 +363,7 @@ def test_a_process_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stdout.strip() == found_once().report.summary()
 
 
+@ENDS
 def test_this_machines_cores(tmp_path: Path) -> None:
     # From a process without other threads, what takes long is done by copies of it, of any
     # function; as long as one of them is alive.
@@ -422,6 +428,7 @@ def test_a_process_with_a_thread_is_not_copied(monkeypatch: pytest.MonkeyPatch) 
     assert ran_in == [os.getpid()] * 100
 
 
+@ENDS
 def test_progress_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     from fakes._tools import search
 
