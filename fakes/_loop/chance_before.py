@@ -14,6 +14,7 @@ import ctypes
 import functools
 import random
 import sys
+import threading
 from typing import Any
 
 # Where libraries have one as a default argument of `__init__()`: aiohttp masks WebSocket's frames
@@ -21,6 +22,7 @@ from typing import Any
 _KNOWN = (("aiohttp._websocket.writer", "aiohttp.http_websocket"), "WebSocketWriter")
 
 _C_STATE = 128  # bytes; 8 to 256
+_lock = threading.Lock()  # held while the C library's state is exchanged
 
 
 class ChanceBefore:
@@ -62,20 +64,23 @@ class ChanceInC:
         self._outside: int | None = None
         library = _glibc()
         if library is not None:
-            before = library.initstate(number & 0xFFFFFFFF, self._buffer, _C_STATE)
-            library.setstate(before)
+            with _lock:  # another thread's buffer is not the state from before
+                before = library.initstate(number & 0xFFFFFFFF, self._buffer, _C_STATE)
+                library.setstate(before)
 
     def enter(self) -> None:
         """Draw from the seed's from now on."""
         library = _glibc()
         if library is not None:
-            self._outside = library.setstate(ctypes.addressof(self._buffer))
+            with _lock:
+                self._outside = library.setstate(ctypes.addressof(self._buffer))
 
     def leave(self) -> None:
         """Go on with the state from before."""
         library = _glibc()
         if library is not None and self._outside is not None:
-            library.setstate(self._outside)
+            with _lock:
+                library.setstate(self._outside)
 
 
 @functools.cache

@@ -180,6 +180,30 @@ def test_chance_of_the_c_library() -> None:
     assert again + [rand() for _ in range(2)] == outside
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other C libraries it is not")
+def test_loops_made_in_several_threads_leave_the_c_library_its_chance() -> None:
+    def make() -> None:
+        for seed in range(200):
+            fakes.Loop(seed=seed, deterministic=True).close()
+
+    rand = ctypes.CDLL(None).rand
+    ctypes.CDLL(None).srand(7)
+    outside = [rand() for _ in range(4)]
+    ctypes.CDLL(None).srand(7)
+    again = [rand() for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=make) for _ in range(3)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert again + [rand() for _ in range(2)] == outside
+
+
 def test_masks_of_aiohttp_s_websocket() -> None:
     """It draws them from what it has made when it was imported."""
     writer = pytest.importorskip("aiohttp._websocket.writer").WebSocketWriter
