@@ -14,7 +14,6 @@ import ctypes
 import functools
 import random
 import sys
-import threading
 from typing import Any
 
 # Where libraries have one as a default argument of `__init__()`: aiohttp masks WebSocket's frames
@@ -22,7 +21,6 @@ from typing import Any
 _KNOWN = (("aiohttp._websocket.writer", "aiohttp.http_websocket"), "WebSocketWriter")
 
 _C_STATE = 128  # bytes; 8 to 256
-_lock = threading.Lock()  # held while the C library's state is exchanged
 
 
 class ChanceBefore:
@@ -56,31 +54,29 @@ def _known() -> list[random.Random]:
 class ChanceInC:
     """The state of the C library's `rand()` and `random()` in one simulation; of glibc alone.
 
-    It is one for all threads of the process.
+    It is one for all threads of the process: only one thread at a time may exchange it.
     """
 
     def __init__(self, number: int) -> None:
-        self._buffer = ctypes.create_string_buffer(_C_STATE)
+        self._number = number
+        self._buffer: Any = None  # from the first `enter()` on
         self._outside: int | None = None
-        library = _glibc()
-        if library is not None:
-            with _lock:  # another thread's buffer is not the state from before
-                before = library.initstate(number & 0xFFFFFFFF, self._buffer, _C_STATE)
-                library.setstate(before)
 
     def enter(self) -> None:
         """Draw from the seed's from now on."""
         library = _glibc()
-        if library is not None:
-            with _lock:
-                self._outside = library.setstate(ctypes.addressof(self._buffer))
+        if library is None:
+            return
+        if self._buffer is None:
+            self._buffer = ctypes.create_string_buffer(_C_STATE)
+            self._outside = library.initstate(self._number & 0xFFFFFFFF, self._buffer, _C_STATE)
+        else:
+            self._outside = library.setstate(ctypes.addressof(self._buffer))
 
     def leave(self) -> None:
         """Go on with the state from before."""
-        library = _glibc()
-        if library is not None and self._outside is not None:
-            with _lock:
-                library.setstate(self._outside)
+        if self._outside is not None:
+            _glibc().setstate(self._outside)
 
 
 @functools.cache

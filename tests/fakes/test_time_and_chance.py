@@ -181,10 +181,12 @@ def test_chance_of_the_c_library() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other C libraries it is not")
-def test_loops_made_in_several_threads_leave_the_c_library_its_chance() -> None:
+def test_loops_in_several_threads_leave_the_c_library_its_chance() -> None:
     def make() -> None:
         for seed in range(200):
             fakes.Loop(seed=seed, deterministic=True).close()
+        for seed in range(20):
+            fakes.run(asyncio.sleep(1), seed=seed, deterministic=True)
 
     rand = ctypes.CDLL(None).rand
     ctypes.CDLL(None).srand(7)
