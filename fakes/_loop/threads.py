@@ -132,14 +132,14 @@ class End:
 
     def wait(self, seconds: float) -> bool:
         """Wait in real time; return whether the thread has ended."""
-        _join(self._thread, seconds)
+        original_join(self._thread, seconds)
         return not self._thread.is_alive()
 
     def wake(self) -> None:
         """Do nothing: the wait is over soon."""
 
 
-_join = threading.Thread.join  # see `fakes._loop.time_and_chance`
+original_join = threading.Thread.join  # which `fakes._loop.time_and_chance` replaces
 
 
 class _Job:

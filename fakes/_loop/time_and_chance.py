@@ -31,7 +31,7 @@ from fakes._loop.escapes import loop_of_this_thread
 from fakes._loop.in_place import ClassMethodRedirection, Redirection
 from fakes._loop.pipes import is_of_this_process
 from fakes._loop.standing import RUNS, WAITING_MODULES
-from fakes._loop.threads import End, Notice, Threads
+from fakes._loop.threads import End, Notice, Threads, original_join
 
 START_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -461,13 +461,10 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     """Wait for the end of a thread: in the simulation, a timeout is in virtual time."""
     own = clock_of(sys._getframe(1)) if timeout is not None and timeout > 0 else None
     if own is None or timeout is None:
-        _original_join(self, timeout)
+        original_join(self, timeout)
     else:
-        _original_join(self, 0)  # which checks whether one can
+        original_join(self, 0)  # which checks whether one can
         own.wait_for(timeout, End(self))
-
-
-_original_join = threading.Thread.join
 
 
 class _StandardLibrary:
@@ -503,7 +500,7 @@ class _StandardLibrary:
             if not self._loops:
                 random.Random.seed = _original_seed  # type: ignore[method-assign]
                 threading.Condition.wait = _original_wait  # type: ignore[method-assign]
-                threading.Thread.join = _original_join  # type: ignore[method-assign]
+                threading.Thread.join = original_join  # type: ignore[method-assign]
                 for each in self._exchanged:
                     each.off()
                 first, self._first = self._first, None
